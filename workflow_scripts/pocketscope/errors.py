@@ -4,5 +4,6 @@
 class InputError(Exception):
     """Something that the user gave is wrong.
 
-    The message names the file, key or class, says what is wrong with it and what to do. It is shown without a traceback.
+    The message names the file, key or class, says what is wrong with it and what to do; it is shown without a
+    traceback.
     """
