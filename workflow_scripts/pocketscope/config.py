@@ -1,0 +1,313 @@
+"""The study's configuration: one typed model, validated before anything runs.
+
+Defaults live here and nowhere else. `config/config.schema.json`, which editors complete and check against, is
+generated from this module by `python -m pocketscope schema`.
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pocketscope.errors import InputError
+
+# Names become parts of file names, wildcards and column values: nothing that a shell or a regular expression reads.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Precision = Literal["fp32", "int8"]
+Flip = Literal["horizontal_flip", "vertical_flip"]
+View = Literal[
+    "identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"
+]  # fmt: skip
+
+
+class Model(BaseModel):
+    """A part of the configuration: unknown keys are refused, values are checked but not converted by guess."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DigitsSource(Model):
+    """The 1,797 images of handwritten digits, 8 x 8 pixels, that scikit-learn carries."""
+
+    kind: Literal["digits"]
+
+
+class FolderSource(Model):
+    """A folder with one sub-folder a class."""
+
+    kind: Literal["folder"]
+    path: str = Field(description="The folder; a relative path starts at the folder of the Snakefile.")
+    unlabelled: str | None = Field(None, description="A folder of images that nobody has labelled.")
+    test: str | None = Field(None, description="A folder, one sub-folder a class, whose images are the test part.")
+
+
+class Dataset(Model):
+    """One set of images."""
+
+    source: Annotated[DigitsSource | FolderSource, Field(discriminator="kind")]
+    classes: list[str] | None = Field(None, description="The classes to keep; all where none are named.", min_length=2)
+    image_size: int = Field(224, ge=16, le=1024, description="Side of the square that every network sees, in pixels.")
+    fit: Literal["squeeze", "crop", "pad"] = Field("squeeze", description="How an oblong image becomes a square.")
+    positive: str | None = Field(
+        None, description="Two classes: the one whose F1 is reported; the rarer one where none is named."
+    )
+    symmetries: list[Flip] = Field(
+        default=["horizontal_flip", "vertical_flip"],
+        description="Flips that leave an image's class what it was: augmentation and teachers' views use no others.",
+    )
+    max_skipped_share: float = Field(
+        0.1, ge=0, le=1, description="Stop where a larger share of the files cannot be read."
+    )
+
+
+class Split(Model):
+    """Which images are tested on, labelled and unlabelled."""
+
+    labelled: list[Annotated[int, Field(ge=1)] | Literal["all"]] = Field(
+        default=[25], min_length=1, description="Labelled images a class, validation part included; each is a split."
+    )
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
+    test_share: Share = 0.25
+    test_seed: int = Field(0, ge=0, description="Draws the test part, which is equal for every k and every seed.")
+    validation_share: Share = Field(0.2, description="Share of the labelled images that choose the best epoch.")
+    min_validation: int = Field(
+        20, ge=1, description="Fewer labelled images a class than this: no validation part, all of them train."
+    )
+    strict: bool = Field(False, description="A class with fewer images than asked for is an error, not a warning.")
+
+
+class Method(Model):
+    """Where a method's labels come from."""
+
+    labels: Literal["human", "full", "teachers"] = Field(
+        "teachers",
+        description="human: the labelled images alone; full: every training image's true label, the upper bound; "
+        "teachers: the labelled images, and those that the teachers label.",
+    )
+    teachers: list[Name] = Field(default=[], description="Networks that label; several are an ensemble.")
+    views: list[View] = Field(default=["identity"], min_length=1, description="What the teachers see of each image.")
+    vote: Literal["mean_probability", "majority"] = Field(
+        "mean_probability", description="How the predictions of all teachers and views become one label."
+    )
+    threshold: float = Field(
+        0.8, ge=0, le=1, description="A label is accepted where its confidence is strictly above this."
+    )
+    rounds: int = Field(1, ge=1, le=20, description="How often teachers are trained and label.")
+
+    @model_validator(mode="after")
+    def _teachers_fit_labels(self) -> "Method":
+        if self.labels == "teachers" and not self.teachers:
+            raise ValueError("a method that takes its labels from teachers names at least one network in 'teachers'")
+        if self.labels != "teachers" and (unused := self.model_fields_set - {"labels"}):
+            raise ValueError(f"with 'labels: {self.labels}' the key '{min(unused)}' has no effect; leave it out")
+        return self
+
+
+class Training(Model):
+    """How a network is trained: a new head on frozen features, then all layers."""
+
+    steps: int = Field(300, ge=1, description="Steps of fine-tuning from pretrained weights, whatever the set's size.")
+    steps_from_scratch: int = Field(600, ge=1, description="Steps for a network without pretrained weights.")
+    batch_size: int = Field(16, ge=2)
+    learning_rate: float = Field(1e-3, gt=0, description="Of the highest layers, at the top of the one-cycle schedule.")
+    lowest_layers: float = Field(
+        0.01, gt=0, le=1, description="Learning rate of the lowest layers as a share of the highest's, if pretrained."
+    )
+    weight_decay: float = Field(0.01, ge=0)
+    human_share: float = Field(0.5, ge=0, le=1, description="Share of each batch that people labelled.")
+    evaluations: int = Field(
+        10, ge=1, description="How often the validation part is looked at; an epoch in the tables."
+    )
+    patience: int = Field(4, ge=1, description="Stop after so many evaluations without a better one.")
+
+
+class Augmentation(Model):
+    """Random changes of every training image, drawn anew each time; flips are the data set's `symmetries`."""
+
+    rotation: float = Field(15, ge=0, le=180, description="Degrees, at most, either way.")
+    zoom: float = Field(0.1, ge=0, lt=1, description="Share, at most, either way.")
+    translation: float = Field(0.05, ge=0, lt=1, description="Share of the side, at most, either way.")
+    brightness: float = Field(0.15, ge=0, lt=1, description="Share of full white, at most, either way.")
+    contrast: float = Field(0.15, ge=0, lt=1, description="Share, at most, either way.")
+
+
+class Compute(Model):
+    """What a job may take of a machine."""
+
+    threads: int = Field(2, ge=1, description="Threads of a job that runs a network.")
+    device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one.")
+
+
+class Config(Model):
+    """A study."""
+
+    study: Name = Field(description="Its results lie in results/{study}.")
+    seed: int = Field(0, ge=0, description="Every random stream of the study is derived from it.")
+    datasets: dict[Name, Dataset] = Field(min_length=1)
+    split: Split = Split()
+    methods: dict[Name, Method] = Field(min_length=1)
+    students: dict[Name, list[Precision]] = Field(
+        min_length=1, description="The networks that are compared, each with the precisions that are evaluated."
+    )
+    views: list[View] = Field(
+        default=["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"],
+        description="The views that teachers predict, once for every method; a method chooses among them.",
+    )
+    training: Training = Training()
+    augmentation: Augmentation = Augmentation()
+    compute: Compute = Compute()
+    catalogue: str = Field("config/networks.yaml", description="The networks that may be named.")
+
+    @field_validator("students")
+    @classmethod
+    def _precisions(cls, students: dict[str, list[str]]) -> dict[str, list[str]]:
+        for network, precisions in students.items():
+            if not precisions or len(set(precisions)) < len(precisions):
+                raise ValueError(f"'{network}' needs each of its precisions once: [fp32], [int8] or [fp32, int8]")
+        return students
+
+    @model_validator(mode="after")
+    def _references(self) -> "Config":
+        for name, method in self.methods.items():
+            if missing := sorted(set(method.views) - set(self.views)):
+                raise ValueError(f"methods.{name}.views: '{missing[0]}' is not among the study's 'views'; add it there")
+        return self
+
+
+class PackageWeights(Model):
+    """Weights that an installed Python package carries as a `.pth` file."""
+
+    package: str
+    file: str = Field(description="Path of the file inside the package.")
+    layout: Literal["library", "efficientnet_pytorch"] = Field(
+        "library", description="How the tensors are named: as the library does, or as EfficientNet-PyTorch does."
+    )
+
+
+class FileWeights(Model):
+    """Weights from a file: safetensors, or a `.pth` of tensors alone."""
+
+    file: str = Field(description="A relative path starts at the folder of the Snakefile.")
+
+
+class Network(Model):
+    """A network by the library that builds it."""
+
+    library: Literal["timm", "torchvision"]
+    name: str = Field(description="The library's own name of the network.")
+    family: str = Field(description="How the network was designed; the statistics compare families.")
+    weights: Literal["none", "hub"] | PackageWeights | FileWeights = Field(
+        description="none, hub (the library downloads them), or a file or a Python package that holds them."
+    )
+    options: dict[str, Any] = Field(default={}, description="Passed to the library when the network is built.")
+    mean: list[float] | None = Field(None, description="Of each channel, of images in [0, 1]; else the library's.")
+    std: list[float] | None = None
+
+
+def load(raw: Mapping[str, Any], root: Path) -> tuple[Config, dict[str, Network]]:
+    """Validate a study's configuration and read the catalogue of networks that it names.
+
+    Parameters
+    ----------
+    raw
+        The configuration as YAML gives it.
+    root
+        The folder that relative paths start from.
+
+    Returns
+    -------
+    tuple of Config and dict of str to Network
+        The study, and those networks of the catalogue that it uses.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        A key is unknown (the nearest known one is named), a value is wrong, or a network is not in the catalogue.
+    """
+    study = _validate(Config, raw, "configuration")
+    path = root / study.catalogue
+    if not path.is_file():
+        raise InputError(f"catalogue: {path} does not exist")
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    used = sorted(set(study.students) | {name for method in study.methods.values() for name in method.teachers})
+    networks = {}
+    for name in used:
+        if name not in entries:
+            raise InputError(f"network '{name}' is not in {study.catalogue}{_nearest(name, entries)}")
+        networks[name] = _validate(Network, entries[name], f"{study.catalogue}: {name}")
+    return study, networks
+
+
+def read(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:
+    """Read, validate and return a configuration file; see `load`."""
+    return load(yaml.safe_load(path.read_text(encoding="utf-8")), root)
+
+
+def schema() -> str:
+    """Return the JSON schema of a configuration file, as text."""
+    return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def plain(model: BaseModel) -> dict[str, Any]:
+    """Return a part of the configuration as plain, ordered values, fit for a rule's `params`."""
+    return json.loads(model.model_dump_json())
+
+
+def digest(value: Any) -> str:
+    """Return eight hexadecimal digits that stand for a plain value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _validate(model: type[BaseModel], raw: Any, where: str) -> Any:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise InputError("\n".join(f"{where}: {_message(model, fault)}" for fault in error.errors())) from None
+
+
+def _message(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
+    # pydantic puts the chosen member of a union into the path; a user's file does not have it.
+    path = [str(part) for i, part in enumerate(fault["loc"]) if not _is_union_member(fault["loc"], i)]
+    key = ".".join(path) or "the whole"
+    if fault["type"] == "extra_forbidden":
+        return f"'{key}' is not a key{_nearest(path[-1], _siblings(model, fault['loc']))}"
+    if fault["type"] == "missing":
+        return f"'{key}' is missing"
+    return f"'{key}': {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _is_union_member(path: tuple[Any, ...], i: int) -> bool:
+    part = str(path[i])
+    return "[" in part or part == "constrained-int" or (i > 0 and path[i - 1] == "source" and i < len(path) - 1)
+
+
+def _siblings(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """Return the keys that are known where the last part of `path` stands."""
+    here = model.model_json_schema()
+    definitions = here.get("$defs", {})
+    for part in path[:-1]:
+        here = _resolve(here, definitions)
+        if "oneOf" in here or "anyOf" in here:
+            options = [_resolve(option, definitions) for option in here.get("oneOf", here.get("anyOf"))]
+            here = next((o for o in options if o.get("properties", {}).get("kind", {}).get("const") == part), here)
+            continue
+        named = here.get("properties", {}).get(part)
+        here = named or next(iter(here.get("patternProperties", {}).values()), {})
+    return list(_resolve(here, definitions).get("properties", {}))
+
+
+def _resolve(here: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    return definitions[here["$ref"].rsplit("/", 1)[1]] if "$ref" in here else here
+
+
+def _nearest(name: str, known: Any) -> str:
+    known = list(known)
+    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
+        return f"; did you mean '{close[0]}'?"
+    return f"; there are: {', '.join(sorted(known))}" if known else ""
