@@ -1,0 +1,437 @@
+"""What a user's file becomes: the same upright 8-bit RGB whatever it was stored as, or a reason."""
+
+import contextlib
+import io
+import struct
+import zlib
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image, ImageOps
+from pocketscope import pixels
+from pocketscope.pixels import Unreadable, content_id, decode, decode_packed, encode, fit, load, to_8_bits
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+COLOUR = np.random.default_rng(0).integers(0, 256, (11, 17, 3), dtype=np.uint8)
+GREY = COLOUR[..., 0]
+
+
+def saved(picture, form, **options):
+    buffer = io.BytesIO()
+    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def tiff(values, **options):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, values, **options)
+    return buffer.getvalue()
+
+
+def dicom(values, **elements):
+    """A DICOM file of `values`, (rows, columns) or (frames, rows, columns) or (rows, columns, 3)."""
+    colour = values.ndim == 3 and values.shape[-1] == 3
+    file = Dataset()
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file.Rows, file.Columns = values.shape[-3:-1] if colour else values.shape[-2:]
+    file.SamplesPerPixel = 3 if colour else 1
+    file.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
+    if colour:
+        file.PlanarConfiguration = 0
+    elif values.ndim == 3:
+        file.NumberOfFrames = len(values)
+    file.BitsAllocated = file.BitsStored = values.dtype.itemsize * 8
+    file.PixelRepresentation = int(values.dtype.kind == "i")
+    file.PixelData = values.tobytes()
+    for name, value in elements.items():
+        setattr(file, name, value)
+    file.HighBit = file.BitsStored - 1
+    return written(file)
+
+
+def written(file):
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, file, implicit_vr=False, little_endian=True)
+    return b"\0" * 128 + b"DICM" + buffer.getvalue()
+
+
+def rgb(grey):
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
+def test_lossless_formats_give_the_pixels_back(form):
+    assert (decode(saved(COLOUR, form)) == COLOUR).all()
+    assert (decode(saved(GREY, form)) == rgb(GREY)).all()
+
+
+def test_lossless_webp_gives_the_pixels_back():
+    assert (decode(saved(COLOUR, "WEBP", lossless=True)) == COLOUR).all()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_lossy_formats_come_close(form):
+    smooth = np.full((32, 32, 3), (200, 40, 90), np.uint8)
+    assert np.abs(decode(saved(smooth, form, quality=95)).astype(int) - smooth).max() < 12
+
+
+def test_gif_and_palette():
+    picture = Image.fromarray(GREY).convert("P")
+    assert (decode(saved(picture, "GIF")) == rgb(GREY)).all()
+    assert (decode(saved(picture, "PNG")) == rgb(GREY)).all()
+
+
+def test_one_bit():
+    black_and_white = GREY > 127
+    assert (decode(saved(Image.fromarray(black_and_white), "PNG")) == rgb(black_and_white * np.uint8(255))).all()
+    assert (decode(tiff(black_and_white, photometric="minisblack")) == rgb(black_and_white * np.uint8(255))).all()
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_transparency_lies_on_white(form):
+    alpha = np.where(np.arange(17) < 8, 0, 255).astype(np.uint8)[None, :, None].repeat(11, axis=0)
+    expected = np.where(alpha == 0, 255, COLOUR)
+    assert (decode(saved(np.concatenate([COLOUR, alpha], -1), form)) == expected).all()
+    grey_alpha = np.concatenate([GREY[..., None], alpha], -1)
+    picture = Image.frombytes("LA", (17, 11), grey_alpha.tobytes())
+    assert (decode(saved(picture, form)) == np.where(alpha == 0, 255, rgb(GREY))).all()
+
+
+def test_half_transparent():
+    pixel = np.array([[[100, 0, 255, 128]]], np.uint8)
+    assert decode(saved(pixel, "PNG")).tolist() == [[[177, 127, 255]]]
+
+
+def test_transparent_palette_colour():
+    picture = Image.frombytes("P", (2, 1), bytes([0, 1]))
+    picture.putpalette([10, 20, 30, 40, 50, 60])
+    assert decode(saved(picture, "PNG", transparency=1)).tolist() == [[[10, 20, 30], [255, 255, 255]]]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
+def test_cmyk(form):
+    picture = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    assert np.abs(decode(saved(picture, form)).astype(int) - (0, 255, 255)).max() < 6
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
+def test_orientation_is_applied(form, orientation):
+    picture = Image.fromarray(COLOUR)
+    exif = Image.Exif()
+    exif[274] = orientation
+    options = {"exif": exif} | ({"lossless": True} if form == "WEBP" else {})
+    data = saved(picture, form, **options)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    assert (decode(data) == expected).all()
+    assert decode(data).shape == ((17, 11, 3) if orientation >= 5 else (11, 17, 3))
+
+
+def test_broken_exif_does_no_harm():
+    assert decode(saved(COLOUR, "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")).shape == COLOUR.shape
+
+
+# ---- more than 8 bits
+
+
+def camera(bits):
+    """What a camera of `bits` bits writes into 16: a ramp over its whole range."""
+    return np.linspace(0, 2**bits - 1, 64 * 64).astype(np.uint16).reshape(64, 64)
+
+
+@pytest.mark.parametrize("bits", [9, 12, 14, 16])
+@pytest.mark.parametrize("write", [tiff, lambda values: saved(values, "PNG")], ids=["TIFF", "PNG"])
+def test_16_bit_files_use_all_grey_levels_whatever_the_camera(bits, write):
+    image = decode(write(camera(bits)))
+    assert image.min() == 0
+    assert image.max() == 255
+    assert len(np.unique(image)) == 256
+    assert np.abs(image[..., 0].astype(int) - camera(bits) / (2**bits - 1) * 255).max() < 2
+
+
+def test_one_hot_pixel_does_not_darken_the_image():
+    values = camera(12)
+    before = to_8_bits(values)
+    values[5, 5] = 65535
+    after = to_8_bits(values)
+    assert np.delete(after.ravel(), 5 * 64 + 5).astype(int) == pytest.approx(
+        np.delete(before.ravel(), 5 * 64 + 5).astype(int), abs=1
+    )
+
+
+def test_an_empty_image_is_not_blown_up_into_noise():
+    noise = np.random.default_rng(1).integers(100, 110, (64, 64), dtype=np.uint16)
+    assert to_8_bits(noise).max() < 12
+    assert (to_8_bits(np.full((4, 4), 7, np.uint16)) == 0).all()
+
+
+def test_colours_of_16_bits_keep_their_balance():
+    values = np.stack([camera(12), camera(12) // 2, camera(12) // 4], -1)
+    from_png = decode(imagecodecs.png_encode(values))
+    assert (from_png == decode(tiff(values, photometric="rgb"))).all()
+    assert from_png[-1, -1].tolist() == pytest.approx([255, 127, 64], abs=1)
+
+
+def test_floats():
+    values = camera(12) / 4095
+    assert np.abs(decode(tiff(values.astype(np.float32)))[..., 0].astype(int) - values * 255).max() < 2
+    values[0, 0] = np.nan
+    assert decode(tiff(values.astype(np.float32)))[0, 0, 0] == 0
+    assert (to_8_bits(np.full((2, 2), 0.5)) == 0).all()
+    with pytest.raises(Unreadable, match="finite"):
+        to_8_bits(np.full((2, 2), np.nan))
+    with pytest.raises(Unreadable, match="complex"):
+        decode(tiff(values.astype(np.complex64)))
+
+
+@given(arrays(st.sampled_from([np.uint16, np.int16, np.uint32, np.int32, np.float32]), (5, 4)))
+@settings(max_examples=200, deadline=None)
+def test_scaling_keeps_the_order_of_brightness(values):
+    if not np.isfinite(values).any():
+        return
+    flat = values[np.isfinite(values)].ravel()
+    scaled = to_8_bits(values)[np.isfinite(values)].ravel()
+    assert (np.diff(scaled[np.argsort(flat, kind="stable")].astype(int)) >= 0).all()
+
+
+# ---- TIFF
+
+
+def test_tiff_pages():
+    pages = np.stack([GREY, 255 - GREY, GREY // 2])
+    data = tiff(pages, photometric="minisblack")
+    for index, page in enumerate(pages):
+        assert (decode(data, page=index) == rgb(page)).all()
+    with pytest.raises(Unreadable, match=r"no page 3: its 3 page\(s\) are counted from 0"):
+        decode(data, page=3)
+
+
+def test_page_does_not_concern_formats_without_pages():
+    assert (decode(saved(COLOUR, "PNG"), page=2) == COLOUR).all()
+
+
+@pytest.mark.parametrize(
+    "options", [{"compression": "lzw"}, {"compression": "zlib"}, {"tile": (16, 16)}, {"bigtiff": True}]
+)
+def test_tiff_layouts(options):
+    assert (decode(tiff(COLOUR, photometric="rgb", **options)) == COLOUR).all()
+
+
+def test_tiff_planes():
+    data = tiff(np.ascontiguousarray(np.moveaxis(COLOUR, -1, 0)), photometric="rgb", planarconfig="separate")
+    assert (decode(data) == COLOUR).all()
+
+
+def test_tiff_with_jpeg_inside():
+    smooth = np.full((32, 32, 3), (200, 40, 90), np.uint8)
+    data = saved(smooth, "TIFF", compression="jpeg")
+    assert np.abs(decode(data).astype(int) - smooth).max() < 12
+
+
+def test_tiff_white_is_zero():
+    assert (decode(tiff(GREY, photometric="miniswhite")) == rgb(255 - GREY)).all()
+
+
+def test_tiff_palette():
+    palette = np.random.default_rng(2).integers(0, 256, (3, 256)).astype(np.uint16)
+    data = tiff(GREY, photometric="palette", colormap=palette * 257)
+    assert (decode(data) == np.moveaxis(palette[:, GREY], 0, -1)).all()
+
+
+def test_tiff_with_other_channels_is_refused_with_the_remedy():
+    with pytest.raises(Unreadable, match=r"5 channels.*save them as pages"):
+        decode(tiff(np.zeros((8, 8, 5), np.uint8), photometric="minisblack", planarconfig="contig"))
+
+
+# ---- DICOM
+
+
+def test_dicom_without_window_uses_the_stored_bits():
+    values = np.array([[0, 2048, 4095]], np.uint16)
+    assert decode(dicom(values, BitsStored=12))[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_dicom_signed_and_rescaled():
+    values = np.array([[-2048, 0, 2047]], np.int16)
+    assert decode(dicom(values, BitsStored=12))[0, :, 0].tolist() == [0, 128, 255]
+    data = dicom(values, BitsStored=12, RescaleSlope=2, RescaleIntercept=-10)
+    assert decode(data)[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_dicom_window_applies_to_rescaled_values():
+    values = np.array([[0, 1024, 1064, 1104, 3000]], np.uint16)
+    data = dicom(values, BitsStored=12, RescaleSlope=1, RescaleIntercept=-1024, WindowCenter=40, WindowWidth=80)
+    assert decode(data)[0, :, 0].tolist() == [0, 0, 129, 255, 255]
+
+
+@pytest.mark.parametrize(("function", "middle"), [("LINEAR_EXACT", 128), ("SIGMOID", 128)])
+def test_dicom_window_functions(function, middle):
+    values = np.array([[0, 500, 4095]], np.uint16)
+    data = dicom(values, WindowCenter=[500, 9], WindowWidth=[100, 9], VOILUTFunction=function)
+    assert decode(data)[0, :, 0].tolist() == [0, middle, 255]
+
+
+def test_dicom_monochrome1_is_inverted():
+    values = np.array([[0, 255]], np.uint8)
+    assert decode(dicom(values, PhotometricInterpretation="MONOCHROME1"))[0, :, 0].tolist() == [255, 0]
+
+
+def test_dicom_colour():
+    assert (decode(dicom(COLOUR)) == COLOUR).all()
+    grey_ycbcr = np.stack([GREY, np.full_like(GREY, 128), np.full_like(GREY, 128)], -1)
+    assert (decode(dicom(grey_ycbcr, PhotometricInterpretation="YBR_FULL")) == rgb(GREY)).all()
+
+
+def test_dicom_palette():
+    lut = {f"{c}PaletteColorLookupTableDescriptor": [256, 0, 16] for c in ("Red", "Green", "Blue")}
+    ramp = (np.arange(256, dtype=np.uint16) * 257).tobytes()
+    lut |= {f"{c}PaletteColorLookupTableData": ramp for c in ("Red", "Green", "Blue")}
+    assert (decode(dicom(GREY, PhotometricInterpretation="PALETTE COLOR", **lut)) == rgb(GREY)).all()
+
+
+def test_dicom_frames():
+    data = dicom(np.stack([GREY, 255 - GREY]))
+    assert (decode(data, page=1) == rgb(255 - GREY)).all()
+    with pytest.raises(Unreadable, match="no page 2"):
+        decode(data, page=2)
+
+
+def test_dicom_without_preamble():
+    assert (decode(dicom(GREY)[132:]) == rgb(GREY)).all()
+
+
+def test_dicom_without_image():
+    file = Dataset()
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file.PatientName = "Nobody"
+    with pytest.raises(Unreadable, match="without an image"):
+        decode(written(file))
+
+
+# ---- faults
+
+
+def png_header(width, height):
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\0IDAT"
+    )
+
+
+def animated(form):
+    frames = [Image.fromarray(COLOUR), Image.fromarray(255 - COLOUR)]
+    return saved(frames[0], form, save_all=True, append_images=frames[1:])
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"Dear diary", "no image.*formats read are JPEG"),
+        (saved(COLOUR, "PNG")[:200], "cut short"),
+        (saved(COLOUR, "JPEG", quality=95)[:-200], "cut short"),
+        (saved(COLOUR, "BMP")[:200], "cut short"),
+        (saved(COLOUR, "WEBP")[:60], "no image, or damaged|cut short"),
+        (tiff(np.zeros((64, 64), np.uint8))[:2000], "cut short"),
+        (tiff(GREY)[:100], "cut short"),
+        (dicom(GREY)[:-20], "cut short"),
+        (png_header(30_000, 30_000), "too large"),
+        (png_header(10_001, 10_001), r"too large \(10001 x 10001"),
+        (png_header(0, 10), "no size|no image, or damaged|cut short"),
+        (animated("GIF"), r"animated \(2 frames\)"),
+        (animated("PNG"), r"animated \(2 frames\)"),
+        (animated("WEBP"), r"animated \(2 frames\)"),
+    ],
+)
+def test_unusable_files_have_a_reason(data, reason):
+    with pytest.raises(Unreadable, match=reason):
+        decode(data)
+
+
+def test_a_phone_s_two_picture_jpeg_is_no_animation():
+    frames = [Image.fromarray(COLOUR), Image.fromarray(COLOUR)]
+    data = saved(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    assert decode(data).shape == COLOUR.shape
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_damage_is_never_a_crash(data):
+    whole = data.draw(
+        st.sampled_from([saved(COLOUR, "PNG"), saved(COLOUR, "JPEG"), saved(COLOUR, "GIF"), tiff(COLOUR)])
+    )
+    damaged = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 6))):
+        damaged[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(Unreadable):
+        image = decode(bytes(damaged))
+        assert image.dtype == np.uint8
+        assert image.shape[2] == 3
+
+
+# ---- fit, encode, identity
+
+
+@pytest.mark.parametrize("how", pixels.FITS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (7, 3), (32, 32), (300, 200)])
+def test_fit_gives_the_size_asked_for(how, shape):
+    result = fit(np.full((*shape, 3), 9, np.uint8), 32, how)
+    assert result.shape == (32, 32, 3)
+    assert result.dtype == np.uint8
+    assert result.max() == 9
+
+
+def test_fit_leaves_what_fits():
+    image = np.random.default_rng(3).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    for how in pixels.FITS:
+        assert (fit(image, 32, how) == image).all()
+
+
+def test_crop_keeps_the_middle_and_pad_everything():
+    image = np.zeros((10, 30, 3), np.uint8)
+    image[:, 10:20] = 200
+    assert (fit(image, 10, "crop") == 200).all()
+    padded = fit(image, 30, "pad")
+    assert (padded[10:20] == image).all()
+    assert padded[:10].max() == padded[20:].max() == 0
+
+
+def test_shrinking_averages():
+    board = np.indices((512, 512)).sum(0) % 2 * 255
+    assert np.abs(fit(rgb(board.astype(np.uint8)), 16, "squeeze").astype(int) - 127).max() <= 2
+
+
+def test_unknown_fit():
+    with pytest.raises(ValueError, match="squeeze, crop, pad"):
+        fit(COLOUR, 8, "stretch")
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))))
+@settings(max_examples=100, deadline=None)
+def test_encoding_loses_nothing(image):
+    assert (decode_packed(encode(image)) == image).all()
+
+
+def test_identity_is_of_the_pixels():
+    identity = content_id(COLOUR)
+    assert len(identity) == 20
+    assert int(identity, 16) >= 0
+    assert content_id(decode(saved(COLOUR, "BMP"))) == identity
+    assert content_id(decode(saved(COLOUR, "PNG", compress_level=9))) == identity
+    assert content_id(COLOUR[:, ::-1]) != identity
+    assert content_id(COLOUR.reshape(17, 11, 3)) != identity
+    assert content_id(np.asfortranarray(COLOUR)) == identity
+
+
+def test_load_decodes_and_fits():
+    assert (load(saved(COLOUR, "PNG"), 8, "crop") == fit(COLOUR, 8, "crop")).all()

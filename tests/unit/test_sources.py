@@ -1,0 +1,223 @@
+"""What a source lists, in which order, and when its fingerprint changes."""
+
+import logging
+import os
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+from pocketscope import packing, sources, tables
+from pocketscope.errors import InputError
+from pocketscope.pixels import Unreadable, decode
+
+ODD_NAMES = [" b ", "it's", 'say "x"', "two\nlines", "$HOME", "3rd", "Ärzte-細胞", "x=1", "%s", "-rf", "tab\t", "*?[1]"]
+
+
+def put(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (6, 5, 3), dtype=np.uint8)).save(path, "PNG")
+    return path
+
+
+def listed(root, **source):
+    return list(sources.records({"kind": "folder", "path": "images"} | source, root))
+
+
+def reason(record):
+    with pytest.raises(Unreadable) as caught:
+        record.read()
+    return str(caught.value)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for seed, name in enumerate(["b/2.png", "b/1.png", "a/deep/er/3.png", "a b/4.png"]):
+        put(tmp_path / "images" / name, seed)
+    return tmp_path
+
+
+def test_one_folder_a_class_in_the_order_of_paths(root):
+    records = listed(root)
+    assert [record.path for record in records] == ["a b/4.png", "a/deep/er/3.png", "b/1.png", "b/2.png"]
+    assert [record.label for record in records] == ["a b", "a", "b", "b"]
+    assert {(record.group, record.role) for record in records} == {(None, None)}
+    assert decode(records[0].read()).shape == (6, 5, 3)
+
+
+def test_the_folder_may_be_absolute_or_relative(root, tmp_path):
+    absolute = list(sources.records({"kind": "folder", "path": str(root / "images")}, tmp_path / "elsewhere"))
+    assert [record.path for record in absolute] == [record.path for record in listed(root)]
+
+
+def test_records_can_be_sent_to_another_process(root):
+    for record in listed(root):
+        assert pickle.loads(pickle.dumps(record)).read() == record.read()
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_names_of_all_kinds(root, name):
+    put(root / "images" / name / f"{name}.png")
+    (record,) = [record for record in listed(root) if record.label == name]
+    assert record.path == f"{name}/{name}.png"
+    assert decode(record.read()).shape == (6, 5, 3)
+
+
+def test_names_that_are_not_utf8_are_told(root):
+    put(root / "images" / "b" / os.fsdecode(b"caf\xe9.png"))
+    (record,) = [record for record in listed(root) if "caf" in record.path]
+    record.path.encode()
+    assert "rename" in reason(record)
+
+
+def test_what_systems_and_people_leave_beside_images(root):
+    for name in [
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+        ".hidden.png",
+        "notes.txt",
+        "table.xlsx",
+        "1.json",
+        "readme.MD",
+    ]:
+        (root / "images" / "b" / name).write_bytes(b"x")
+        (root / "images" / name).write_bytes(b"x")
+    put(root / "images" / "__MACOSX" / "b" / "._1.png")
+    put(root / "images" / ".git" / "1.png")
+    assert len(listed(root)) == 4
+
+
+def test_images_beside_the_class_folders_are_told_with_the_remedy(root):
+    put(root / "images" / "loose.png")
+    (record,) = [record for record in listed(root) if record.path == "loose.png"]
+    assert record.label is None
+    assert "unlabelled" in reason(record)
+
+
+def test_an_enormous_file_is_not_read(root, monkeypatch):
+    monkeypatch.setattr(sources, "MAX_BYTES", 10)
+    assert "larger than" in reason(listed(root)[0])
+
+
+def test_unlabelled_and_test_folders(root):
+    put(root / "new" / "x" / "5.png")
+    put(root / "images" / "held out" / "b" / "6.png")
+    records = {r.path: (r.label, r.role) for r in listed(root, unlabelled="new", test="images/held out")}
+    assert records["../new/x/5.png"] == (None, None)
+    assert records["held out/b/6.png"] == ("b", sources.TEST)
+    assert len(records) == 6
+
+
+def test_unlabelled_folder_inside_is_no_class(root):
+    put(root / "images" / "unlabelled" / "5.png")
+    records = {r.path: r.label for r in listed(root, unlabelled="images/unlabelled")}
+    assert records["unlabelled/5.png"] is None
+    assert len(records) == 5
+
+
+def test_links_are_followed_but_not_in_circles(root):
+    put(root / "disk" / "far.png", 9)
+    (root / "images" / "b" / "linked.png").symlink_to(root / "disk" / "far.png")
+    (root / "images" / "c").symlink_to(root / "disk")
+    (root / "images" / "b" / "circle").symlink_to(root / "images")
+    (root / "images" / "b" / "broken.png").symlink_to(root / "nowhere.png")
+    records = {r.path: r for r in listed(root)}
+    assert set(records) - {"a b/4.png", "a/deep/er/3.png", "b/1.png", "b/2.png"} == {
+        "b/linked.png",
+        "c/far.png",
+        "b/broken.png",
+    }
+    assert records["b/linked.png"].read() == records["c/far.png"].read()
+    with pytest.raises(OSError, match=r"broken\.png"):
+        records["b/broken.png"].read()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"path": "imags"}, "imags: there is no such folder"),
+        ({"path": "images/b/1.png"}, "is a file, not a folder"),
+        ({"path": "empty"}, "holds no image; put one folder a class"),
+        ({"unlabelled": "nowhere"}, "no such folder .'unlabelled'"),
+        ({"test": "images"}, "named twice"),
+    ],
+)
+def test_folders_that_are_not_there(root, source, message):
+    (root / "empty").mkdir()
+    with pytest.raises(InputError, match=message):
+        listed(root, **source)
+
+
+def test_digits():
+    records = list(sources.records({"kind": "digits"}, None))
+    assert len(records) == 1797
+    assert {record.label for record in records} == set("0123456789")
+    image = decode(records[0].read())
+    assert image.shape == (8, 8, 3)
+    assert image.max() == 239  # 15 of 16
+    assert records[0].path == "0/0000"
+
+
+# ---- fingerprint
+
+
+def fingerprint(root, known=None):
+    return sources.fingerprint({"kind": "folder", "path": "images"}, root, known)
+
+
+def index(root, path):
+    surveyed = sources.survey(sources.files({"kind": "folder", "path": "images"}, root))
+    rows = [{"path": p, "size": s, "mtime_ns": m, "sha256": h} for p, (s, m, h) in surveyed.items()]
+    tables.write(tables.pa.Table.from_pylist(rows, schema=packing.FILES), path, packing.FILES)
+    return path
+
+
+def test_fingerprint_is_of_content(root):
+    before = fingerprint(root)
+    os.utime(root / "images" / "b" / "1.png", ns=(1, 1))
+    assert fingerprint(root) == before
+    put(root / "images" / "b" / "1.png", 99)
+    changed = fingerprint(root)
+    assert changed != before
+    put(root / "images" / "b" / "1.png", 1)
+    assert fingerprint(root) == before
+    (root / "images" / "b" / "1.png").rename(root / "images" / "b" / "one.png")
+    assert fingerprint(root) != before
+
+
+def test_fingerprint_with_an_index_reads_only_what_changed(root, monkeypatch):
+    before = fingerprint(root)
+    known = index(root, root / "files.parquet")
+    read = []
+    digest = sources.hashlib.file_digest
+    monkeypatch.setattr(sources.hashlib, "file_digest", lambda file, how: read.append(file.name) or digest(file, how))
+    assert fingerprint(root, known) == before
+    assert read == []
+    os.utime(root / "images" / "b" / "1.png", ns=(1, 1))
+    assert fingerprint(root, known) == before
+    assert [os.path.basename(name) for name in read] == ["1.png"]  # noqa: PTH119
+    put(root / "images" / "b" / "7.png", 7)
+    assert fingerprint(root, known) != before
+
+
+def test_fingerprint_outlives_the_images(root, caplog):
+    before = fingerprint(root)
+    known = index(root, root / "files.parquet")
+    (root / "images").rename(root / "gone")
+    with caplog.at_level(logging.WARNING):
+        assert fingerprint(root, known) == before
+    assert "no such folder" in caplog.text
+    with pytest.raises(InputError, match="no such folder"):
+        fingerprint(root, root / "no-index.parquet")
+
+
+def test_fingerprint_of_digits_is_quick_and_stable():
+    assert sources.fingerprint({"kind": "digits"}, None) == sources.fingerprint({"kind": "digits"}, None)
+
+
+def test_nothing_is_written_into_the_user_s_folder(root):
+    before = sorted(root.rglob("*"))
+    listed(root)
+    fingerprint(root)
+    assert sorted(root.rglob("*")) == before

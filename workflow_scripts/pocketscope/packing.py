@@ -1,0 +1,474 @@
+"""Decode, check, orient, fit and encode every image of a source once, into one Parquet file sorted by identity."""
+
+import difflib
+import json
+import logging
+import multiprocessing
+import os
+import tempfile
+import time
+import unicodedata
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pocketscope import pixels, sources, tables
+from pocketscope.errors import InputError
+from pocketscope.files import whole
+
+log = logging.getLogger(__name__)
+
+IMAGES = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("paths", pa.list_(pa.string()), nullable=False),
+        pa.field("group", pa.string()),
+        pa.field("role", pa.string()),
+        pa.field("width", pa.int32(), nullable=False),  # of the file, upright, before it was fitted
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+    ]
+)
+LABELS = pa.schema([pa.field("image_id", pa.string(), nullable=False), pa.field("label", pa.string())])
+SKIPPED = pa.schema([pa.field("path", pa.string(), nullable=False), pa.field("reason", pa.string(), nullable=False)])
+FILES = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("mtime_ns", pa.int64(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
+    ]
+)
+
+ROW_GROUP = 256  # rows; a reader that wants few images passes over the others' bytes one such group at a time
+_CHUNK = 16  # images sent to a process at once
+_LISTED = 5  # how many of many things an error names
+
+
+def pack(
+    source: dict[str, Any],
+    root: str | os.PathLike,
+    *,
+    images: str | os.PathLike,
+    labels: str | os.PathLike,
+    skipped: str | os.PathLike,
+    files: str | os.PathLike,
+    image_size: int,
+    fit: str,
+    classes: Sequence[str] | None = None,
+    page: int = 0,
+    processes: int = 1,
+    max_skipped_share: float = 0.1,
+) -> dict[str, Any]:
+    """Write the images and labels of a source as tables.
+
+    The images stream through: what is kept of each is its names, so that memory does not grow with the pixels.
+    Encoded images wait in a nameless file beside `images` until all identities are known and they can be written in
+    their order. The tables' bytes do not depend on `processes`.
+
+    Exact duplicates, after decoding, are one image with all its paths. Such an image keeps the label that any of its
+    copies has, and is for testing where any copy is; copies that contradict one another in label or group are skipped.
+
+    Parameters
+    ----------
+    source, root
+        See `pocketscope.sources.records`.
+    images, labels, skipped, files
+        Where the tables `IMAGES`, `LABELS`, `SKIPPED` and `FILES` go. None is written where an error is raised.
+    image_size, fit
+        See `pocketscope.pixels.fit`.
+    classes
+        The classes to keep; images of others are left out. All where None.
+    page
+        See `pocketscope.pixels.decode`.
+    processes
+        How many processes decode.
+    max_skipped_share
+        The largest share of the source's images that may be skipped, 0 to 1.
+
+    Returns
+    -------
+    dict
+        Counts: `images`, `unlabelled`, `test`, `duplicates` (further copies), `skipped`, and `classes`, label to count.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        The source is not there or empty; fewer than two classes, or no image, are labelled; a class that is named
+        does not exist; labels differ only in case or spaces; too many images are skipped.
+    """
+    root = Path(root)
+    name = str(source.get("path", source["kind"]))
+    listed = _of_classes(list(sources.records(source, root)), classes, name)
+    check_labels(listed, name)
+    surveyed = sources.survey(sources.files(source, root))  # before decoding: what changes meanwhile is seen next time
+    prepare = partial(_prepare, image_size=image_size, fit=fit, page=page)
+    with tempfile.TemporaryFile(dir=_folder_of(images)) as spill:
+        packed, reasons = _decode_all(listed, prepare, processes, spill)
+        reasons |= _contradictions(packed)
+        _check_skipped(reasons, len(listed), max_skipped_share, name)
+        kept = [record for copies in packed.values() for record in copies.records]
+        check_labels(kept, name)
+        _warn_of_lost_classes(listed, kept)
+        _write_images(images, packed, spill, {"image_size": image_size, "fit": fit, "page": page})
+    identities = sorted(packed)
+    label_of = {identity: packed[identity].label for identity in identities}
+    tables.write(pa.table({"image_id": identities, "label": list(label_of.values())}), labels, LABELS)
+    in_order = sorted(reasons.items())
+    tables.write(
+        pa.table({"path": [path for path, _ in in_order], "reason": [reason for _, reason in in_order]}, SKIPPED),
+        skipped,
+        SKIPPED,
+    )
+    columns = zip(*((path, *entry) for path, entry in surveyed.items()), strict=True)
+    tables.write(pa.table([list(column) for column in columns], schema=FILES), files, FILES)
+    return {
+        "images": len(packed),
+        "unlabelled": sum(label is None for label in label_of.values()),
+        "test": sum(copies.role == sources.TEST for copies in packed.values()),
+        "duplicates": len(kept) - len(packed),
+        "skipped": len(reasons),
+        "classes": dict(sorted(Counter(label for label in label_of.values() if label is not None).items())),
+    }
+
+
+def read_images(path: str | os.PathLike, image_ids: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Read some of the packed images, one row group in memory at a time.
+
+    Decoding in threads was measured and gains nothing: Pillow holds the interpreter's lock while it decodes WebP.
+
+    Parameters
+    ----------
+    path
+        An `IMAGES` table.
+    image_ids
+        Which images, in any order.
+
+    Yields
+    ------
+    tuple of str and numpy.ndarray
+        The identity, and uint8 (size, size, 3); in the order of the file, which is that of the identities.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        The table is damaged, or does not hold an image that is asked for.
+    """
+    wanted = set(image_ids)
+    stored = tables.read(path, IMAGES, columns=["image_id"])["image_id"].to_pylist()
+    if missing := wanted.difference(stored):
+        raise InputError(
+            f"{path}: does not hold {len(missing)} of the {len(wanted)} images asked for, such as {min(missing)}; "
+            "what asks for them was made from another version of the data: delete it and run again"
+        )
+    with pq.ParquetFile(path) as file:
+        start = 0
+        for group in range(file.num_row_groups):
+            identities = stored[start : start + file.metadata.row_group(group).num_rows]
+            start += len(identities)
+            rows = [row for row, identity in enumerate(identities) if identity in wanted]
+            if rows:
+                encoded = file.read_row_group(group, columns=["image.bytes"])["image"].combine_chunks().field("bytes")
+                for row in rows:
+                    yield identities[row], pixels.decode_packed(encoded[row].as_py())
+
+
+def load_images(path: str | os.PathLike, image_ids: Sequence[str]) -> np.ndarray:
+    """Load some of the packed images into one array.
+
+    Parameters
+    ----------
+    path
+        An `IMAGES` table.
+    image_ids
+        Which images; one may be asked for more than once.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (len(image_ids), size, size, 3), in the order of `image_ids`.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        See `read_images`.
+    """
+    size = tables.notes(path)["image_size"]
+    rows: dict[str, list[int]] = {}
+    for row, identity in enumerate(image_ids):
+        rows.setdefault(identity, []).append(row)
+    result = np.empty((len(image_ids), size, size, 3), np.uint8)
+    for identity, image in read_images(path, rows):
+        result[rows[identity]] = image
+    return result
+
+
+# ---- checks
+
+
+def check_labels(records: Iterable[sources.Record], name: str) -> None:
+    """Refuse labels that nothing can be learnt from, before any time is spent.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        No labelled image; one class only; labels that differ only in case or spaces; classes that only images set
+        apart for testing have. `name` is how the message calls the source.
+    """
+    counts = Counter((record.label, record.role == sources.TEST) for record in records if record.label is not None)
+    total: Counter[str] = Counter()
+    for (label, _), count in counts.items():
+        total[label] += count
+    alike: dict[str, list[str]] = {}
+    for label in sorted(total):
+        alike.setdefault("".join(unicodedata.normalize("NFKC", label).casefold().split()), []).append(label)
+    for group in alike.values():
+        if len(group) > 1:
+            raise InputError(
+                f"{name}: the classes {_quoted(group, total)} differ only in case or spaces; "
+                "give them one spelling, or keep one of them with 'classes'"
+            )
+    trainable = sorted({label for label, test in counts if not test})
+    if not trainable:
+        raise InputError(
+            f"{name}: no labelled image to learn from; put images of each class into a folder named like the class, "
+            "or give labels in a table"
+        )
+    if len(trainable) == 1:
+        raise InputError(
+            f"{name}: all labelled images to learn from are of one class, {trainable[0]!r}; "
+            "label images of at least one other class"
+        )
+    if only_test := sorted(set(total) - set(trainable)):
+        raise InputError(
+            f"{name}: of {_quoted(only_test, total)} there are only images for testing; "
+            "label images of it to learn from, or leave it out with 'classes'"
+        )
+
+
+def _of_classes(records: list[sources.Record], classes: Sequence[str] | None, name: str) -> list[sources.Record]:
+    if classes is None:
+        return records
+    present = sorted({record.label for record in records if record.label is not None})
+    for wanted in classes:
+        if wanted not in present:
+            nearest = _nearest(wanted, present)
+            hint = f"; did you mean {nearest!r}?" if nearest else "."
+            raise InputError(
+                f"{name}: 'classes' names {wanted!r}, of which there is no image{hint} "
+                f"The classes with images are {', '.join(map(repr, present[:20])) or 'none'}"
+                f"{' and more' if len(present) > 20 else ''}"
+            )
+    return [record for record in records if record.label is None or record.label in set(classes)]
+
+
+def _nearest(wanted: str, present: Sequence[str]) -> str | None:
+    folded = {label.casefold(): label for label in reversed(present)}
+    found = difflib.get_close_matches(wanted.casefold(), folded, n=1)
+    return folded[found[0]] if found else None
+
+
+def _check_skipped(reasons: dict[str, str], total: int, most: float, name: str) -> None:
+    if len(reasons) <= most * total:
+        return
+    listed = sorted(reasons.items())
+    raise InputError(
+        f"{name}: {len(reasons)} of {total} images cannot be used, more than the share of {most:g} that is allowed:\n"
+        + "".join(f"  {path}: {reason}\n" for path, reason in listed[:_LISTED])
+        + (f"  and {len(listed) - _LISTED} more\n" if len(listed) > _LISTED else "")
+        + "Mend or remove them, or raise 'max_skipped_share' to go on without them"
+    )
+
+
+def _warn_of_lost_classes(listed: Iterable[sources.Record], kept: Iterable[sources.Record]) -> None:
+    for label in sorted({r.label for r in listed if r.label} - {r.label for r in kept if r.label}):
+        log.warning("class %r: none of its images can be used", label)
+
+
+def _quoted(labels: Sequence[str], counts: Counter[str]) -> str:
+    return " and ".join(f"{label!r} ({counts[label]} images)" for label in labels)
+
+
+# ---- decoding
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """One image, decoded and encoded again."""
+
+    image_id: str
+    width: int
+    height: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Copies:
+    """One image and all records of it; its bytes stand in the spill file."""
+
+    offset: int
+    length: int
+    width: int
+    height: int
+    records: list[sources.Record]
+
+    def _one(self, name: str) -> str | None:
+        return next((value for record in self.records if (value := getattr(record, name)) is not None), None)
+
+    @property
+    def label(self) -> str | None:
+        return self._one("label")
+
+    @property
+    def group(self) -> str | None:
+        return self._one("group")
+
+    @property
+    def role(self) -> str | None:
+        return self._one("role")
+
+
+def _prepare(record: sources.Record, *, image_size: int, fit: str, page: int) -> _Prepared | str:
+    """Return the image of a record, or the reason why there is none."""
+    try:
+        image = pixels.decode(record.read(), page=page)
+    except pixels.Unreadable as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be opened ({error.strerror or error})"
+    height, width = image.shape[:2]
+    return _Prepared(pixels.content_id(image), width, height, pixels.encode(pixels.fit(image, image_size, fit)))
+
+
+def _prepare_chunk(chunk: list[sources.Record], prepare: partial) -> list[_Prepared | str]:
+    return [prepare(record) for record in chunk]
+
+
+def _prepared(
+    records: Sequence[sources.Record], prepare: partial, processes: int
+) -> Iterator[tuple[sources.Record, _Prepared | str]]:
+    """Yield each record with what became of it, in order; few results wait at a time."""
+    remaining = iter(records)
+    chunks = iter(lambda: list(islice(remaining, _CHUNK)), [])
+    if processes <= 1:
+        for chunk in chunks:
+            yield from zip(chunk, _prepare_chunk(chunk, prepare), strict=True)
+        return
+    with _pool(processes) as pool:
+        waiting: deque[tuple[list[sources.Record], Future]] = deque()
+        for chunk in chunks:
+            waiting.append((chunk, pool.submit(_prepare_chunk, chunk, prepare)))
+            if len(waiting) > 3 * processes:
+                done, future = waiting.popleft()
+                yield from zip(done, future.result(), strict=True)
+        for done, future in waiting:
+            yield from zip(done, future.result(), strict=True)
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    # Forked, where that can be: the other ways import the main script again, and a rule's script has no guard.
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context(method))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _decode_all(
+    records: Sequence[sources.Record], prepare: partial, processes: int, spill: BinaryIO
+) -> tuple[dict[str, _Copies], dict[str, str]]:
+    """Write each different image to `spill`; return the images by identity, and the reasons of the others by path."""
+    packed: dict[str, _Copies] = {}
+    reasons: dict[str, str] = {}
+    offset = 0
+    started = told = time.monotonic()
+    for done, (record, result) in enumerate(_prepared(records, prepare, processes), 1):
+        if isinstance(result, str):
+            reasons[record.path] = result
+        elif result.image_id in packed:
+            packed[result.image_id].records.append(record)
+        else:
+            spill.write(result.data)
+            packed[result.image_id] = _Copies(offset, len(result.data), result.width, result.height, [record])
+            offset += len(result.data)
+        if time.monotonic() - told > 10 or done == len(records):
+            told = time.monotonic()
+            rate = done / max(told - started, 1e-9)
+            left = (len(records) - done) / rate
+            log.info("%d of %d images, %.0f images/s, %.0f s left", done, len(records), rate, left)
+    return packed, reasons
+
+
+def _contradictions(packed: dict[str, _Copies]) -> dict[str, str]:
+    """Take the images out whose copies contradict one another, and return the reasons by path."""
+    reasons = {}
+    for identity in list(packed):
+        for what in ("label", "group"):
+            values = {record.path: getattr(record, what) for record in packed[identity].records}
+            different = sorted({value for value in values.values() if value is not None})
+            if len(different) > 1:
+                said = ", ".join(f"{path} ({value!r})" for path, value in sorted(values.items())[:_LISTED])
+                reasons |= {
+                    path: f"copies of one image contradict one another in their {what}: {said}" for path in values
+                }
+                del packed[identity]
+                break
+    return reasons
+
+
+# ---- writing
+
+
+def _folder_of(path: str | os.PathLike) -> Path:
+    folder = Path(path).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _write_images(path: str | os.PathLike, packed: dict[str, _Copies], spill: BinaryIO, notes: dict[str, Any]) -> None:
+    hugging_face = {"info": {"features": {"image": {"_type": "Image"}}}}  # `datasets` then shows pictures, not bytes
+    schema = IMAGES.with_metadata(
+        {tables.NOTES: json.dumps(notes, sort_keys=True), b"huggingface": json.dumps(hugging_face)}
+    )
+    remaining = iter(sorted(packed))
+    with (
+        whole(path) as temporary,
+        # The images are compressed already, and no two cells are equal.
+        pq.ParquetWriter(
+            temporary, schema, compression="none", use_dictionary=False, write_statistics=["image_id"]
+        ) as writer,
+    ):
+        for identities in iter(lambda: list(islice(remaining, ROW_GROUP)), []):
+            writer.write_batch(_batch(identities, packed, spill, schema))
+
+
+def _batch(identities: list[str], packed: dict[str, _Copies], spill: BinaryIO, schema: pa.Schema) -> pa.RecordBatch:
+    rows = []
+    for identity in identities:
+        copies = packed[identity]
+        spill.seek(copies.offset)
+        paths = [record.path for record in copies.records]
+        rows.append(
+            {
+                "image_id": identity,
+                "paths": paths,
+                "group": copies.group,
+                "role": copies.role,
+                "width": copies.width,
+                "height": copies.height,
+                "image": {"bytes": spill.read(copies.length), "path": paths[0]},
+            }
+        )
+    return pa.RecordBatch.from_pylist(rows, schema=schema)
