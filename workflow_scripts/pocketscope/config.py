@@ -124,7 +124,7 @@ class Training(Model):
     evaluations: int = Field(
         10, ge=1, description="How often the validation part is looked at; an epoch in the tables."
     )
-    patience: int = Field(4, ge=1, description="Stop after so many evaluations without a better one.")
+    patience: int = Field(5, ge=1, description="Stop after so many evaluations without a better one.")
 
 
 class Augmentation(Model):
@@ -133,14 +133,14 @@ class Augmentation(Model):
     rotation: float = Field(15, ge=0, le=180, description="Degrees, at most, either way.")
     zoom: float = Field(0.1, ge=0, lt=1, description="Share, at most, either way.")
     translation: float = Field(0.05, ge=0, lt=1, description="Share of the side, at most, either way.")
-    brightness: float = Field(0.15, ge=0, lt=1, description="Share of full white, at most, either way.")
-    contrast: float = Field(0.15, ge=0, lt=1, description="Share, at most, either way.")
+    brightness: float = Field(0.05, ge=0, lt=1, description="Share of full white, at most, either way.")
+    contrast: float = Field(0.05, ge=0, lt=1, description="Share, at most, either way.")
 
 
 class Compute(Model):
     """What a job may take of a machine."""
 
-    threads: int = Field(2, ge=1, description="Threads of a job that runs a network.")
+    threads: int = Field(1, ge=1, description="Threads of a job that runs a network.")
     device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one.")
 
 

@@ -61,7 +61,7 @@ class Trained:
     image_size: int
 
 
-def build(network: Mapping[str, Any], classes: int, root: Path) -> Classifier:
+def build(network: Mapping[str, Any], classes: int, root: Path, *, seed: int) -> Classifier:
     """Build a network of the catalogue with its pretrained weights and a new head.
 
     Parameters
@@ -72,17 +72,15 @@ def build(network: Mapping[str, Any], classes: int, root: Path) -> Classifier:
         Number of classes.
     root
         The folder that relative paths of weights start from.
-
-    Returns
-    -------
-    Classifier
-        With a head drawn from torch's global random state.
+    seed
+        Draws what is not pretrained.
 
     Raises
     ------
     pocketscope.errors.InputError
         The library has no such network, or its weights cannot be had or do not fit.
     """
+    torch.manual_seed(seed)
     backbone = _create(network, pretrained=network["weights"] == "hub")
     if isinstance(network["weights"], Mapping):
         _load_weights(backbone, network, root)

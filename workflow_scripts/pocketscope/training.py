@@ -6,6 +6,7 @@ The head comes first so that the random gradients of a new one do not spoil pret
 
 import logging
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import StandardScaler
 
-from pocketscope import networks
+from pocketscope import networks, packing
 from pocketscope.augmentation import augment
 from pocketscope.errors import InputError
 
@@ -65,6 +66,24 @@ class Examples:
     images: np.ndarray
     targets: np.ndarray
     human: np.ndarray
+
+
+def examples(images: str | os.PathLike, labels: pa.Table, classes: list[str]) -> Examples:
+    """Load the images of a label set.
+
+    Parameters
+    ----------
+    images
+        The packed images.
+    labels
+        Columns image_id, label and source.
+    classes
+        Class names; a target is a place in this list.
+    """
+    place = {name: index for index, name in enumerate(classes)}
+    targets = np.array([place[label] for label in labels["label"].to_pylist()], dtype=np.int64)
+    human = np.array([source == "human" for source in labels["source"].to_pylist()], dtype=bool)
+    return Examples(packing.load_images(images, labels["image_id"].to_pylist()), targets, human)
 
 
 def train(

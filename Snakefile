@@ -1,0 +1,36 @@
+"""pocketscope: from images of which a few are labelled to compact classifiers, and which of them to trust."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+# A user's configuration replaces the demo's. With `configfile:` alone the two would be merged, and the demo's data sets
+# would join the user's.
+if not workflow.configfiles:
+
+    configfile: Path(workflow.basedir) / "config" / "config.yaml"
+
+
+# Everything that is made, Snakemake's own records included, lies in one folder: it can be moved, or used by another
+# checkout, and nothing is made again. `--directory` names another one.
+workdir: Path(workflow.basedir) / "results"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/pseudo_label.smk"
+include: "rules/deploy.smk"
+include: "rules/evaluate.smk"
+
+
+rule all:
+    input:
+        f"{STUDY}/scores.parquet",
+    localrule: True
+    default_target: True
+
+
+onsuccess:
+    show_summary()

@@ -1,0 +1,150 @@
+"""What the rules share: the validated configuration, the wildcards, and the functions that say what needs what."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+SCRIPTS = ROOT / "workflow_scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from pocketscope import config as configuration
+from pocketscope import randomness, source_code, sources
+from pocketscope.errors import InputError
+
+try:
+    CONFIG, NETWORKS = configuration.load(config, ROOT)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+STUDY = CONFIG.study
+RUNS = f"{STUDY}/runs"
+SPLIT = RUNS + "/{dataset}/{split}"
+RUN = SPLIT + "/{labelset}/{network}"
+LOGS = f"{STUDY}/logs"
+TEACHERS_LABELS = [name for name, method in CONFIG.methods.items() if method.labels == "teachers"]
+
+
+def any_of(names):
+    """Return a regular expression for just these names; one that matches nothing where there are none."""
+    return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
+
+
+def packed_name(dataset):
+    """Return the folder of a data set's images: what changes the pixels changes the name, so that studies can share."""
+    entry = configuration.plain(CONFIG.datasets[dataset])
+    kept = {key: entry[key] for key in ("source", "classes", "image_size", "fit")}
+    return f"{dataset}-{configuration.digest(kept)}"
+
+
+PACKED = {packed_name(dataset): dataset for dataset in CONFIG.datasets}
+SPLITS = {f"k{k}_s{seed}": (k, seed) for k in CONFIG.split.labelled for seed in CONFIG.split.seeds}
+
+
+wildcard_constraints:
+    packed=any_of(PACKED),
+    dataset=any_of(CONFIG.datasets),
+    split=any_of(SPLITS),
+    method=any_of(TEACHERS_LABELS),
+    round=r"[1-9]\d*",
+    labelset=rf"human|full|(?:{any_of(TEACHERS_LABELS)})\.r[1-9]\d*",
+    network=any_of(NETWORKS),
+    precision="fp32|int8",
+
+
+def code(script):
+    """Return a digest of what a rule's script does; Snakemake itself sees neither the package nor beyond mtimes."""
+    return source_code.digest(SCRIPTS / script)
+
+
+def packed(table):
+    """Return an input function: a table of the wildcard's data set."""
+    return lambda wildcards: f"datasets/{packed_name(wildcards.dataset)}/{table}.parquet"
+
+
+def dataset_setting(key):
+    """Return a params function: a key of the wildcard's data set."""
+    return lambda wildcards: configuration.plain(CONFIG.datasets[wildcards.dataset])[key]
+
+
+def seed_of(purpose):
+    """Return a params function: the seed of a random stream of one training run.
+
+    The label set is no part of it: a student and its upper bound differ in their labels alone.
+    """
+    return lambda wildcards: randomness.seed(
+        CONFIG.seed, wildcards.dataset, wildcards.split, wildcards.network, purpose
+    )
+
+
+def network_entry(wildcards):
+    return configuration.plain(NETWORKS[wildcards.network])
+
+
+def views_of(dataset, views):
+    """Return those views that leave the class of the data set's images what it was."""
+    needs = {"both_flips": {"horizontal_flip", "vertical_flip"}}
+    symmetries = set(CONFIG.datasets[dataset].symmetries)
+    return [view for view in views if "flip" not in view or needs.get(view, {view}) <= symmetries]
+
+
+def labels_before(wildcards):
+    """Return the label set that a round's teachers were trained on: people's labels, then each round the last's."""
+    last = int(wildcards.round) - 1
+    return f"{wildcards.method}.r{last}" if last else "human"
+
+
+def teachers_predictions(wildcards):
+    return [
+        SPLIT.format(**wildcards) + f"/{labels_before(wildcards)}/{teacher}/unlabelled.parquet"
+        for teacher in CONFIG.methods[wildcards.method].teachers
+    ]
+
+
+def previous_run(wildcards):
+    """Return the same teacher's model of the round before, to be passed on where the labels did not change."""
+    method, _, number = wildcards.labelset.partition(".r")
+    if not number or int(number) < 2 or wildcards.network not in CONFIG.methods[method].teachers:
+        return {}
+    folder = SPLIT.format(**wildcards) + f"/{method}.r{int(number) - 1}"
+    return {"previous_labels": f"{folder}/labels.parquet", "previous_model": f"{folder}/{wildcards.network}/model.safetensors"}
+
+
+def final_labels(method):
+    """Return the label set that a method's students are trained on."""
+    settings = CONFIG.methods[method]
+    return f"{method}.r{settings.rounds}" if settings.labels == "teachers" else settings.labels
+
+
+def rows():
+    """Return every row of the study's tables: dataset, split, method, network, precision, in a fixed order."""
+    return [
+        dict(dataset=dataset, split=split, method=method, network=network, precision=precision)
+        for dataset in CONFIG.datasets
+        for split in SPLITS
+        for method in CONFIG.methods
+        for network, precisions in CONFIG.students.items()
+        for precision in precisions
+    ]
+
+
+def scores_of(row):
+    return RUN.format(**row, labelset=final_labels(row["method"])) + f"/scores.{row['precision']}.parquet"
+
+
+def gpus(wildcards=None):
+    return 0 if CONFIG.compute.device == "cpu" else 1
+
+
+def show_summary():
+    """Print the study's table of F1 at the end of a run."""
+    subprocess.run([sys.executable, "-m", "pocketscope", "summary", STUDY], cwd=Path.cwd(), env=python_path(), check=False)
+
+
+def python_path():
+    import os
+
+    return os.environ | {"PYTHONPATH": str(SCRIPTS)}

@@ -1,0 +1,84 @@
+"""Images in, parts out."""
+
+
+def source_of(wildcards):
+    return configuration.plain(CONFIG.datasets[PACKED[wildcards.packed]].source)
+
+
+def content_of_source(wildcards):
+    """Return a digest of the source's files: an image that is added, changed or gone packs anew, one touched does not."""
+    return sources.fingerprint(source_of(wildcards), ROOT, Path(f"datasets/{wildcards.packed}/files.parquet"))
+
+
+def packing(key):
+    return lambda wildcards: configuration.plain(CONFIG.datasets[PACKED[wildcards.packed]])[key]
+
+
+rule pack:
+    output:
+        images="datasets/{packed}/images.parquet",
+        labels="datasets/{packed}/labels.parquet",
+        skipped="datasets/{packed}/skipped.parquet",
+        files="datasets/{packed}/files.parquet",
+    params:
+        code=code("pack.py"),
+        source=source_of,
+        content=content_of_source,
+        classes=packing("classes"),
+        image_size=packing("image_size"),
+        fit=packing("fit"),
+        max_skipped_share=packing("max_skipped_share"),
+    log:
+        "datasets/{packed}/pack.log",
+    threads: workflow.cores or 1
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    conda:
+        "../envs/environment.yaml"
+    script:
+        "../workflow_scripts/pack.py"
+
+
+rule split:
+    input:
+        images=packed("images"),
+        labels=packed("labels"),
+    output:
+        split=SPLIT + "/split.parquet",
+        truth=SPLIT + "/truth.parquet",
+        labels=SPLIT + "/human/labels.parquet",
+    params:
+        code=code("split.py"),
+        labelled=lambda wildcards: SPLITS[wildcards.split][0],
+        seed=lambda wildcards: SPLITS[wildcards.split][1],
+        sharing=configuration.plain(CONFIG.split.model_copy(update=dict(labelled=[], seeds=[]))),
+    log:
+        LOGS + "/split/{dataset}.{split}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/environment.yaml"
+    script:
+        "../workflow_scripts/split.py"
+
+
+# The one way by which hidden labels come into a label set: that of the upper bound.
+rule reveal:
+    input:
+        split=SPLIT + "/split.parquet",
+        truth=SPLIT + "/truth.parquet",
+    output:
+        labels=SPLIT + "/full/labels.parquet",
+    params:
+        code=code("reveal.py"),
+    log:
+        LOGS + "/reveal/{dataset}.{split}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/environment.yaml"
+    script:
+        "../workflow_scripts/reveal.py"

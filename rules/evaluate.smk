@@ -1,0 +1,44 @@
+"""How good the files are that would ship, on images that no training, choice or calibration has seen."""
+
+
+rule evaluate:
+    input:
+        images=packed("images"),
+        split=SPLIT + "/split.parquet",
+        truth=SPLIT + "/truth.parquet",
+        model=RUN + "/model.{precision}.onnx",
+    output:
+        predictions=RUN + "/test.{precision}.parquet",
+        scores=RUN + "/scores.{precision}.parquet",
+    params:
+        code=code("evaluate.py"),
+        positive=dataset_setting("positive"),
+    log:
+        LOGS + "/evaluate/{dataset}.{split}.{labelset}.{network}.{precision}.log",
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../envs/environment.yaml"
+    script:
+        "../workflow_scripts/evaluate.py"
+
+
+rule scores:
+    input:
+        [scores_of(row) for row in rows()],
+    output:
+        scores=f"{STUDY}/scores.parquet",
+        csv=f"{STUDY}/scores.csv",
+    params:
+        code=code("scores.py"),
+        rows=rows(),
+    log:
+        f"{LOGS}/scores.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/environment.yaml"
+    script:
+        "../workflow_scripts/scores.py"

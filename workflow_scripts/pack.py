@@ -1,0 +1,13 @@
+"""Decode, check, orient, fit and encode every image of a source once."""
+
+from pocketscope import job, packing
+
+root = job.begin(snakemake)
+summary = packing.pack(
+    snakemake.params.source,
+    root,
+    **{name: snakemake.output[name] for name in ("images", "labels", "skipped", "files")},
+    **{name: snakemake.params[name] for name in ("classes", "image_size", "fit", "max_skipped_share")},
+    processes=snakemake.threads,
+)
+print(summary)

@@ -1,0 +1,49 @@
+"""The device and the threads of a job that runs a network."""
+
+import logging
+import platform
+
+import torch
+
+from pocketscope.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+def prepare(device: str, threads: int, granted: int) -> torch.device:
+    """Set torch up so that equal jobs give equal results, and return the device to use.
+
+    Parameters
+    ----------
+    device
+        `cpu`, or `auto`: a GPU where there is one.
+    threads
+        How many threads the job computes with. Sums in another number of parts differ in their last bits.
+    granted
+        How many threads the workflow gave the job.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        The job was given fewer threads than it computes with.
+    """
+    if granted < threads:
+        raise InputError(
+            f"the job was given {granted} threads and computes with {threads}; run with --cores {threads} or more, or "
+            f"set compute.threads to {granted} (which trains anew: other sums, other last bits)"
+        )
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    chosen = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else "cpu")
+    log.info("on %s with %d threads", torch.cuda.get_device_name() if chosen.type == "cuda" else "CPU", threads)
+    return chosen
+
+
+def versions(device: torch.device) -> dict[str, str]:
+    """Return what a result can depend on beside its inputs, for a table's notes."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "python": platform.python_version(),
+        "threads": str(torch.get_num_threads()),
+        "torch": torch.__version__,
+    }

@@ -1,0 +1,50 @@
+"""The table of F1 that a run ends with."""
+
+from pathlib import Path
+
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.table import Table
+
+from pocketscope import metrics, tables
+from pocketscope.errors import InputError
+
+
+def show(study: Path) -> None:
+    """Print F1 by method and network for each data set of a study, in percent, mean over its splits.
+
+    Parameters
+    ----------
+    study
+        The study's folder of results.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        There are no scores yet.
+    """
+    path = study / "scores.parquet"
+    if not path.is_file():
+        raise InputError(f"{path}: there are no scores yet; run snakemake")
+    scores = tables.read(path, metrics.SCORES)
+    f1 = scores.filter((pc.field("metric") == "f1") & pc.field("class").is_null()).to_pandas()
+    f1["labelled"] = f1["split"].str.extract(r"^k(\w+?)_", expand=False)
+    console = Console()
+    for (dataset, labelled), part in f1.groupby(["dataset", "labelled"], sort=False):
+        splits = part["split"].nunique()
+        table = Table(
+            title=f"{dataset}: F1 in percent, {labelled} labelled a class, "
+            + ("one split" if splits == 1 else f"mean and spread of {splits} splits"),
+            title_justify="left",
+        )
+        table.add_column("method")
+        rows = part.groupby(["method", "network", "precision"], sort=False)["value"].agg(["mean", "std"]) * 100
+        columns = list(dict.fromkeys((network, precision) for _, network, precision in rows.index))
+        for network, precision in columns:
+            table.add_column(f"{network} {precision}", justify="right")
+        for method in dict.fromkeys(rows.index.get_level_values("method")):
+            cells = [rows.loc[(method, *column)] for column in columns]
+            shown = [f"{cell['mean']:.1f}" + (f" ± {cell['std']:.1f}" if splits > 1 else "") for cell in cells]
+            table.add_row(method, *shown)
+        console.print(table)
+    console.print(f"Everything lies in {study.resolve()}; all scores in scores.csv there.", soft_wrap=True)

@@ -1,0 +1,12 @@
+"""Join the measurements of all runs into one table."""
+
+from pyarrow import csv
+
+from pocketscope import job, metrics, tables
+from pocketscope.files import whole
+
+job.begin(snakemake)
+scores = metrics.collect([tables.read(path, metrics.METRICS) for path in snakemake.input], snakemake.params.rows)
+tables.write(scores, snakemake.output.scores, metrics.SCORES)
+with whole(snakemake.output.csv) as temporary:
+    csv.write_csv(scores, temporary)
