@@ -1,9 +1,8 @@
 """Join the measurements of all runs into one table."""
 
-from pyarrow import csv
-
 from pocketscope import job, metrics, tables
 from pocketscope.files import whole
+from pyarrow import csv
 
 job.begin(snakemake)
 scores = metrics.collect([tables.read(path, metrics.METRICS) for path in snakemake.input], snakemake.params.rows)

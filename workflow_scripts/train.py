@@ -14,7 +14,9 @@ if "previous_model" in source.keys() and labels.equals(tables.read(source.previo
 else:
     split = tables.read(source.split, splits.SPLIT)
     examples = training.examples(source.images, labels, classes)
-    validation = training.examples(source.images, pseudo_labels.human(*splits.images_with(split, "validation")), classes)
+    validation = training.examples(
+        source.images, pseudo_labels.human(*splits.images_with(split, "validation")), classes
+    )
     classifier = networks.build(params.network, len(classes), root, seed=params.seed)
     history, timings = training.train(
         classifier,

@@ -18,9 +18,7 @@ METRICS = pa.schema(
     ]
 )
 SCORES = pa.schema(
-    [
-        pa.field(name, pa.string(), nullable=False) for name in ("dataset", "split", "method", "network", "precision")
-    ]
+    [pa.field(name, pa.string(), nullable=False) for name in ("dataset", "split", "method", "network", "precision")]
     + list(METRICS)
 )
 
@@ -38,7 +36,9 @@ def positive(asked: str | None, notes: Mapping[str, Any]) -> str | None:
     if asked not in notes["classes"]:
         raise InputError(f"positive: there is no class '{asked}'; there are {', '.join(notes['classes'])}")
     if len(notes["classes"]) > 2:
-        raise InputError(f"positive: '{asked}' is one of {len(notes['classes'])} classes; F1 is their mean; leave it out")
+        raise InputError(
+            f"positive: '{asked}' is one of {len(notes['classes'])} classes; F1 is their mean; leave it out"
+        )
     return asked
 
 

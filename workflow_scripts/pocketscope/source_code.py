@@ -72,4 +72,6 @@ def _plain(node: Any) -> Any:
     fields = dict(ast.iter_fields(node))
     if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
         fields["body"] = fields["body"][1:]
-    return type(node).__name__, tuple((name, _plain(value)) for name, value in fields.items() if value not in (None, []))
+    return type(node).__name__, tuple(
+        (name, _plain(value)) for name, value in fields.items() if value not in (None, [])
+    )

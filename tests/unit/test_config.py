@@ -1,0 +1,88 @@
+"""The configuration: what is refused, and what the user is told."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from pocketscope import config
+from pocketscope.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "study": "small",
+    "datasets": {"digits": {"source": {"kind": "digits"}}},
+    "methods": {"supervised": {"labels": "human"}},
+    "students": {"resnet18": ["fp32"]},
+}
+
+
+def changed(path, value):
+    raw = copy.deepcopy(SMALL)
+    here = raw
+    for key in path[:-1]:
+        here = here.setdefault(key, {})
+    here[path[-1]] = value
+    return raw
+
+
+def test_the_shipped_configurations_are_valid():
+    for path in sorted((ROOT / "config").glob("*.yaml")):
+        if path.name != "networks.yaml":
+            study, networks = config.read(path, ROOT)
+            assert set(networks) >= set(study.students)
+
+
+def test_every_network_of_the_catalogue_is_valid():
+    for name in yaml.safe_load((ROOT / "config" / "networks.yaml").read_text()):
+        _, networks = config.load(changed(["students"], {name: ["fp32"]}), ROOT)
+        assert name in networks
+
+
+def test_the_schema_for_editors_is_that_of_the_model():
+    written = (ROOT / "config" / "config.schema.json").read_text(encoding="utf-8")
+    assert written == config.schema(), "run `make schema`"
+
+
+def test_the_demo_shows_every_key():
+    """Each key of the model stands in config.yaml, as a value or in a comment."""
+    text = (ROOT / "config" / "config.yaml").read_text()
+    for model in (config.Config, config.Dataset, config.Split, config.Method, config.Training, config.Augmentation,
+                  config.Compute):  # fmt: skip
+        for key in model.model_fields:
+            assert f"{key}:" in text or f" {key} " in text, key
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (["metods"], {}, "'metods' is not a key; did you mean 'methods'"),
+        (["training", "step"], 3, "'training.step' is not a key; did you mean 'steps'"),
+        (["datasets", "digits", "imagesize"], 3, "'datasets.digits.imagesize' is not a key; did you mean 'image_size'"),
+        (["datasets", "digits", "source"], {"kind": "folder", "pth": "x"}, "did you mean 'path'"),
+        (["datasets", "digits", "source"], {"kind": "fodler", "path": "x"}, "'fodler'"),
+        (["students"], {"resnet81": ["fp32"]}, "'resnet81' is not in config/networks.yaml; did you mean 'resnet"),
+        (["students"], {"resnet18": []}, "needs each of its precisions once"),
+        (["methods", "plain"], {}, "names at least one network in 'teachers'"),
+        (["methods", "plain"], {"teachers": ["resnet50"], "threshold": 1.5}, "methods.plain.threshold"),
+        (["methods", "plain"], {"teachers": ["no_such"]}, "'no_such' is not in"),
+        (["methods", "full"], {"labels": "full", "rounds": 2}, "the key 'rounds' has no effect"),
+        (["views"], ["gamma"], "'identity' is not among the study's 'views'"),
+        (["split", "labelled"], ["every"], "split.labelled.0"),
+        (["study"], "a/b", "'study'"),
+        (["datasets", "a b"], {"source": {"kind": "digits"}}, "a b"),
+        (["catalogue"], "nowhere.yaml", "nowhere.yaml does not exist"),
+    ],
+)
+def test_what_is_wrong_is_named(path, value, told):
+    raw = changed(path, value)
+    if path == ["views"]:
+        raw["methods"]["plain"] = {"teachers": ["resnet50"]}
+    with pytest.raises(InputError) as error:
+        config.load(raw, ROOT)
+    assert told in str(error.value)
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(InputError, match="'study' is missing"):
+        config.load({key: value for key, value in SMALL.items() if key != "study"}, ROOT)

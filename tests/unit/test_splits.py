@@ -1,0 +1,161 @@
+"""Parts: what must never touch, what must stay where it was."""
+
+from collections import Counter, defaultdict
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pocketscope import splits
+from pocketscope.errors import InputError
+
+ASKED = {
+    "labelled": 5,
+    "seed": 0,
+    "test_share": 0.25,
+    "test_seed": 0,
+    "validation_share": 0.2,
+    "min_validation": 20,
+    "strict": False,
+}
+
+
+def assign(rows, **asked):
+    """Split rows of (image_id, label, group)."""
+    images = pa.table(
+        {
+            "image_id": pa.array([row[0] for row in rows], pa.string()),
+            "group": pa.array([row[2] for row in rows], pa.string()),
+            "role": pa.array([row[3] if len(row) > 3 else None for row in rows], pa.string()),
+        }
+    )
+    labels = pa.table({"image_id": images["image_id"], "label": pa.array([row[1] for row in rows], pa.string())})
+    split, truth, notes = splits.assign(images, labels, **(ASKED | asked))
+    return split.to_pandas().set_index("image_id"), truth.to_pandas().set_index("image_id")["label"], notes
+
+
+def plain(count, classes="ab"):
+    return [(f"{label}{i}", label, None) for label in classes for i in range(count)]
+
+
+@st.composite
+def rows(draw):
+    """Images of up to four classes, some without a label, some in groups that span classes."""
+    count = draw(st.integers(4, 60))
+    labels = st.sampled_from(["a", "b", "c", "d", None])
+    groups = st.one_of(st.none(), st.integers(0, 8).map(str))
+    drawn = [(f"i{i}", draw(labels), draw(groups)) for i in range(count)]
+    return [("first", "a", None), ("second", "b", None), ("third", "a", None), ("fourth", "b", None), *drawn]
+
+
+@given(rows=rows(), labelled=st.sampled_from([1, 3, 25, "all"]), seed=st.integers(0, 5), least=st.sampled_from([1, 3]))
+@settings(max_examples=150, deadline=None)
+def test_units_never_straddle_and_hidden_labels_stay_hidden(rows, labelled, seed, least):
+    split, truth, _ = assign(rows, labelled=labelled, seed=seed, min_validation=least)
+    sides = defaultdict(set)
+    for image_id, label, group in rows:
+        if image_id not in split.index:
+            assert label is None  # only an image without a label may be left out
+            continue
+        role = split.role[image_id]
+        sides[group or image_id].add(role)
+        seen = split.label[image_id]
+        if role in ("labelled", "validation"):
+            assert seen == label is not None
+            assert image_id not in truth.index
+        else:
+            assert seen is None or seen != seen
+            assert truth.get(image_id) == label
+    for roles in sides.values():
+        assert not ("test" in roles and len(roles) > 1)
+        assert not {"labelled", "validation"} <= roles
+
+
+@given(rows=rows(), seed=st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_every_labelled_class_keeps_an_image_to_train_on(rows, seed):
+    split, _, _ = assign(rows, labelled="all", seed=seed, min_validation=1)
+    training_side = {rows[i][1] for i, row in enumerate(rows) if row[0] in split.index and split.role[row[0]] != "test"}
+    trained = set(split.label[split.role == "labelled"])
+    assert training_side - {None} == trained
+
+
+def test_labelled_sets_are_nested_and_the_test_part_is_one():
+    small, _, _ = assign(plain(60), labelled=10)
+    large, _, _ = assign(plain(60), labelled=30)
+    other, _, _ = assign(plain(60), labelled=10, seed=1)
+    people = ["labelled", "validation"]
+    assert set(small.index[small.role.isin(people)]) < set(large.index[large.role.isin(people)])
+    assert set(small.index[small.role == "test"]) == set(other.index[other.role == "test"])
+    assert set(small.index[small.role == "labelled"]) != set(other.index[other.role == "labelled"])
+
+
+def test_an_image_added_or_relabelled_moves_no_other_between_training_and_test():
+    before, _, _ = assign(plain(60))
+    added, _, _ = assign([*plain(60), *plain(40, classes="c"), ("new", "a", None)])
+    corrected, _, _ = assign([("a0", "b", None), *plain(60)[1:]])
+    for after in (added, corrected):
+        for image_id in before.index:
+            assert (before.role[image_id] == "test") == (after.role[image_id] == "test")
+
+
+def test_labels_that_come_later_leave_every_test_image_where_it_was():
+    some = [(image_id, label if i % 3 else None, None) for i, (image_id, label, _) in enumerate(plain(60))]
+    before, _, _ = assign(some)
+    after, _, _ = assign(plain(60))
+    assert set(before.index[before.role == "test"]) <= set(after.index[after.role == "test"])
+
+
+def test_counts_are_those_asked_for():
+    split, _, _ = assign(plain(400), labelled=25)
+    for label in "ab":
+        counts = Counter(split.role[split.index.str.startswith(label)])
+        assert counts["labelled"] == 20
+        assert counts["validation"] == 5
+        assert 75 <= counts["test"] <= 125  # a quarter, by chance of each image
+
+
+def test_few_labels_have_no_validation_part():
+    split, _, _ = assign(plain(60), labelled=19)
+    assert (split.role == "validation").sum() == 0
+    assert (split.role == "labelled").sum() == 38
+
+
+def test_a_rare_class_takes_what_it_has_or_is_refused(caplog):
+    rare = [*plain(60), ("c0", "c", None), ("c1", "c", None), ("c2", "c", None)]
+    split, truth, _ = assign(rare, labelled=25)
+    roles = [split.role[f"c{i}"] for i in range(3)]
+    assert "test" in roles
+    assert "labelled" in roles
+    assert "class 'c' has" in caplog.text
+    with pytest.raises(InputError, match="class 'c' has"):
+        assign(rare, labelled=25, strict=True)
+
+
+def test_a_class_of_one_image_trains():
+    split, _, _ = assign([*plain(20), ("only", "c", None)])
+    assert split.role["only"] == "labelled"
+
+
+def test_the_sources_own_test_part_is_kept():
+    named = [(image_id, label, None, "test" if i % 2 else None) for i, (image_id, label, _) in enumerate(plain(20))]
+    split, _, _ = assign(named)
+    assert set(split.index[split.role == "test"]) == {row[0] for row in named if row[3]}
+
+
+def test_unlabelled_images_of_a_tested_patient_are_not_trained_on():
+    grouped = [(f"g{g}i{i}", "ab"[g % 2] if i < 3 else None, f"patient {g}") for g in range(40) for i in range(6)]
+    split, _, _ = assign(grouped)
+    tested = {name.split("i")[0] for name in split.index[split.role == "test"]}
+    assert tested
+    assert not any(name.split("i")[0] in tested for name in split.index[split.role == "unlabelled"])
+
+
+def test_notes_name_the_classes_and_the_rarer_of_two():
+    assert assign([*plain(9), ("x", "a", None)])[2] == {"classes": ["a", "b"], "positive": "b"}
+    assert assign(plain(9, classes="abc"))[2]["positive"] is None
+
+
+def test_nothing_labelled_is_refused():
+    with pytest.raises(InputError, match="no training image is labelled"):
+        assign([("x", None, None), ("y", None, None)])
