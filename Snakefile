@@ -26,10 +26,10 @@ include: "rules/evaluate.smk"
 
 
 rule all:
+    default_target: True
     input:
         f"{STUDY}/scores.parquet",
     localrule: True
-    default_target: True
 
 
 onsuccess:

@@ -110,7 +110,10 @@ def previous_run(wildcards):
     if not number or int(number) < 2 or wildcards.network not in CONFIG.methods[method].teachers:
         return {}
     folder = SPLIT.format(**wildcards) + f"/{method}.r{int(number) - 1}"
-    return {"previous_labels": f"{folder}/labels.parquet", "previous_model": f"{folder}/{wildcards.network}/model.safetensors"}
+    return {
+        "previous_labels": f"{folder}/labels.parquet",
+        "previous_model": f"{folder}/{wildcards.network}/model.safetensors",
+    }
 
 
 def final_labels(method):
@@ -141,7 +144,9 @@ def gpus(wildcards=None):
 
 def show_summary():
     """Print the study's table of F1 at the end of a run."""
-    subprocess.run([sys.executable, "-m", "pocketscope", "summary", STUDY], cwd=Path.cwd(), env=python_path(), check=False)
+    subprocess.run(
+        [sys.executable, "-m", "pocketscope", "summary", STUDY], cwd=Path.cwd(), env=python_path(), check=False
+    )
 
 
 def python_path():

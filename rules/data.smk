@@ -20,6 +20,14 @@ rule pack:
         labels="datasets/{packed}/labels.parquet",
         skipped="datasets/{packed}/skipped.parquet",
         files="datasets/{packed}/files.parquet",
+    log:
+        "datasets/{packed}/pack.log",
+    conda:
+        "../envs/environment.yaml"
+    threads: 8
+    resources:
+        mem_mb=1500,
+        runtime=120,
     params:
         code=code("pack.py"),
         source=source_of,
@@ -28,14 +36,6 @@ rule pack:
         image_size=packing("image_size"),
         fit=packing("fit"),
         max_skipped_share=packing("max_skipped_share"),
-    log:
-        "datasets/{packed}/pack.log",
-    threads: workflow.cores or 1
-    resources:
-        mem_mb=1500,
-        runtime=120,
-    conda:
-        "../envs/environment.yaml"
     script:
         "../workflow_scripts/pack.py"
 
@@ -48,18 +48,18 @@ rule split:
         split=SPLIT + "/split.parquet",
         truth=SPLIT + "/truth.parquet",
         labels=SPLIT + "/human/labels.parquet",
+    log:
+        LOGS + "/split/{dataset}.{split}.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         code=code("split.py"),
         labelled=lambda wildcards: SPLITS[wildcards.split][0],
         seed=lambda wildcards: SPLITS[wildcards.split][1],
         sharing=configuration.plain(CONFIG.split.model_copy(update=dict(labelled=[], seeds=[]))),
-    log:
-        LOGS + "/split/{dataset}.{split}.log",
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../envs/environment.yaml"
     script:
         "../workflow_scripts/split.py"
 
@@ -71,14 +71,14 @@ rule reveal:
         truth=SPLIT + "/truth.parquet",
     output:
         labels=SPLIT + "/full/labels.parquet",
-    params:
-        code=code("reveal.py"),
     log:
         LOGS + "/reveal/{dataset}.{split}.log",
+    conda:
+        "../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        code=code("reveal.py"),
     script:
         "../workflow_scripts/reveal.py"

@@ -8,15 +8,15 @@ rule quantize:
         model=RUN + "/model.fp32.onnx",
     output:
         model=RUN + "/model.int8.onnx",
-    params:
-        code=code("quantize.py"),
-        seed=seed_of("quantize"),
     log:
         LOGS + "/quantize/{dataset}.{split}.{labelset}.{network}.log",
+    conda:
+        "../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        code=code("quantize.py"),
+        seed=seed_of("quantize"),
     script:
         "../workflow_scripts/quantize.py"

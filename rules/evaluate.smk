@@ -10,16 +10,16 @@ rule evaluate:
     output:
         predictions=RUN + "/test.{precision}.parquet",
         scores=RUN + "/scores.{precision}.parquet",
-    params:
-        code=code("evaluate.py"),
-        positive=dataset_setting("positive"),
     log:
         LOGS + "/evaluate/{dataset}.{split}.{labelset}.{network}.{precision}.log",
+    conda:
+        "../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        code=code("evaluate.py"),
+        positive=dataset_setting("positive"),
     script:
         "../workflow_scripts/evaluate.py"
 
@@ -30,15 +30,15 @@ rule scores:
     output:
         scores=f"{STUDY}/scores.parquet",
         csv=f"{STUDY}/scores.csv",
-    params:
-        code=code("scores.py"),
-        rows=rows(),
     log:
         f"{LOGS}/scores.log",
+    conda:
+        "../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        code=code("scores.py"),
+        rows=rows(),
     script:
         "../workflow_scripts/scores.py"

@@ -8,20 +8,20 @@ rule predict:
         model=RUN + "/model.safetensors",
     output:
         predictions=RUN + "/unlabelled.parquet",
-    params:
-        code=code("predict.py"),
-        views=lambda wildcards: views_of(wildcards.dataset, CONFIG.views),
-        threads=CONFIG.compute.threads,
-        device=CONFIG.compute.device,
     log:
         LOGS + "/predict/{dataset}.{split}.{labelset}.{network}.log",
+    conda:
+        "../envs/environment.yaml"
     threads: CONFIG.compute.threads
     resources:
         gpu=gpus,
         mem_mb=4000,
         runtime=120,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        code=code("predict.py"),
+        views=lambda wildcards: views_of(wildcards.dataset, CONFIG.views),
+        threads=CONFIG.compute.threads,
+        device=CONFIG.compute.device,
     script:
         "../workflow_scripts/predict.py"
 
@@ -32,17 +32,17 @@ rule pseudo_label:
         labels=lambda wildcards: f"{SPLIT.format(**wildcards)}/{labels_before(wildcards)}/labels.parquet",
     output:
         labels=SPLIT + "/{method}.r{round}/labels.parquet",
+    log:
+        LOGS + "/pseudo_label/{dataset}.{split}.{method}.r{round}.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
     params:
         code=code("pseudo_label.py"),
         views=lambda wildcards: views_of(wildcards.dataset, CONFIG.methods[wildcards.method].views),
         how=lambda wildcards: CONFIG.methods[wildcards.method].vote,
         threshold=lambda wildcards: CONFIG.methods[wildcards.method].threshold,
-    log:
-        LOGS + "/pseudo_label/{dataset}.{split}.{method}.r{round}.log",
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    conda:
-        "../envs/environment.yaml"
     script:
         "../workflow_scripts/pseudo_label.py"

@@ -12,6 +12,15 @@ rule train:
         onnx=RUN + "/model.fp32.onnx",
         history=RUN + "/history.parquet",
         timings=RUN + "/timings.parquet",
+    log:
+        LOGS + "/train/{dataset}.{split}.{labelset}.{network}.log",
+    conda:
+        "../envs/environment.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        gpu=gpus,
+        mem_mb=4000,
+        runtime=240,
     params:
         code=code("train.py"),
         network=network_entry,
@@ -21,14 +30,5 @@ rule train:
         seed=seed_of("train"),
         threads=CONFIG.compute.threads,
         device=CONFIG.compute.device,
-    log:
-        LOGS + "/train/{dataset}.{split}.{labelset}.{network}.log",
-    threads: CONFIG.compute.threads
-    resources:
-        gpu=gpus,
-        mem_mb=4000,
-        runtime=240,
-    conda:
-        "../envs/environment.yaml"
     script:
         "../workflow_scripts/train.py"

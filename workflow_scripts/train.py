@@ -7,9 +7,10 @@ params, source, made = snakemake.params, snakemake.input, snakemake.output
 device = devices.prepare(params.device, params.threads, snakemake.threads)
 labels = tables.read(source.labels, pseudo_labels.LABELS)
 classes = tables.notes(source.split)["classes"]
-if "previous_model" in source.keys() and labels.equals(tables.read(source.previous_labels, pseudo_labels.LABELS)):
+previous = source.get("previous_model")
+if previous and labels.equals(tables.read(source.previous_labels, pseudo_labels.LABELS)):
     print("the labels are those of the round before: its model is passed on")
-    trained = networks.load(source.previous_model)
+    trained = networks.load(previous)
     history, timings = training.HISTORY.empty_table(), training.TIMINGS.empty_table()
 else:
     split = tables.read(source.split, splits.SPLIT)

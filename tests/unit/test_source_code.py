@@ -61,7 +61,8 @@ def test_an_import_inside_a_function_counts(checkout):
         ("train.py", "augmentation devices errors export files job networks packing pixels pseudo_labels prediction "
                      "sources splits randomness tables training"),
         ("pseudo_label.py", "errors files job prediction pseudo_labels tables"),
-        ("evaluate.py", "errors files inference job metrics packing pixels prediction randomness sources splits tables"),
+        ("evaluate.py", "errors files inference job metrics packing pixels prediction randomness sources splits "
+                        "tables"),
     ],
 )  # fmt: skip
 def test_a_script_depends_on_no_more_than_it_needs(script, modules):

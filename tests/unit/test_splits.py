@@ -123,7 +123,7 @@ def test_few_labels_have_no_validation_part():
 
 def test_a_rare_class_takes_what_it_has_or_is_refused(caplog):
     rare = [*plain(60), ("c0", "c", None), ("c1", "c", None), ("c2", "c", None)]
-    split, truth, _ = assign(rare, labelled=25)
+    split, _, _ = assign(rare, labelled=25)
     roles = [split.role[f"c{i}"] for i in range(3)]
     assert "test" in roles
     assert "labelled" in roles

@@ -64,9 +64,14 @@ def test_a_folder_name_with_an_equals_sign_adds_no_column(tmp_path):
 def test_an_error_leaves_the_former_file(tmp_path):
     path = tmp_path / "kept.txt"
     files.write_text(path, "before")
-    with pytest.raises(RuntimeError), files.whole(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def fail_half_way():
+        with files.whole(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert path.read_text() == "before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept.txt"]
 

@@ -155,8 +155,8 @@ def _create(network: Mapping[str, Any], *, pretrained: bool) -> nn.Module:
         if not pretrained:
             raise
         raise InputError(
-            f"the weights of {library}'s '{name}' cannot be downloaded ({type(error).__name__}: {error}). Without a way "
-            "to the hub, give the network weights from a file or a Python package in the catalogue, or 'weights: none'"
+            f"the weights of {library}'s '{name}' cannot be downloaded ({type(error).__name__}: {error}). Without a "
+            "way to the hub, give it weights from a file or a Python package in the catalogue, or 'weights: none'"
         ) from error
 
 

@@ -100,7 +100,7 @@ def assign(
             role_of[image_id] = "unlabelled"
     if hidden:
         log.info("%d unlabelled images share a group with test images and are left out of training", hidden)
-    return _tables(role_of, group_of, label_of) + (_notes(label_of),)
+    return (*_tables(role_of, group_of, label_of), _notes(label_of))
 
 
 def reveal(split: pa.Table, truth: pa.Table) -> tuple[list[str], list[str]]:

@@ -114,7 +114,8 @@ def train(
     symmetries
         The data set's flips.
     seed
-        Of batches, augmentation and dropout. Equal seeds, threads and machines give equal weights, bit for bit on a CPU.
+        Of batches, augmentation and dropout. Equal seeds, threads and machines give equal weights, on a CPU bit for
+        bit.
     device
         Where to train. The classifier is on the CPU, in evaluation mode, when it comes back.
 
@@ -154,7 +155,7 @@ def train(
         rate = schedule.get_last_lr()[-1]
         if not torch.isfinite(loss):
             raise InputError(
-                f"the loss became {loss.item()} at step {step}, learning rate {rate:.2g}; lower training.learning_rate"
+                f"the loss became {loss.item()} at step {step}, learning rate {rate:.2g}; lower it in 'training'"
             )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -228,10 +229,11 @@ def _optimizer(
     classifier: networks.Classifier, settings: Mapping[str, Any], steps: int, pretrained: bool
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """Return AdamW with rates that rise geometrically with depth, on a one-cycle schedule (Smith and Topin 2018)."""
+    highest = settings["learning_rate" if pretrained else "learning_rate_from_scratch"]
     lowest = settings["lowest_layers"] if pretrained else 1.0
     groups, rates = [], []
     for depth, parameters in networks.depths(classifier):
-        rate = settings["learning_rate"] * lowest ** (1 - depth)
+        rate = highest * lowest ** (1 - depth)
         # Decay pulls weights to zero; normalisation and biases (one dimension) have no reason to be small.
         for decay, members in (
             (settings["weight_decay"], [p for p in parameters if p.ndim > 1]),
@@ -239,7 +241,7 @@ def _optimizer(
         ):
             groups.append({"params": members, "weight_decay": decay})
             rates.append(rate)
-    optimizer = torch.optim.AdamW(groups)
+    optimizer = torch.optim.AdamW(groups, fused=True)
     return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps + 1, pct_start=0.25)
 
 

@@ -1,0 +1,56 @@
+# Two commands for everybody: `make demo` and `make test`. The rest is for those who work on pocketscope.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := envs/requirements.lock
+READY := $(VENV)/ready
+
+.PHONY: demo test lint format lock schema clean help
+
+help:
+	@echo "make demo    install into .venv and run the demo: ten minutes without a GPU"
+	@echo "make test    unit, DAG and workflow tests"
+	@echo "make lint    check style, code and workflow"
+	@echo "make format  bring the code into the project's style"
+	@echo "make schema  write the configuration's JSON schema"
+	@echo "make lock    resolve the dependencies of pyproject.toml anew"
+	@echo "make clean   remove .venv, results and caches"
+
+# uv installs the CUDA build of torch in seconds where pip takes minutes; it runs without a GPU too.
+$(READY): $(LOCK)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pocketscope needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
+	touch $@
+
+demo: $(READY)
+	$(BIN)/snakemake
+
+test: $(READY)
+	$(BIN)/python -m pytest tests/unit tests/dag tests/workflow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check --compact-diff Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+schema: $(READY)
+	PYTHONPATH=workflow_scripts $(BIN)/python -m pocketscope schema > config/config.schema.json
+
+lock: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \
+		--no-header --quiet --output-file $(LOCK)
+	$(BIN)/python envs/environment.py > envs/environment.yaml
+
+clean:
+	rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

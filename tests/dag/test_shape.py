@@ -1,0 +1,126 @@
+"""Which jobs a study plans: nothing is trained twice, and hidden labels go nowhere else."""
+
+import re
+from itertools import product
+
+import pytest
+from helpers import CATALOGUE, planned, snakemake, study, write_config
+
+NETWORKS_A = ["resnet50", "resnet101", "efficientnet_b3", "fbnet", "mixnet", "mnasnet", "mobilenet_v2", "resnet18",
+              "squeezenet", "shufflenet"]  # fmt: skip
+ENSEMBLE = ["resnet50", "resnet101", "efficientnet_b3"]
+VIEWS = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"]
+METHODS_A = {
+    "supervised": {"labels": "human"},
+    "plain": {"teachers": ["resnet50"]},
+    "data": {"teachers": ["resnet50"], "views": VIEWS},
+    "model": {"teachers": ENSEMBLE},
+    "model_data": {"teachers": ENSEMBLE, "views": VIEWS},
+}
+SCRATCH = {"library": "torchvision", "name": "resnet18", "family": "manual", "weights": "none"}
+
+
+def students_a():
+    """Ten networks, of which two are quantised too: twelve rows."""
+    return {name: ["fp32", "int8"] if name in ("resnet18", "resnet50") else ["fp32"] for name in NETWORKS_A}
+
+
+def study_a(seeds=(0,), methods=METHODS_A, **changes):
+    return study(
+        datasets={"one": {"source": {"kind": "digits"}}},
+        split={"labelled": [75], "seeds": list(seeds)},
+        methods=methods,
+        students=students_a(),
+        views=VIEWS,
+        **changes,
+    )
+
+
+def plan(tmp_path, config, **options):
+    catalogue = CATALOGUE | dict.fromkeys(NETWORKS_A, SCRATCH)
+    return planned(config=write_config(tmp_path, config, catalogue), results=tmp_path / "results", **options)
+
+
+def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
+    """Ten networks for each of the five methods, teachers included; the published library trains 180 for seven."""
+    counts = plan(tmp_path, study_a(seeds=[0, 1]))
+    assert counts == {
+        "pack": 1,
+        "split": 2,
+        "train": 2 * 5 * 10,
+        "predict": 2 * 3,  # a base model once, for all methods
+        "pseudo_label": 2 * 4,
+        "quantize": 2 * 5 * 2,
+        "evaluate": 2 * 5 * 12,
+        "scores": 1,
+    }
+
+
+def test_rounds_are_unrolled_and_students_trained_on_the_last(tmp_path):
+    methods = {"supervised": {"labels": "human"}, "iterated": {"teachers": ["resnet50"], "rounds": 3}}
+    counts = plan(tmp_path, study_a(methods=methods))
+    assert counts["train"] == 10 + 2 + 10  # people's labels; the teacher in rounds 1 and 2; the students after round 3
+    assert counts["predict"] == 3
+    assert counts["pseudo_label"] == 3
+
+
+def test_teachers_who_are_no_students_are_trained_for_their_predictions_alone(tmp_path):
+    config = study_a(methods={"model": METHODS_A["model"]}) | {"students": {"resnet18": ["int8"]}}
+    counts = plan(tmp_path, config)
+    assert counts["train"] == 3 + 1
+    assert counts["evaluate"] == counts["quantize"] == 1
+
+
+def test_the_upper_bound_alone_asks_for_the_truth(tmp_path):
+    """`truth.parquet` is an input of what measures and of the label set `full`, and of nothing else."""
+    config = study_a(methods=METHODS_A | {"full": {"labels": "full"}})
+    path = write_config(tmp_path, config, CATALOGUE | dict.fromkeys(NETWORKS_A, SCRATCH))
+    printed = snakemake("--dry-run", "--verbose", config=path, results=tmp_path / "results").stdout
+    printed = printed or snakemake("--dry-run", config=path, results=tmp_path / "results").stderr
+    readers = {
+        rule
+        for rule, inputs in re.findall(r"^(?:local)?rule (\w+):\n +input: (.*)$", printed, re.MULTILINE)
+        if "truth.parquet" in inputs
+    }
+    assert readers == {"reveal", "evaluate"}
+
+
+def test_threshold_vote_and_views_retrain_no_base_model(tmp_path):
+    """Several methods of one teacher share its one prediction, whatever they make of it."""
+    methods = {
+        f"m{i}": {"teachers": ["resnet50"], "threshold": threshold, "vote": vote, "views": views}
+        for i, (threshold, vote, views) in enumerate(
+            product([0.0, 0.8], ["majority", "mean_probability"], [["identity"], VIEWS])
+        )
+    }
+    counts = plan(tmp_path, study_a(methods=methods) | {"students": {"resnet18": ["fp32"]}})
+    assert counts["train"] == 1 + len(methods)
+    assert counts["predict"] == 1
+
+
+@pytest.mark.parametrize(("first", "second"), [(10, 10), (2, 5)])
+def test_data_sets_and_splits_multiply(tmp_path, first, second):
+    config = study_a(methods={"supervised": {"labels": "human"}}) | {
+        "datasets": {f"set{i}": {"source": {"kind": "digits"}} for i in range(first)},
+        "students": {"resnet18": ["fp32"]},
+    }
+    config["split"] = {"labelled": [5], "seeds": list(range(second))}
+    counts = plan(tmp_path, config)
+    assert counts["pack"] == first
+    assert counts["split"] == counts["train"] == first * second
+
+
+def test_a_wrong_configuration_stops_before_anything_is_planned(tmp_path):
+    path = write_config(tmp_path, study(metods={}))
+    done = snakemake("--dry-run", config=path, results=tmp_path / "results", check=False)
+    assert done.returncode
+    assert "'metods' is not a key; did you mean 'methods'?" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_users_configuration_takes_nothing_from_the_demos(tmp_path):
+    printed = snakemake("--dry-run", config=write_config(tmp_path, study()), results=tmp_path / "results")
+    text = printed.stdout + printed.stderr
+    assert "small/scores.parquet" in text
+    assert "demo" not in text
+    assert "efficientnet" not in text

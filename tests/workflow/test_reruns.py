@@ -1,0 +1,223 @@
+"""One small study is run for real, and then changed: what is made again, and what is not."""
+
+import shutil
+import subprocess
+
+import pytest
+from helpers import ROOT, planned, snakemake, study, write_config
+
+METHODS = {
+    "supervised": {"labels": "human"},
+    "plain": {"teachers": ["shufflenet_v2_x0_5"], "threshold": 0.3},
+    "twice": {"teachers": ["shufflenet_v2_x0_5"], "threshold": 0.99, "rounds": 2},
+    "full": {"labels": "full"},
+}
+CONFIG = study(methods=METHODS, students={"shufflenet_v2_x0_5": ["fp32", "int8"]})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Run the study in a checkout of its own, which the tests may change."""
+    folder = tmp_path_factory.mktemp("finished")
+    checkout = clone(folder / "checkout")
+    config = write_config(folder, CONFIG)
+    snakemake(config=config, results=folder / "results", root=checkout)
+    return folder
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """Copy the finished study, times and all, to where a test may change it."""
+    shutil.copytree(finished, tmp_path / "copy", symlinks=True)
+    return tmp_path / "copy"
+
+
+def clone(target):
+    names = ("Snakefile", "rules", "workflow_scripts", "config", "envs", "profiles")
+    target.mkdir()
+    for name in names:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, target / name)
+    return target
+
+
+def plan(folder, config=CONFIG, results=None, checkout=None):
+    path = write_config(folder, config)
+    return planned(config=path, results=results or folder / "results", root=checkout or folder / "checkout")
+
+
+def edit(folder, module, old, new):
+    path = folder / "checkout" / "workflow_scripts" / module
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_finished_study_has_its_tables(finished):
+    from pocketscope import metrics, prediction, pseudo_labels, splits, tables, training
+
+    results = finished / "results"
+    run = results / "small/runs/digits/k4_s0"
+    scores = tables.read(results / "small/scores.parquet", metrics.SCORES).to_pandas()
+    f1 = scores[(scores.metric == "f1") & scores["class"].isna()]
+    assert sorted(f1.method + " " + f1.precision) == sorted(f"{m} {p}" for m in METHODS for p in ("fp32", "int8"))
+    assert f1.value.between(0, 1).all()
+    split = tables.read(run / "split.parquet", splits.SPLIT).to_pandas()
+    assert (split.role == "labelled").sum() == 12
+    tested = tables.read(run / "human/shufflenet_v2_x0_5/test.int8.parquet", prediction.PROBABILITIES).to_pandas()
+    assert set(tested.image_id) == set(split.image_id[split.role == "test"])
+    assert tested.probabilities.map(sum).between(0.999, 1.001).all()
+    labels = tables.read(run / "plain.r1/labels.parquet", pseudo_labels.LABELS).to_pandas()
+    assert not set(labels.image_id) & set(split.image_id[split.role == "test"])
+    history = tables.read(run / "human/shufflenet_v2_x0_5/history.parquet", training.HISTORY).to_pandas()
+    assert history.step.max() == 4
+    assert history.kept.sum() == 1
+    assert (results / "small/scores.csv").read_text().startswith('"dataset","split","method"')
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert plan(finished) == {}
+
+
+def test_a_round_that_accepts_nothing_passes_its_teacher_on(finished):
+    logs = finished / "results/small/logs"
+    passed = [path.name for path in (logs / "train").iterdir() if "its model is passed on" in path.read_text()]
+    assert passed == []  # round 2's students are no teachers of a third round
+    assert "no label was sure enough" in (logs / "pseudo_label/digits.k4_s0.twice.r2.log").read_text()
+
+
+def test_touching_and_reformatting_make_nothing_again(copied):
+    for path in (copied / "checkout").rglob("*"):
+        path.touch()
+    edit(copied, "pocketscope/training.py", '"""Train a classifier', '"""Teach a classifier')
+    edit(copied, "train.py", "device = devices.prepare(", "device  =  devices.prepare(  # said otherwise\n")
+    assert plan(copied) == {}
+
+
+def test_a_fresh_checkout_and_a_moved_results_folder_make_nothing_again(copied, tmp_path):
+    shutil.move(copied / "results", tmp_path / "elsewhere")
+    shutil.rmtree(copied / "checkout")
+    checkout = clone(tmp_path / "another")
+    assert plan(copied, results=tmp_path / "elsewhere", checkout=checkout) == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "again"),
+    [
+        ("pocketscope/metrics.py", "zero_division=0", "zero_division=1", {"evaluate", "scores"}),
+        ("pocketscope/pseudo_labels.py", "mean / 2", "mean / 3", None),
+        ("pocketscope/quantization.py", "BATCH = 16", "BATCH = 8", {"quantize", "evaluate", "scores"}),
+        ("pocketscope/views.py", "GAMMA = 1.5", "GAMMA = 1.6", {"predict", "pseudo_label", "train", "quantize",
+                                                                "evaluate", "scores"}),
+        ("pocketscope/summary.py", "F1 in percent", "F1 (%)", set()),
+        ("pocketscope/config.py", "did you mean", "perhaps", set()),
+    ],
+)  # fmt: skip
+def test_a_change_in_a_module_makes_its_dependants_again(copied, module, old, new, again):
+    edit(copied, module, old, new)
+    counts = plan(copied)
+    if again is None:  # label sets are a part of most things
+        assert "pack" not in counts
+        assert {"pseudo_label", "train"} <= set(counts)
+    else:
+        assert set(counts) == again
+    if module.endswith("views.py"):
+        assert counts["predict"] == 2  # the base model's and the first round's
+        assert counts["train"] < 5  # those on people's labels and the upper bound stay
+
+
+def test_a_new_method_trains_no_base_model(copied):
+    methods = METHODS | {"data": {"teachers": ["shufflenet_v2_x0_5"], "views": ["identity", "gamma"]}}
+    counts = plan(copied, CONFIG | {"methods": methods})
+    assert counts == {"pseudo_label": 1, "train": 1, "quantize": 1, "evaluate": 2, "scores": 1}
+
+
+def test_a_new_threshold_trains_no_base_model(copied):
+    methods = METHODS | {"plain": METHODS["plain"] | {"threshold": 0.2}}
+    counts = plan(copied, CONFIG | {"methods": methods})
+    assert counts == {"pseudo_label": 1, "train": 1, "quantize": 1, "evaluate": 2, "scores": 1}
+
+
+def test_a_new_student_trains_no_old_one(copied):
+    counts = plan(copied, CONFIG | {"students": CONFIG["students"] | {"resnet18": ["fp32"]}})
+    assert counts == {"train": 4, "evaluate": 4, "scores": 1}
+
+
+def test_a_new_seed_touches_no_old_one(copied):
+    counts = plan(copied, CONFIG | {"split": {"labelled": [4], "seeds": [0, 1]}})
+    assert "pack" not in counts
+    assert counts["split"] == 1
+    assert counts["train"] == 5
+    assert counts["scores"] == 1
+
+
+def test_an_image_size_of_another_study_shares_nothing_and_harms_nothing(copied):
+    datasets = {"digits": CONFIG["datasets"]["digits"] | {"image_size": 48}}
+    assert plan(copied, CONFIG | {"study": "other", "datasets": datasets})["pack"] == 1
+    assert plan(copied) == {}
+
+
+def test_poisoned_truth_reaches_no_label_weight_or_prediction(finished, tmp_path):
+    """Runs the chain after `split` again, with every hidden label wrong: all but the measures is byte-equal."""
+    import pyarrow as pa
+    from pocketscope import splits, tables
+
+    config = CONFIG | {"methods": {name: METHODS[name] for name in ("supervised", "plain")}}
+    results = tmp_path / "results"
+    path = write_config(tmp_path, config)
+    shutil.copytree(finished / "results/datasets", results / "datasets")
+    checkout = finished / "checkout"
+    snakemake("--until", "split", config=path, results=results, root=checkout)
+    truth = results / "small/runs/digits/k4_s0/truth.parquet"
+    known = tables.read(truth, splits.TRUTH).to_pydict()
+    wrong = {"0": "1", "1": "2", "2": "0"}
+    poisoned = pa.table(known | {"label": [wrong[label] for label in known["label"]]})
+    tables.write(poisoned, truth, splits.TRUTH)
+    snakemake(config=path, results=results, root=checkout)
+
+    clean, dirty = (folder / "small/runs/digits/k4_s0" for folder in (finished / "results", results))
+    compared = [
+        file.relative_to(dirty)
+        for file in sorted(dirty.rglob("*"))
+        if file.is_file() and not file.name.startswith(("truth", "scores", "timings"))
+    ]
+    assert len(compared) >= 12
+    for file in compared:
+        assert (clean / file).read_bytes() == (dirty / file).read_bytes(), file
+    scores = "human/shufflenet_v2_x0_5/scores.fp32.parquet"
+    assert (clean / scores).read_bytes() != (dirty / scores).read_bytes()
+
+
+def test_a_killed_job_leaves_nothing_half_written_and_a_rerun_goes_on(copied):
+    """SIGKILL in the middle of training."""
+    import os
+    import signal
+    import sys
+    import time
+
+    model = copied / "results/small/runs/digits/k4_s0/full/shufflenet_v2_x0_5/model.safetensors"
+    shutil.rmtree(model.parent)
+    slow = CONFIG | {"training": CONFIG["training"] | {"steps_from_scratch": 100_000}}
+    path = write_config(copied, slow)
+    target = str(model.relative_to(copied / "results"))
+    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "none", "--cores", "1", target]
+    command += ["--configfile", str(path), "--directory", str(copied / "results"), "--rerun-triggers", "mtime"]
+    running = subprocess.Popen(
+        command, cwd=copied / "checkout", start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    log = copied / "results/small/logs/train/digits.k4_s0.full.shufflenet_v2_x0_5.log"
+    log.unlink(missing_ok=True)
+    for _ in range(600):
+        if log.exists() and "on CPU" in log.read_text():
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("training did not start within a minute")
+    time.sleep(1)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert [file for file in model.parent.iterdir() if not file.name.startswith(".")] == []
+    where = {"config": write_config(copied, CONFIG), "results": copied / "results", "root": copied / "checkout"}
+    snakemake("--unlock", **where)
+    snakemake(target, **where)
+    assert model.exists()
