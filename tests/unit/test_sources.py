@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 from PIL import Image
-from pocketscope import packing, sources, tables
+from pocketscope import packing, records, sources, tables
 from pocketscope.errors import InputError
 from pocketscope.pixels import Unreadable, decode
 
@@ -96,7 +96,7 @@ def test_images_beside_the_class_folders_are_told_with_the_remedy(root):
 
 
 def test_an_enormous_file_is_not_read(root, monkeypatch):
-    monkeypatch.setattr(sources, "MAX_BYTES", 10)
+    monkeypatch.setattr(records, "MAX_BYTES", 10)
     assert "larger than" in reason(listed(root)[0])
 
 

@@ -1,6 +1,5 @@
 """Decode, check, orient, fit and encode every image of a source once, into one Parquet file sorted by identity."""
 
-import difflib
 import json
 import logging
 import multiprocessing
@@ -25,6 +24,7 @@ import pyarrow.parquet as pq
 from pocketscope import pixels, sources, tables
 from pocketscope.errors import InputError
 from pocketscope.files import whole
+from pocketscope.records import did_you_mean
 
 log = logging.getLogger(__name__)
 
@@ -262,20 +262,12 @@ def _of_classes(records: list[sources.Record], classes: Sequence[str] | None, na
     present = sorted({record.label for record in records if record.label is not None})
     for wanted in classes:
         if wanted not in present:
-            nearest = _nearest(wanted, present)
-            hint = f"; did you mean {nearest!r}?" if nearest else "."
             raise InputError(
-                f"{name}: 'classes' names {wanted!r}, of which there is no image{hint} "
+                f"{name}: 'classes' names {wanted!r}, of which there is no image{did_you_mean(wanted, present)} "
                 f"The classes with images are {', '.join(map(repr, present[:20])) or 'none'}"
                 f"{' and more' if len(present) > 20 else ''}"
             )
     return [record for record in records if record.label is None or record.label in set(classes)]
-
-
-def _nearest(wanted: str, present: Sequence[str]) -> str | None:
-    folded = {label.casefold(): label for label in reversed(present)}
-    found = difflib.get_close_matches(wanted.casefold(), folded, n=1)
-    return folded[found[0]] if found else None
 
 
 def _check_skipped(reasons: dict[str, str], total: int, most: float, name: str) -> None:
