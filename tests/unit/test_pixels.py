@@ -2,17 +2,14 @@
 
 import contextlib
 import io
-import struct
-import zlib
 
 import imagecodecs
 import numpy as np
-import pydicom
 import pytest
-import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from image_files import animated, dicom, png_header, saved, tiff, written
 from PIL import Image, ImageOps
 from pocketscope import pixels
 from pocketscope.pixels import Unreadable, content_id, decode, decode_packed, encode, fit, load, to_8_bits
@@ -21,47 +18,6 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (11, 17, 3), dtype=np.uint8)
 GREY = COLOUR[..., 0]
-
-
-def saved(picture, form, **options):
-    buffer = io.BytesIO()
-    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    picture.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-def tiff(values, **options):
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, values, **options)
-    return buffer.getvalue()
-
-
-def dicom(values, **elements):
-    """A DICOM file of `values`, (rows, columns) or (frames, rows, columns) or (rows, columns, 3)."""
-    colour = values.ndim == 3 and values.shape[-1] == 3
-    file = Dataset()
-    file.file_meta = FileMetaDataset()
-    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    file.Rows, file.Columns = values.shape[-3:-1] if colour else values.shape[-2:]
-    file.SamplesPerPixel = 3 if colour else 1
-    file.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
-    if colour:
-        file.PlanarConfiguration = 0
-    elif values.ndim == 3:
-        file.NumberOfFrames = len(values)
-    file.BitsAllocated = file.BitsStored = values.dtype.itemsize * 8
-    file.PixelRepresentation = int(values.dtype.kind == "i")
-    file.PixelData = values.tobytes()
-    for name, value in elements.items():
-        setattr(file, name, value)
-    file.HighBit = file.BitsStored - 1
-    return written(file)
-
-
-def written(file):
-    buffer = io.BytesIO()
-    pydicom.dcmwrite(buffer, file, implicit_vr=False, little_endian=True)
-    return b"\0" * 128 + b"DICM" + buffer.getvalue()
 
 
 def rgb(grey):
@@ -321,18 +277,6 @@ def test_dicom_without_image():
 # ---- faults
 
 
-def png_header(width, height):
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\0IDAT"
-    )
-
-
-def animated(form):
-    frames = [Image.fromarray(COLOUR), Image.fromarray(255 - COLOUR)]
-    return saved(frames[0], form, save_all=True, append_images=frames[1:])
-
-
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -348,9 +292,9 @@ def animated(form):
         (png_header(30_000, 30_000), "too large"),
         (png_header(10_001, 10_001), r"too large \(10001 x 10001"),
         (png_header(0, 10), "no size|no image, or damaged|cut short"),
-        (animated("GIF"), r"animated \(2 frames\)"),
-        (animated("PNG"), r"animated \(2 frames\)"),
-        (animated("WEBP"), r"animated \(2 frames\)"),
+        (animated(COLOUR, "GIF"), r"animated \(2 frames\)"),
+        (animated(COLOUR, "PNG"), r"animated \(2 frames\)"),
+        (animated(COLOUR, "WEBP"), r"animated \(2 frames\)"),
     ],
 )
 def test_unusable_files_have_a_reason(data, reason):
