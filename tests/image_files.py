@@ -52,7 +52,8 @@ def written(file):
     """The bytes of a DICOM data set, with preamble."""
     buffer = io.BytesIO()
     pydicom.dcmwrite(buffer, file, implicit_vr=False, little_endian=True)
-    return b"\0" * 128 + b"DICM" + buffer.getvalue()
+    preamble = b"\0" * 128 + b"DICM"
+    return preamble + buffer.getvalue().removeprefix(preamble)
 
 
 def animated(pixels, form):

@@ -13,7 +13,9 @@ from image_files import animated, dicom, png_header, saved, tiff, written
 from PIL import Image, ImageOps
 from pocketscope import pixels
 from pocketscope.pixels import Unreadable, content_id, decode, decode_packed, encode, fit, load, to_8_bits
+from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (11, 17, 3), dtype=np.uint8)
@@ -252,6 +254,29 @@ def test_dicom_palette():
     ramp = (np.arange(256, dtype=np.uint16) * 257).tobytes()
     lut |= {f"{c}PaletteColorLookupTableData": ramp for c in ("Red", "Green", "Blue")}
     assert (decode(dicom(GREY, PhotometricInterpretation="PALETTE COLOR", **lut)) == rgb(GREY)).all()
+
+
+@pytest.mark.parametrize(
+    ("syntax", "encoder"),
+    [
+        (uid.JPEGLosslessSV1, imagecodecs.ljpeg_encode),
+        (uid.JPEGLSLossless, imagecodecs.jpegls_encode),
+        (uid.JPEG2000Lossless, lambda values: imagecodecs.jpeg2k_encode(values, codecformat="j2k", reversible=True)),
+        (uid.RLELossless, None),
+    ],
+)
+def test_dicom_compressed_without_loss(syntax, encoder):
+    values = np.stack([camera(12), camera(12)[::-1].copy()])
+    file = dcmread(io.BytesIO(dicom(values, BitsStored=12)))
+    if encoder:
+        file.file_meta.TransferSyntaxUID = syntax
+        file.PixelData = encapsulate([encoder(frame) for frame in values])
+        file["PixelData"].is_undefined_length = True
+    else:
+        file.compress(syntax)
+    for page, frame in enumerate(values):
+        expected = decode(dicom(frame, BitsStored=12))
+        assert (decode(written(file), page=page) == expected).all()
 
 
 def test_dicom_frames():
