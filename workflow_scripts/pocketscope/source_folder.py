@@ -16,14 +16,15 @@ _NO_IMAGES = {
     *(".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".db", ".py", ".r", ".ipynb", ".parquet", ".npy", ".npz"),
 }
 _LEFT_BY_SYSTEMS = {"thumbs.db", "desktop.ini", "__macosx"}
+_LOOSE = "lies beside the class folders: move it into one of them, or into a folder named by 'unlabelled'"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Found:
-    """One file of a folder source."""
+    """One file of a folder source: under which path it is listed, and where it is."""
 
     path: str
-    place: Path
+    place: str
     label: str | None = None
     role: str | None = None
     problem: str | None = None
@@ -32,11 +33,11 @@ class _Found:
 def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     """List the images of a `folder` source; see `pocketscope.sources.records`."""
     for found in _listing(source, root):
-        read = partial(refuse, found.problem) if found.problem else partial(read_file, str(found.place))
+        read = partial(refuse, found.problem) if found.problem else partial(read_file, found.place)
         yield Record(found.path, found.label, None, found.role, read)
 
 
-def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
+def files(source: dict[str, Any], root: Path) -> dict[str, str]:
     """Return the files of a `folder` source; see `pocketscope.sources.files`."""
     return {found.path: found.place for found in _listing(source, root)}
 
@@ -51,11 +52,11 @@ def _listing(source: dict[str, Any], root: Path) -> list[_Found]:
     extra = {key: _folder_at(source, root, key) for key in ("unlabelled", "test") if source.get(key)}
     if extra.get("test") == top or extra.get("unlabelled") == top:
         raise InputError(f"{top}: the same folder is named twice in one source; name another, or leave the key out")
-    found = _classes(top, top, None, leave_out=set(extra.values()))
+    found = _files(top, top, None, leave_out=set(extra.values()))
     if "test" in extra:
-        found += _classes(extra["test"], top, TEST, leave_out={extra.get("unlabelled")})
+        found += _files(extra["test"], top, TEST, leave_out={extra.get("unlabelled")})
     if "unlabelled" in extra:
-        found += [_found(place, top) for place in _walk(extra["unlabelled"], {extra.get("test")})]
+        found += _files(extra["unlabelled"], top, None, leave_out={extra.get("test")}, labelled=False)
     if not found:
         raise InputError(f"{top}: holds no image; put one folder a class into it, with the class's images inside")
     return found
@@ -70,41 +71,46 @@ def _folder_at(source: dict[str, Any], root: Path, key: str) -> Path:
     return folder
 
 
-def _classes(folder: Path, top: Path, role: str | None, *, leave_out: set[Path | None]) -> list[_Found]:
+def _files(
+    folder: Path, top: Path, role: str | None, *, leave_out: set[Path | None], labelled: bool = True
+) -> list[_Found]:
+    """List the files under `folder` by their paths relative to `top`, labelled by the folder right below `folder`."""
+    prefix = Path(os.path.relpath(folder, top)).as_posix()
+    prefix = "" if prefix == "." else f"{prefix}/"
     found = []
-    for place in _walk(folder, leave_out):
-        inside = place.relative_to(folder).parts
-        if len(inside) > 1:
-            found.append(_found(place, top, inside[0], role))
-        else:
-            problem = "lies beside the class folders: move it into one of them, or into a folder named by 'unlabelled'"
-            found.append(_found(place, top, None, role, problem))
+    for inside, place in _walk(str(folder), "", {str(left_out) for left_out in leave_out}):
+        label, slash, _ = inside.partition("/")
+        label = label if labelled and slash else None
+        problem = None if slash or not labelled else _LOOSE
+        path = prefix + inside
+        if not path.isascii() and not _is_utf8(path):
+            path = path.encode(errors="surrogateescape").decode(errors="backslashreplace")  # tables hold UTF-8 alone
+            label, problem = None, "its name, or its folder's, is not valid UTF-8: rename it"
+        found.append(_Found(path, place, label, role, problem))
     return found
 
 
-def _found(
-    place: Path, top: Path, label: str | None = None, role: str | None = None, problem: str | None = None
-) -> _Found:
-    path = Path(os.path.relpath(place, top)).as_posix()
+def _is_utf8(name: str) -> bool:
     try:
-        path.encode()
-    except UnicodeEncodeError:  # a name in another encoding than UTF-8, which tables cannot hold
-        path = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
-        return _Found(path, place, None, role, "its name, or its folder's, is not valid UTF-8: rename it")
-    return _Found(path, place, label, role, problem)
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
-def _walk(folder: Path, leave_out: set[Path | None], above: tuple[str, ...] = ()) -> Iterator[Path]:
-    """Yield the files under `folder` that may be images, links followed."""
+def _walk(folder: str, inside: str, leave_out: set[str], above: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Yield the files that may be images, links followed: path relative to where the walk began, and place.
+
+    Plain strings, because a hundred thousand files are listed each time that the workflow is planned.
+    """
     above = (*above, os.path.realpath(folder))
     with os.scandir(folder) as entries:
         listed = sorted(entries, key=lambda entry: entry.name)
     for entry in listed:
         if entry.name.startswith(".") or entry.name.casefold() in _LEFT_BY_SYSTEMS:
             continue
-        place = Path(entry.path)
         if entry.is_dir():
-            if place not in leave_out and os.path.realpath(place) not in above:
-                yield from _walk(place, leave_out, above)
-        elif place.suffix.casefold() not in _NO_IMAGES:
-            yield place
+            if entry.path not in leave_out and os.path.realpath(entry.path) not in above:
+                yield from _walk(entry.path, f"{inside}{entry.name}/", leave_out, above)
+        elif os.path.splitext(entry.name)[1].casefold() not in _NO_IMAGES:  # noqa: PTH122
+            yield inside + entry.name, entry.path

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     yield from sorted(_KINDS[source["kind"]][0](source, root), key=lambda record: record.path)
 
 
-def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
+def files(source: dict[str, Any], root: Path) -> dict[str, str | Path]:
     """Return every file that the content of a source depends on, by the path under which it is listed, sorted."""
     return dict(sorted(_KINDS[source["kind"]][1](source, root).items()))
 
@@ -86,7 +87,7 @@ def fingerprint(source: dict[str, Any], root: Path, known: Path | None = None) -
 
 
 def survey(
-    found: dict[str, Path], remembered: dict[str, tuple[int, int, str]] | None = None
+    found: Mapping[str, str | Path], remembered: Mapping[str, tuple[int, int, str]] | None = None
 ) -> dict[str, tuple[int, int, str]]:
     """Return size in bytes, time of change in nanoseconds and SHA-256 of files, by path.
 
@@ -98,21 +99,30 @@ def survey(
         What an earlier survey returned: files of equal size and time keep their hash.
     """
     remembered = remembered or {}
-
-    def look(item: tuple[str, Path]) -> tuple[str, tuple[int, int, str]]:
-        path, place = item
+    surveyed, changed = {}, {}
+    for path, place in found.items():
         try:
-            status = place.stat()
-            before = remembered.get(path)
-            if before and before[:2] == (status.st_size, status.st_mtime_ns):
-                return path, before
-            with place.open("rb") as file:
-                return path, (status.st_size, status.st_mtime_ns, hashlib.file_digest(file, "sha256").hexdigest())
-        except OSError as error:  # it cannot be read now; once it can, the content is another
-            return path, (-1, -1, f"unreadable: {error.strerror}")
-
+            status = os.stat(place)  # noqa: PTH116 (a hundred thousand times)
+        except OSError as error:  # once it can be read, the content is another
+            surveyed[path] = -1, -1, f"unreadable: {error.strerror}"
+            continue
+        surveyed[path] = status.st_size, status.st_mtime_ns, ""
+        if path in remembered and remembered[path][:2] == surveyed[path][:2]:
+            surveyed[path] = remembered[path]
+        else:
+            changed[path] = place
     with ThreadPoolExecutor(2) as pool:  # hashing lets go of the interpreter's lock
-        return dict(pool.map(look, found.items()))
+        for path, sha256 in zip(changed, pool.map(_sha256, changed.values()), strict=True):
+            surveyed[path] = *surveyed[path][:2], sha256
+    return surveyed
+
+
+def _sha256(place: str | Path) -> str:
+    try:
+        with Path(place).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
 
 
 def _digest(source: dict[str, Any], hashes: dict[str, str]) -> str:
