@@ -120,6 +120,20 @@ def test_a_label_beyond_the_names(tmp_path):
         listed(tmp_path)
 
 
+def test_a_damaged_part_is_unreadable_and_the_others_are_not(tmp_path):
+    hugging_face(tmp_path / "data" / "train.parquet", [0, 1, 0, 1])
+    records = listed(tmp_path)
+    path = tmp_path / "data" / "train.parquet"
+    with pq.ParquetFile(path) as file:
+        start = file.metadata.row_group(0).column(0).dictionary_page_offset
+    data = bytearray(path.read_bytes())
+    data[start : start + 60] = b"\xff" * 60
+    path.write_bytes(data)
+    with pytest.raises(Unreadable, match="part of the Parquet file is damaged"):
+        records[0].read()
+    assert (decode(records[3].read()) == picture(3)).all()
+
+
 # ---- MedMNIST
 
 
@@ -150,6 +164,17 @@ def test_official_splits_become_roles(npz, tmp_path):
     for record in [*records, records[0]]:
         split, index = record.path.split("/")
         assert (decode(record.read())[..., 1] == npz[f"{split}_images"][int(index)]).all()
+
+
+def test_a_damaged_npz(npz, tmp_path):
+    records = medmnist(tmp_path)
+    data = bytearray((tmp_path / "small.npz").read_bytes())
+    start = data.index(b"train_images.npy") + 300
+    data[start : start + 50] = bytes(50)
+    (tmp_path / "small.npz").write_bytes(data)
+    train = [record for record in records if record.path.startswith("train")]
+    with pytest.raises(Unreadable, match="part of the file is damaged"):
+        [record.read() for record in train]
 
 
 def test_medmnist_is_packed(npz, tmp_path):

@@ -116,6 +116,17 @@ def test_unlabelled_folder_inside_is_no_class(root):
     assert len(records) == 5
 
 
+def test_folders_that_are_no_classes_by_their_names(root):
+    put(root / "images" / "Unlabeled" / "5.png")
+    with pytest.raises(InputError, match=r"'Unlabeled' is taken for a class.*'unlabelled' of the source"):
+        listed(root)
+    for name in ("train/a", "train/b", "test/a"):
+        put(root / "parted" / name / "1.png")
+    with pytest.raises(InputError, match="'test' and 'train' are parts of a data set, not classes; name the one to"):
+        listed(root, path="parted")
+    assert len(listed(root, path="parted/train", test="parted/test")) == 3
+
+
 def test_links_are_followed_but_not_in_circles(root):
     put(root / "disk" / "far.png", 9)
     (root / "images" / "b" / "linked.png").symlink_to(root / "disk" / "far.png")

@@ -30,8 +30,8 @@ def near_duplicates(images: str | os.PathLike, max_distance: int = 12) -> pa.Tab
 
     The hash is the 256-bit perceptual hash of the `imagehash` package: the signs of the low frequencies of the cosine
     transform. Copies that were saved again as JPEG, resized or brightened differ from their original in up to about 8
-    bits, different images of one kind mostly in more than 40. Crops of more than a hundredth, turned and mirrored
-    copies are not found, nor all copies of images without detail. Images without contrast are left out.
+    bits, different images of one kind mostly in more than 40. Crops, turned and mirrored
+    copies are mostly not found, nor all copies of images without detail. Images without contrast are left out.
 
     Parameters
     ----------

@@ -118,8 +118,8 @@ def pack(
         reasons |= _contradictions(packed)
         _check_skipped(reasons, len(listed), max_skipped_share, name)
         kept = [record for copies in packed.values() for record in copies.records]
-        check_labels(kept, name)
         _warn_of_lost_classes(listed, kept)
+        check_labels(kept, name)
         _write_images(images, packed, spill, {"image_size": image_size, "fit": fit, "page": page})
     identities = sorted(packed)
     label_of = {identity: packed[identity].label for identity in identities}

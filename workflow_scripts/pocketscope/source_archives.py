@@ -10,6 +10,7 @@ import math
 import os
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,7 +22,8 @@ from PIL import Image
 
 from pocketscope.errors import InputError
 from pocketscope.files import whole
-from pocketscope.records import TEST, Record, as_label, did_you_mean, place_of, refuse
+from pocketscope.pixels import Unreadable
+from pocketscope.records import TEST, Record, as_label, did_you_mean, place_of
 
 log = logging.getLogger(__name__)
 
@@ -157,8 +159,13 @@ def _class_of(value: Any, classes: list[str] | None, place: Path, row: int) -> s
 
 
 def _read_cell(place: str, column: str, part: int, offset: int) -> bytes:
-    data = _row_group(place, column, part, os.getpid())[offset].as_py()
-    return refuse("the row holds no image, or only a path to one") if data is None else data
+    try:
+        data = _row_group(place, column, part, os.getpid())[offset].as_py()
+    except (ValueError, OSError) as error:  # what Arrow raises for damaged files
+        raise Unreadable(f"this part of the Parquet file is damaged ({error})") from error
+    if data is None:
+        raise Unreadable("the row holds no image, or only a path to one")
+    return data
 
 
 @lru_cache(maxsize=1)
@@ -262,10 +269,14 @@ def _download(url: str, place: Path, md5: str) -> None:
 
 def _read_member(place: str, member: str, index: int) -> bytes:
     """Return one image of an array in a .npz, as a file, without unpacking the array."""
-    file, start, shape, dtype = _open_member(place, member, os.getpid())
-    length = math.prod(shape[1:]) * dtype.itemsize
-    file.seek(start + index * length)
-    return _as_file(np.frombuffer(file.read(length), dtype).reshape(shape[1:]))
+    try:
+        file, start, shape, dtype = _open_member(place, member, os.getpid())
+        length = math.prod(shape[1:]) * dtype.itemsize
+        file.seek(start + index * length)
+        return _as_file(np.frombuffer(file.read(length), dtype).reshape(shape[1:]))
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        _open_member.cache_clear()  # where it stands in the file is not known any more
+        raise Unreadable(f"this part of the file is damaged ({error})") from error
 
 
 @lru_cache(maxsize=1)

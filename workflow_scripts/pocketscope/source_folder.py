@@ -16,6 +16,8 @@ _NO_IMAGES = {
     *(".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".db", ".py", ".r", ".ipynb", ".parquet", ".npy", ".npz"),
 }
 _LEFT_BY_SYSTEMS = {"thumbs.db", "desktop.ini", "__macosx"}
+_UNLABELLED = {"unlabelled", "unlabeled"}
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 _LOOSE = "lies beside the class folders: move it into one of them, or into a folder named by 'unlabelled'"
 
 
@@ -53,6 +55,7 @@ def _listing(source: dict[str, Any], root: Path) -> list[_Found]:
     if extra.get("test") == top or extra.get("unlabelled") == top:
         raise InputError(f"{top}: the same folder is named twice in one source; name another, or leave the key out")
     found = _files(top, top, None, leave_out=set(extra.values()))
+    _check_names({file.label for file in found if file.label}, top)
     if "test" in extra:
         found += _files(extra["test"], top, TEST, leave_out={extra.get("unlabelled")})
     if "unlabelled" in extra:
@@ -60,6 +63,20 @@ def _listing(source: dict[str, Any], root: Path) -> list[_Found]:
     if not found:
         raise InputError(f"{top}: holds no image; put one folder a class into it, with the class's images inside")
     return found
+
+
+def _check_names(labels: set[str], top: Path) -> None:
+    """Refuse what are parts of a data set, by their names, and would be learnt as classes."""
+    if nobodys := sorted(label for label in labels if label.casefold() in _UNLABELLED):
+        raise InputError(
+            f"{top}: the folder {nobodys[0]!r} is taken for a class by that name; if its images have no label, name it "
+            "by 'unlabelled' of the source, and rename it otherwise"
+        )
+    if labels and all(label.casefold() in _PARTS for label in labels):
+        raise InputError(
+            f"{top}: the folders {' and '.join(map(repr, sorted(labels)))} are parts of a data set, not classes; "
+            "name the one to learn from by 'path' of the source, and the one to test on by 'test'"
+        )
 
 
 def _folder_at(source: dict[str, Any], root: Path, key: str) -> Path:
