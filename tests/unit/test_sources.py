@@ -223,6 +223,15 @@ def test_fingerprint_outlives_the_images(root, caplog):
         fingerprint(root, root / "no-index.parquet")
 
 
+def test_an_index_hides_no_fault_of_a_source_that_is_there(root):
+    known = index(root, root / "files.parquet")
+    with pytest.raises(InputError, match="no such folder .'unlabelled'"):
+        sources.fingerprint({"kind": "folder", "path": "images", "unlabelled": "nowhere"}, root, known)
+    (root / "labels.csv").write_text("path,label\nimages/b/1.png,x\nimages/b/nothing.png,y\n")
+    with pytest.raises(InputError, match="1 of 2 files are not there"):
+        sources.fingerprint({"kind": "table", "path": "labels.csv"}, root, known)
+
+
 def test_fingerprint_of_digits_is_quick_and_stable():
     assert sources.fingerprint({"kind": "digits"}, None) == sources.fingerprint({"kind": "digits"}, None)
 

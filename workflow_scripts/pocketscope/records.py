@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pocketscope.errors import InputError
 from pocketscope.pixels import Unreadable
 
 MAX_BYTES = 2**30  # a file beyond 1 GiB is no image that a compact network could use, and would fill the memory
 TEST = "test"  # the role of images that the source itself sets apart for testing
+
+
+class Gone(InputError):
+    """Nothing of a source is there; what was packed of it before can still be used."""
 
 
 @dataclass(frozen=True, slots=True)

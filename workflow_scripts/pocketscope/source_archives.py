@@ -23,7 +23,7 @@ from PIL import Image
 from pocketscope.errors import InputError
 from pocketscope.files import whole
 from pocketscope.pixels import Unreadable
-from pocketscope.records import TEST, Record, as_label, did_you_mean, place_of
+from pocketscope.records import TEST, Gone, Record, as_label, did_you_mean, place_of
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,9 @@ def _matching(source: dict[str, Any], root: Path, key: str) -> list[Path]:
         # A name is tried as it stands before its '*', '?' and '[' are taken for a pattern.
         found = [named] if named.is_file() else sorted(map(Path, glob.glob(str(named), recursive=True)))  # noqa: PTH207
     if not found:
-        raise InputError(f"{named}: there is no such Parquet file, nor a folder with any ('{key}'); correct the path")
+        raise (Gone if key == "path" else InputError)(
+            f"{named}: there is no such Parquet file, nor a folder with any ('{key}'); correct the path"
+        )
     return found
 
 
@@ -189,7 +191,7 @@ def medmnist_records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     information = _medmnist(source["name"])
     place = place_of(source, root) if source.get("path") else _downloaded(information, source["name"], _size(source))
     if not place.is_file():
-        raise InputError(f"{place}: there is no such file ('path' of a medmnist source); correct the path")
+        raise Gone(f"{place}: there is no such file ('path' of a medmnist source); correct the path")
     try:
         labels = {split: np.load(place)[f"{split}_labels"].ravel() for split in ("train", "val", "test")}
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
@@ -208,7 +210,7 @@ def medmnist_files(source: dict[str, Any], root: Path) -> dict[str, Path]:
         return {}
     place = place_of(source, root)
     if not place.is_file():
-        raise InputError(f"{place}: there is no such file ('path' of a medmnist source); correct the path")
+        raise Gone(f"{place}: there is no such file ('path' of a medmnist source); correct the path")
     return {place.name: place}
 
 

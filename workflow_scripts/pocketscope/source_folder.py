@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketscope.errors import InputError
-from pocketscope.records import TEST, Record, place_of, read_file, refuse
+from pocketscope.records import TEST, Gone, Record, place_of, read_file, refuse
 
 # What lies beside images and is meant to. Anything else that is no image is skipped with a reason.
 _NO_IMAGES = {
@@ -61,7 +61,7 @@ def _listing(source: dict[str, Any], root: Path) -> list[_Found]:
     if "unlabelled" in extra:
         found += _files(extra["unlabelled"], top, None, leave_out={extra.get("test")}, labelled=False)
     if not found:
-        raise InputError(f"{top}: holds no image; put one folder a class into it, with the class's images inside")
+        raise Gone(f"{top}: holds no image; put one folder a class into it, with the class's images inside")
     return found
 
 
@@ -82,7 +82,9 @@ def _check_names(labels: set[str], top: Path) -> None:
 def _folder_at(source: dict[str, Any], root: Path, key: str) -> Path:
     folder = place_of(source, root, key)
     if not folder.exists():
-        raise InputError(f"{folder}: there is no such folder ('{key}' of a folder source); correct the path")
+        raise (Gone if key == "path" else InputError)(
+            f"{folder}: there is no such folder ('{key}' of a folder source); correct the path"
+        )
     if not folder.is_dir():
         raise InputError(f"{folder}: is a file, not a folder; '{key}' of a folder source names a folder")
     return folder

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketscope.errors import InputError
-from pocketscope.records import TEST, Record, as_label, did_you_mean, place_of, read_file
+from pocketscope.records import TEST, Gone, Record, as_label, did_you_mean, place_of, read_file
 
 COLUMNS = ("path", "label", "group", "role")
 _ROLES = {"test": TEST, "train": None, "training": None}
@@ -48,7 +48,7 @@ def _rows(source: dict[str, Any], root: Path) -> list[_Row]:
     table = place_of(source, root, "path")
     top = _images_root(source, root)
     if not table.is_file():
-        raise InputError(f"{table}: there is no such file ('path' of a table source); correct the path")
+        raise Gone(f"{table}: there is no such file ('path' of a table source); correct the path")
     merged: dict[str, _Row] = {}
     for line, cells in enumerate(_cells(table, source.get("columns") or {}), 1):
         row = _row(cells, line, top, table)
@@ -107,7 +107,7 @@ def _check_places(rows: list[_Row], top: Path, table: Path, outside: bool) -> No
         )
     if missing := [row for row in rows if not row.place.is_file()]:
         slashes = " (folders are parted by '/', not '\\')" if any("\\" in row.path for row in missing) else ""
-        raise InputError(
+        raise (Gone if len(missing) == len(rows) else InputError)(
             f"{table}: {len(missing)} of {len(rows)} files are not there:\n{_listed(missing)}"
             f"Paths are relative to {top}; correct them{slashes}, or name the images' folder with 'images'"
         )

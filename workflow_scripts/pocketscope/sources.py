@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketscope import source_archives, source_folder, source_table
-from pocketscope.errors import InputError
-from pocketscope.records import TEST, Record
+from pocketscope.records import TEST, Gone, Record
 
 __all__ = ["TEST", "Record", "files", "fingerprint", "records", "survey"]
 
@@ -73,12 +72,12 @@ def fingerprint(source: dict[str, Any], root: Path, known: Path | None = None) -
     Raises
     ------
     pocketscope.errors.InputError
-        The source is not there and nothing is known of it.
+        The source is not there and nothing is known of it, or it is there and something is wrong with it.
     """
     remembered = _remembered(known)
     try:
         found = files(source, root)
-    except InputError as error:
+    except Gone as error:
         if not remembered:
             raise
         log.warning("%s; going on with the images that were packed before", error)
