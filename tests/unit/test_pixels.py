@@ -249,6 +249,36 @@ def test_dicom_colour():
     assert (decode(dicom(grey_ycbcr, PhotometricInterpretation="YBR_FULL")) == rgb(GREY)).all()
 
 
+def lookup_table(values, name):
+    item = Dataset()
+    item.LUTDescriptor = [len(values), 0, 16]
+    item["LUTDescriptor"].VR = "US"
+    item.LUTData = values
+    item["LUTData"].VR = "US"
+    return {name: [item]}
+
+
+def test_dicom_lookup_tables():
+    values = np.array([[0, 1, 2, 3]], np.uint8)
+    grey = [0, 16384, 49152, 65535]
+    assert decode(dicom(values, **lookup_table(grey, "VOILUTSequence")))[0, :, 0].tolist() == [0, 64, 191, 255]
+    modality = lookup_table(grey, "ModalityLUTSequence")
+    assert decode(dicom(values, **modality))[0, :, 0].tolist() == [0, 64, 191, 255]
+
+
+def test_dicom_with_a_window_for_each_frame():
+    frames = []
+    for centre in (50, 150):
+        window, group = Dataset(), Dataset()
+        window.WindowCenter, window.WindowWidth = centre, 101
+        group.FrameVOILUTSequence = [window]
+        frames.append(group)
+    values = np.full((2, 1, 2), [50, 150], np.uint8)
+    data = dicom(values, PerFrameFunctionalGroupsSequence=frames)
+    assert decode(data, page=0)[0, :, 0].tolist() == [129, 255]
+    assert decode(data, page=1)[0, :, 0].tolist() == [0, 129]
+
+
 def test_dicom_palette():
     lut = {f"{c}PaletteColorLookupTableDescriptor": [256, 0, 16] for c in ("Red", "Green", "Blue")}
     ramp = (np.arange(256, dtype=np.uint16) * 257).tobytes()

@@ -223,9 +223,14 @@ def test_fingerprint_outlives_the_images(root, caplog):
         fingerprint(root, root / "no-index.parquet")
 
 
+def test_a_damaged_index_is_no_index(root):
+    (root / "files.parquet").write_bytes(b"cut short")
+    assert fingerprint(root, root / "files.parquet") == fingerprint(root)
+
+
 def test_an_index_hides_no_fault_of_a_source_that_is_there(root):
     known = index(root, root / "files.parquet")
-    with pytest.raises(InputError, match="no such folder .'unlabelled'"):
+    with pytest.raises(InputError, match=r"no such folder \('unlabelled'"):
         sources.fingerprint({"kind": "folder", "path": "images", "unlabelled": "nowhere"}, root, known)
     (root / "labels.csv").write_text("path,label\nimages/b/1.png,x\nimages/b/nothing.png,y\n")
     with pytest.raises(InputError, match="1 of 2 files are not there"):

@@ -138,10 +138,10 @@ def _remembered(known: Path | None) -> dict[str, tuple[int, int, str]]:
         return {}
     import pyarrow.parquet as pq  # takes longer to import than most sources to list
 
-    columns = pq.read_table(known, columns=["path", "size", "mtime_ns", "sha256"], partitioning=None).to_pydict()
-    return {
-        path: (size, mtime, sha256)
-        for path, size, mtime, sha256 in zip(
-            columns["path"], columns["size"], columns["mtime_ns"], columns["sha256"], strict=True
-        )
-    }
+    try:
+        columns = pq.read_table(known, columns=["path", "size", "mtime_ns", "sha256"], partitioning=None).to_pydict()
+    except (ValueError, OSError) as error:  # what Arrow raises for files cut short
+        log.warning("%s cannot be read (%s); reading all images again", known, error)
+        return {}
+    entries = zip(columns["size"], columns["mtime_ns"], columns["sha256"], strict=True)
+    return dict(zip(columns["path"], entries, strict=True))
