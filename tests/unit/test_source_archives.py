@@ -213,6 +213,11 @@ def test_download(npz, tmp_path, monkeypatch):
     assert len(medmnist(tmp_path, path=None, size=64)) == 12
     remote.unlink()
     assert len(medmnist(tmp_path, path=None, size=64)) == 12
+    paths = {name: tmp_path / "out" / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
+    source = {"kind": "medmnist", "name": "breastmnist", "size": 64, "path": None}
+    packing.pack(source, tmp_path, **paths, image_size=28, fit="crop")
+    known = sources.fingerprint(source, tmp_path, paths["files"])
+    assert known == sources.fingerprint(source, tmp_path)
     monkeypatch.setitem(information, "url", remote.as_uri())
     with pytest.raises(InputError, match=r"could not be downloaded .*No such file"):
         medmnist(tmp_path, path=None)

@@ -41,7 +41,7 @@ def test_path_label_group_and_role(root):
 
 def test_columns_of_other_names_and_columns_that_do_not_matter(root):
     table(root, "file,age,diagnosis,patient\na.png,3,x,7\ne.png,4,y,7\n")
-    columns = {"path": "file", "label": "diagnosis", "group": "patient"}
+    columns = {"path": "file", "label": "diagnosis", "group": "patient", "role": None}
     assert listed(root, columns=columns) == {"a.png": ("x", "7", None), "e.png": ("y", "7", None)}
 
 

@@ -108,7 +108,7 @@ def pack(
         does not exist; labels differ only in case or spaces; too many images are skipped.
     """
     root = Path(root)
-    name = str(source.get("path", source["kind"]))
+    name = str(source.get("path") or source.get("name") or source["kind"])
     listed = _of_classes(list(sources.records(source, root)), classes, name)
     check_labels(listed, name)
     surveyed = sources.survey(sources.files(source, root))  # before decoding: what changes meanwhile is seen next time
@@ -121,17 +121,10 @@ def pack(
         _warn_of_lost_classes(listed, kept)
         check_labels(kept, name)
         _write_images(images, packed, spill, {"image_size": image_size, "fit": fit, "page": page})
-    identities = sorted(packed)
-    label_of = {identity: packed[identity].label for identity in identities}
-    tables.write(pa.table({"image_id": identities, "label": list(label_of.values())}), labels, LABELS)
-    in_order = sorted(reasons.items())
-    tables.write(
-        pa.table({"path": [path for path, _ in in_order], "reason": [reason for _, reason in in_order]}, SKIPPED),
-        skipped,
-        SKIPPED,
-    )
-    columns = zip(*((path, *entry) for path, entry in surveyed.items()), strict=True)
-    tables.write(pa.table([list(column) for column in columns], schema=FILES), files, FILES)
+    label_of = {identity: packed[identity].label for identity in sorted(packed)}
+    tables.write(_table(label_of.items(), LABELS), labels, LABELS)
+    tables.write(_table(sorted(reasons.items()), SKIPPED), skipped, SKIPPED)
+    tables.write(_table(((path, *entry) for path, entry in surveyed.items()), FILES), files, FILES)
     return {
         "images": len(packed),
         "unlabelled": sum(label is None for label in label_of.values()),
@@ -427,6 +420,11 @@ def _folder_of(path: str | os.PathLike) -> Path:
     folder = Path(path).parent
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _table(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table([pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)], schema=schema)
 
 
 def _write_images(path: str | os.PathLike, packed: dict[str, _Copies], spill: BinaryIO, notes: dict[str, Any]) -> None:

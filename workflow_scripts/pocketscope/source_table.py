@@ -138,13 +138,13 @@ def _is_number(text: str) -> bool:
 # ---- reading
 
 
-def _cells(table: Path, columns: dict[str, str]) -> list[dict[str, Any]]:
+def _cells(table: Path, columns: dict[str, str | None]) -> list[dict[str, Any]]:
     """Return the rows as dicts of `COLUMNS`; `columns` gives the table's own names for them."""
-    names = {column: columns.get(column, column) for column in COLUMNS}
+    names = {column: columns.get(column) or column for column in COLUMNS}
     parquet = table.suffix.casefold() in (".parquet", ".pq")
     present, rows = (_read_parquet if parquet else _read_csv)(table, set(names.values()))
     for column, name in names.items():
-        if name not in present and (column in ("path", "label") or column in columns):
+        if name not in present and (column in ("path", "label") or columns.get(column)):
             raise InputError(
                 f"{table}: there is no column {name!r} for the {column}{did_you_mean(name, present)} "
                 f"The columns are {', '.join(map(repr, present))}; 'columns' says which is which"
