@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -367,6 +368,11 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context(method))
     try:
         yield pool
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process that decodes images was killed, most likely for want of memory; "
+            "give the job more memory or fewer processes"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
