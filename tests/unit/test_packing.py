@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import signal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -128,6 +130,12 @@ def test_a_class_that_lost_all_its_images(root, caplog):
     (root / "images" / "lost" / "1.png").write_bytes(b"bad")
     pack(root)
     assert "class 'lost': none of its images can be used" in caplog.text
+
+
+def test_a_killed_process_is_an_error_and_not_a_wait_without_end(root, monkeypatch):
+    monkeypatch.setattr(pixels, "decode", lambda data, page: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(InputError, match="was killed, most likely for want of memory"):
+        pack(root, processes=2)
 
 
 # ---- duplicates

@@ -2,66 +2,24 @@
 
 import contextlib
 import io
-import struct
-import zlib
 
 import imagecodecs
 import numpy as np
-import pydicom
 import pytest
-import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from image_files import animated, dicom, png_header, saved, tiff, written
 from PIL import Image, ImageOps
 from pocketscope import pixels
 from pocketscope.pixels import Unreadable, content_id, decode, decode_packed, encode, fit, load, to_8_bits
+from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (11, 17, 3), dtype=np.uint8)
 GREY = COLOUR[..., 0]
-
-
-def saved(picture, form, **options):
-    buffer = io.BytesIO()
-    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    picture.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-def tiff(values, **options):
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, values, **options)
-    return buffer.getvalue()
-
-
-def dicom(values, **elements):
-    """A DICOM file of `values`, (rows, columns) or (frames, rows, columns) or (rows, columns, 3)."""
-    colour = values.ndim == 3 and values.shape[-1] == 3
-    file = Dataset()
-    file.file_meta = FileMetaDataset()
-    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    file.Rows, file.Columns = values.shape[-3:-1] if colour else values.shape[-2:]
-    file.SamplesPerPixel = 3 if colour else 1
-    file.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
-    if colour:
-        file.PlanarConfiguration = 0
-    elif values.ndim == 3:
-        file.NumberOfFrames = len(values)
-    file.BitsAllocated = file.BitsStored = values.dtype.itemsize * 8
-    file.PixelRepresentation = int(values.dtype.kind == "i")
-    file.PixelData = values.tobytes()
-    for name, value in elements.items():
-        setattr(file, name, value)
-    file.HighBit = file.BitsStored - 1
-    return written(file)
-
-
-def written(file):
-    buffer = io.BytesIO()
-    pydicom.dcmwrite(buffer, file, implicit_vr=False, little_endian=True)
-    return b"\0" * 128 + b"DICM" + buffer.getvalue()
 
 
 def rgb(grey):
@@ -291,11 +249,64 @@ def test_dicom_colour():
     assert (decode(dicom(grey_ycbcr, PhotometricInterpretation="YBR_FULL")) == rgb(GREY)).all()
 
 
+def lookup_table(values, name):
+    item = Dataset()
+    item.LUTDescriptor = [len(values), 0, 16]
+    item["LUTDescriptor"].VR = "US"
+    item.LUTData = values
+    item["LUTData"].VR = "US"
+    return {name: [item]}
+
+
+def test_dicom_lookup_tables():
+    values = np.array([[0, 1, 2, 3]], np.uint8)
+    grey = [0, 16384, 49152, 65535]
+    assert decode(dicom(values, **lookup_table(grey, "VOILUTSequence")))[0, :, 0].tolist() == [0, 64, 191, 255]
+    modality = lookup_table(grey, "ModalityLUTSequence")
+    assert decode(dicom(values, **modality))[0, :, 0].tolist() == [0, 64, 191, 255]
+
+
+def test_dicom_with_a_window_for_each_frame():
+    frames = []
+    for centre in (50, 150):
+        window, group = Dataset(), Dataset()
+        window.WindowCenter, window.WindowWidth = centre, 101
+        group.FrameVOILUTSequence = [window]
+        frames.append(group)
+    values = np.full((2, 1, 2), [50, 150], np.uint8)
+    data = dicom(values, PerFrameFunctionalGroupsSequence=frames)
+    assert decode(data, page=0)[0, :, 0].tolist() == [129, 255]
+    assert decode(data, page=1)[0, :, 0].tolist() == [0, 129]
+
+
 def test_dicom_palette():
     lut = {f"{c}PaletteColorLookupTableDescriptor": [256, 0, 16] for c in ("Red", "Green", "Blue")}
     ramp = (np.arange(256, dtype=np.uint16) * 257).tobytes()
     lut |= {f"{c}PaletteColorLookupTableData": ramp for c in ("Red", "Green", "Blue")}
     assert (decode(dicom(GREY, PhotometricInterpretation="PALETTE COLOR", **lut)) == rgb(GREY)).all()
+
+
+@pytest.mark.parametrize(
+    ("syntax", "encoder"),
+    [
+        (uid.JPEGLosslessSV1, imagecodecs.ljpeg_encode),
+        (uid.JPEGLSLossless, imagecodecs.jpegls_encode),
+        (uid.JPEG2000Lossless, lambda values: imagecodecs.jpeg2k_encode(values, codecformat="j2k", reversible=True)),
+        (uid.RLELossless, None),
+    ],
+)
+def test_dicom_compressed_without_loss(syntax, encoder):
+    values = np.stack([camera(12), camera(12)[::-1].copy()])
+    file = dcmread(io.BytesIO(dicom(values, BitsStored=12)))
+    if encoder:
+        file.file_meta.TransferSyntaxUID = syntax
+        file.PixelData = encapsulate([encoder(frame) for frame in values])
+        file["PixelData"].is_undefined_length = True
+    else:
+        file.compress(syntax)
+    for page, frame in enumerate(values):
+        expected = decode(dicom(frame, BitsStored=12))
+        assert (decode(written(file), page=page) == expected).all()
 
 
 def test_dicom_frames():
@@ -321,18 +332,6 @@ def test_dicom_without_image():
 # ---- faults
 
 
-def png_header(width, height):
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\0IDAT"
-    )
-
-
-def animated(form):
-    frames = [Image.fromarray(COLOUR), Image.fromarray(255 - COLOUR)]
-    return saved(frames[0], form, save_all=True, append_images=frames[1:])
-
-
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -348,9 +347,9 @@ def animated(form):
         (png_header(30_000, 30_000), "too large"),
         (png_header(10_001, 10_001), r"too large \(10001 x 10001"),
         (png_header(0, 10), "no size|no image, or damaged|cut short"),
-        (animated("GIF"), r"animated \(2 frames\)"),
-        (animated("PNG"), r"animated \(2 frames\)"),
-        (animated("WEBP"), r"animated \(2 frames\)"),
+        (animated(COLOUR, "GIF"), r"animated \(2 frames\)"),
+        (animated(COLOUR, "PNG"), r"animated \(2 frames\)"),
+        (animated(COLOUR, "WEBP"), r"animated \(2 frames\)"),
     ],
 )
 def test_unusable_files_have_a_reason(data, reason):

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 from PIL import Image
-from pocketscope import packing, sources, tables
+from pocketscope import packing, records, sources, tables
 from pocketscope.errors import InputError
 from pocketscope.pixels import Unreadable, decode
 
@@ -96,7 +96,7 @@ def test_images_beside_the_class_folders_are_told_with_the_remedy(root):
 
 
 def test_an_enormous_file_is_not_read(root, monkeypatch):
-    monkeypatch.setattr(sources, "MAX_BYTES", 10)
+    monkeypatch.setattr(records, "MAX_BYTES", 10)
     assert "larger than" in reason(listed(root)[0])
 
 
@@ -114,6 +114,17 @@ def test_unlabelled_folder_inside_is_no_class(root):
     records = {r.path: r.label for r in listed(root, unlabelled="images/unlabelled")}
     assert records["unlabelled/5.png"] is None
     assert len(records) == 5
+
+
+def test_folders_that_are_no_classes_by_their_names(root):
+    put(root / "images" / "Unlabeled" / "5.png")
+    with pytest.raises(InputError, match=r"'Unlabeled' is taken for a class.*'unlabelled' of the source"):
+        listed(root)
+    for name in ("train/a", "train/b", "test/a"):
+        put(root / "parted" / name / "1.png")
+    with pytest.raises(InputError, match="'test' and 'train' are parts of a data set, not classes; name the one to"):
+        listed(root, path="parted")
+    assert len(listed(root, path="parted/train", test="parted/test")) == 3
 
 
 def test_links_are_followed_but_not_in_circles(root):
@@ -210,6 +221,20 @@ def test_fingerprint_outlives_the_images(root, caplog):
     assert "no such folder" in caplog.text
     with pytest.raises(InputError, match="no such folder"):
         fingerprint(root, root / "no-index.parquet")
+
+
+def test_a_damaged_index_is_no_index(root):
+    (root / "files.parquet").write_bytes(b"cut short")
+    assert fingerprint(root, root / "files.parquet") == fingerprint(root)
+
+
+def test_an_index_hides_no_fault_of_a_source_that_is_there(root):
+    known = index(root, root / "files.parquet")
+    with pytest.raises(InputError, match=r"no such folder \('unlabelled'"):
+        sources.fingerprint({"kind": "folder", "path": "images", "unlabelled": "nowhere"}, root, known)
+    (root / "labels.csv").write_text("path,label\nimages/b/1.png,x\nimages/b/nothing.png,y\n")
+    with pytest.raises(InputError, match="1 of 2 files are not there"):
+        sources.fingerprint({"kind": "table", "path": "labels.csv"}, root, known)
 
 
 def test_fingerprint_of_digits_is_quick_and_stable():

@@ -1,6 +1,5 @@
 """Decode, check, orient, fit and encode every image of a source once, into one Parquet file sorted by identity."""
 
-import difflib
 import json
 import logging
 import multiprocessing
@@ -11,6 +10,7 @@ import unicodedata
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from pocketscope import pixels, sources, tables
 from pocketscope.errors import InputError
 from pocketscope.files import whole
+from pocketscope.records import did_you_mean
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ def pack(
         does not exist; labels differ only in case or spaces; too many images are skipped.
     """
     root = Path(root)
-    name = str(source.get("path", source["kind"]))
+    name = str(source.get("path") or source.get("name") or source["kind"])
     listed = _of_classes(list(sources.records(source, root)), classes, name)
     check_labels(listed, name)
     surveyed = sources.survey(sources.files(source, root))  # before decoding: what changes meanwhile is seen next time
@@ -118,20 +119,13 @@ def pack(
         reasons |= _contradictions(packed)
         _check_skipped(reasons, len(listed), max_skipped_share, name)
         kept = [record for copies in packed.values() for record in copies.records]
-        check_labels(kept, name)
         _warn_of_lost_classes(listed, kept)
+        check_labels(kept, name)
         _write_images(images, packed, spill, {"image_size": image_size, "fit": fit, "page": page})
-    identities = sorted(packed)
-    label_of = {identity: packed[identity].label for identity in identities}
-    tables.write(pa.table({"image_id": identities, "label": list(label_of.values())}), labels, LABELS)
-    in_order = sorted(reasons.items())
-    tables.write(
-        pa.table({"path": [path for path, _ in in_order], "reason": [reason for _, reason in in_order]}, SKIPPED),
-        skipped,
-        SKIPPED,
-    )
-    columns = zip(*((path, *entry) for path, entry in surveyed.items()), strict=True)
-    tables.write(pa.table([list(column) for column in columns], schema=FILES), files, FILES)
+    label_of = {identity: packed[identity].label for identity in sorted(packed)}
+    tables.write(_table(label_of.items(), LABELS), labels, LABELS)
+    tables.write(_table(sorted(reasons.items()), SKIPPED), skipped, SKIPPED)
+    tables.write(_table(((path, *entry) for path, entry in surveyed.items()), FILES), files, FILES)
     return {
         "images": len(packed),
         "unlabelled": sum(label is None for label in label_of.values()),
@@ -262,20 +256,12 @@ def _of_classes(records: list[sources.Record], classes: Sequence[str] | None, na
     present = sorted({record.label for record in records if record.label is not None})
     for wanted in classes:
         if wanted not in present:
-            nearest = _nearest(wanted, present)
-            hint = f"; did you mean {nearest!r}?" if nearest else "."
             raise InputError(
-                f"{name}: 'classes' names {wanted!r}, of which there is no image{hint} "
+                f"{name}: 'classes' names {wanted!r}, of which there is no image{did_you_mean(wanted, present)} "
                 f"The classes with images are {', '.join(map(repr, present[:20])) or 'none'}"
                 f"{' and more' if len(present) > 20 else ''}"
             )
     return [record for record in records if record.label is None or record.label in set(classes)]
-
-
-def _nearest(wanted: str, present: Sequence[str]) -> str | None:
-    folded = {label.casefold(): label for label in reversed(present)}
-    found = difflib.get_close_matches(wanted.casefold(), folded, n=1)
-    return folded[found[0]] if found else None
 
 
 def _check_skipped(reasons: dict[str, str], total: int, most: float, name: str) -> None:
@@ -382,6 +368,11 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context(method))
     try:
         yield pool
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process that decodes images was killed, most likely for want of memory; "
+            "give the job more memory or fewer processes"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -435,6 +426,11 @@ def _folder_of(path: str | os.PathLike) -> Path:
     folder = Path(path).parent
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _table(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table([pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)], schema=schema)
 
 
 def _write_images(path: str | os.PathLike, packed: dict[str, _Copies], spill: BinaryIO, notes: dict[str, Any]) -> None:

@@ -16,6 +16,12 @@ FORMATS = "JPEG, PNG, TIFF, BMP, WebP, GIF and DICOM"
 
 _PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_LOSSLESS_JPEG = {  # DICOM transfer syntaxes, and what decodes them
+    "1.2.840.10008.1.2.4.57": "jpegsof3_decode",
+    "1.2.840.10008.1.2.4.70": "jpegsof3_decode",
+    "1.2.840.10008.1.2.4.80": "jpegls_decode",
+    "1.2.840.10008.1.2.4.81": "jpegls_decode",
+}
 _ORIENTATION = 274  # the tag of EXIF and of TIFF
 
 
@@ -379,7 +385,10 @@ def _decode_dicom(data: bytes, page: int) -> np.ndarray:
             pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
         )
     _lift_frame_values(dataset, page)
-    values = pixel_array(dataset, index=page)  # YBR comes as RGB
+    if dataset.file_meta.TransferSyntaxUID in _LOSSLESS_JPEG:
+        values = _lossless_jpeg_of_dicom(dataset, page)
+    else:
+        values = pixel_array(dataset, index=page)  # YBR comes as RGB
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         colour = apply_color_lut(values, dataset)[..., :3]
         return colour if colour.dtype == np.uint8 else (colour >> 8).astype(np.uint8)
@@ -387,6 +396,17 @@ def _decode_dicom(data: bytes, page: int) -> np.ndarray:
         return values if values.dtype == np.uint8 else (values >> (int(dataset.BitsStored) - 8)).astype(np.uint8)
     grey = _dicom_grey(values, dataset)
     return _to_rgb(255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey)
+
+
+def _lossless_jpeg_of_dicom(dataset: Any, page: int) -> np.ndarray:
+    """Decode what hospitals' archives often hold and pydicom alone cannot."""
+    import imagecodecs
+    from pydicom.encaps import get_frame
+
+    frame = get_frame(dataset.PixelData, page, number_of_frames=int(dataset.get("NumberOfFrames", None) or 1))
+    decoder = getattr(imagecodecs, _LOSSLESS_JPEG[dataset.file_meta.TransferSyntaxUID])
+    values = decoder(frame)
+    return values.view(f"i{values.dtype.itemsize}") if dataset.PixelRepresentation else values
 
 
 def _lift_frame_values(dataset: Any, page: int) -> None:
