@@ -25,7 +25,7 @@ import numpy as np
 import psutil
 import pyarrow.parquet as pq
 from PIL import Image
-from pocketscope import packing
+from pocketscope import packed, packing
 
 MEGABYTE = 2**20
 CLASSES = 10
@@ -77,16 +77,16 @@ def measure(root: Path, count: int, **options: Any) -> dict[str, Any]:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).hardlink_to(root / "pool" / name.name)
     tables = {name: root / f"packed-{count}" / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
-    packed = alone(lambda: packing.pack({"kind": "folder", "path": str(source)}, root, **tables, fit="crop", **options))
-    assert packed["result"]["images"] == count
+    made = alone(lambda: packing.pack({"kind": "folder", "path": str(source)}, root, **tables, fit="crop", **options))
+    assert made["result"]["images"] == count
     identities = pq.read_table(tables["images"], columns=["image_id"])["image_id"].to_pylist()
     some = identities[:: max(1, count // LOADED)][:LOADED]
-    loaded = alone(lambda: packing.load_images(tables["images"], some).shape)
+    loaded = alone(lambda: packed.load_images(tables["images"], some).shape)
     return {
         "images": count,
-        "seconds": round(packed["seconds"], 1),
-        "images_per_second": round(count / packed["seconds"]),
-        "memory_mb": round(packed["memory_mb"]),
+        "seconds": round(made["seconds"], 1),
+        "images_per_second": round(count / made["seconds"]),
+        "memory_mb": round(made["memory_mb"]),
         "packed_mb": round(tables["images"].stat().st_size / MEGABYTE, 1),
         f"load_{len(some)}_seconds": round(loaded["seconds"], 2),
         f"load_{len(some)}_memory_mb": round(loaded["memory_mb"]),

@@ -36,7 +36,7 @@ def any_of(names):
 def packed_name(dataset):
     """Return the folder of a data set's images: what changes the pixels changes the name, so that studies can share."""
     entry = configuration.plain(CONFIG.datasets[dataset])
-    kept = {key: entry[key] for key in ("source", "classes", "image_size", "fit")}
+    kept = {key: entry[key] for key in ("source", "classes", "page", "image_size", "fit")}
     return f"{dataset}-{configuration.digest(kept)}"
 
 

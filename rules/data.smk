@@ -33,6 +33,7 @@ rule pack:
         source=source_of,
         content=content_of_source,
         classes=packing("classes"),
+        page=packing("page"),
         image_size=packing("image_size"),
         fit=packing("fit"),
         max_skipped_share=packing("max_skipped_share"),

@@ -1,12 +1,12 @@
 """Part a data set into test, labelled, validation and unlabelled images."""
 
-from pocketscope import job, packing, pseudo_labels, splits, tables
+from pocketscope import job, packed, pseudo_labels, splits, tables
 
 job.begin(snakemake)
 sharing = {key: value for key, value in snakemake.params.sharing.items() if key not in ("labelled", "seeds")}
 split, truth, notes = splits.assign(
-    tables.read(snakemake.input.images, packing.IMAGES, columns=["image_id", "group", "role"]),
-    tables.read(snakemake.input.labels, packing.LABELS),
+    tables.read(snakemake.input.images, packed.IMAGES, columns=["image_id", "group", "role"]),
+    tables.read(snakemake.input.labels, packed.LABELS),
     labelled=snakemake.params.labelled,
     seed=snakemake.params.seed,
     **sharing,

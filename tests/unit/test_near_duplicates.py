@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
-from pocketscope import near_duplicates, packing
+from pocketscope import near_duplicates, packed, packing
 
 
 def scene(seed, side=120):
@@ -33,7 +33,7 @@ def pairs_of(tmp_path):
             picture.save(path)
         tables = {name: tmp_path / "out" / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
         packing.pack({"kind": "folder", "path": "images"}, tmp_path, **tables, image_size=64, fit="squeeze")
-        rows = packing.tables.read(tables["images"], packing.IMAGES, columns=["image_id", "paths"]).to_pylist()
+        rows = packing.tables.read(tables["images"], packed.IMAGES, columns=["image_id", "paths"]).to_pylist()
         name_of = {row["image_id"]: row["paths"][0] for row in rows}
         pairs = near_duplicates.near_duplicates(tables["images"])
         assert pairs.schema == near_duplicates.PAIRS

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from pocketscope import packing, pixels, sources, tables
+from pocketscope import packed, packing, pixels, sources, tables
 from pocketscope.errors import InputError
 
 TABLES = {
-    "images": packing.IMAGES,
-    "labels": packing.LABELS,
+    "images": packed.IMAGES,
+    "labels": packed.LABELS,
     "skipped": packing.SKIPPED,
     "files": packing.FILES,
 }
@@ -252,13 +252,13 @@ def test_images_come_back_in_the_order_asked_for(root, monkeypatch):
     path = root / "out" / "images.parquet"
     stored = {row["image_id"]: pixels.decode_packed(row["image"]["bytes"]) for row in found["images"]}
     asked = [*list(stored)[::-2], list(stored)[3], list(stored)[3]]
-    loaded = packing.load_images(path, asked)
+    loaded = packed.load_images(path, asked)
     assert loaded.dtype == np.uint8
     assert (loaded == np.stack([stored[identity] for identity in asked])).all()
-    streamed = dict(packing.read_images(path, asked))
+    streamed = dict(packed.read_images(path, asked))
     assert sorted(streamed) == sorted(set(asked))
     assert all((streamed[identity] == stored[identity]).all() for identity in streamed)
-    assert packing.load_images(path, []).shape == (0, 8, 8, 3)
+    assert packed.load_images(path, []).shape == (0, 8, 8, 3)
 
 
 def test_only_row_groups_with_wanted_rows_are_read(root, monkeypatch):
@@ -269,11 +269,11 @@ def test_only_row_groups_with_wanted_rows_are_read(root, monkeypatch):
     monkeypatch.setattr(
         pq.ParquetFile, "read_row_group", lambda self, group, **o: read.append(group) or original(self, group, **o)
     )
-    list(packing.read_images(root / "out" / "images.parquet", [found["images"][7]["image_id"]]))
+    list(packed.read_images(root / "out" / "images.parquet", [found["images"][7]["image_id"]]))
     assert read == [2]
 
 
 def test_an_image_that_is_not_there(root):
     pack(root)
     with pytest.raises(InputError, match="does not hold 1 of the 1 images asked for, such as nobody"):
-        packing.load_images(root / "out" / "images.parquet", ["nobody"])
+        packed.load_images(root / "out" / "images.parquet", ["nobody"])

@@ -58,10 +58,10 @@ def test_an_import_inside_a_function_counts(checkout):
 @pytest.mark.parametrize(
     ("script", "modules"),
     [
-        ("train.py", "augmentation devices errors export files job networks packing pixels pseudo_labels prediction "
-                     "sources splits randomness tables training"),
+        ("train.py", "augmentation devices errors export files job networks packed pixels pseudo_labels prediction "
+                     "splits randomness tables training"),
         ("pseudo_label.py", "errors files job prediction pseudo_labels tables"),
-        ("evaluate.py", "errors files inference job metrics packing pixels prediction randomness sources splits "
+        ("evaluate.py", "errors files inference job metrics packed pixels prediction randomness splits "
                         "tables"),
     ],
 )  # fmt: skip

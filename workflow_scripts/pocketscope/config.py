@@ -47,11 +47,55 @@ class FolderSource(Model):
     test: str | None = Field(None, description="A folder, one sub-folder a class, whose images are the test part.")
 
 
+class Columns(Model):
+    """The names of a table's columns, where they are not path, label, group and role."""
+
+    path: str | None = None
+    label: str | None = None
+    group: str | None = None
+    role: str | None = None
+
+
+class TableSource(Model):
+    """A CSV or Parquet table with a row an image."""
+
+    kind: Literal["table"]
+    path: str = Field(description="The table; a relative path starts at the folder of the Snakefile.")
+    images: str | None = Field(None, description="The folder that the table's paths start from; else the table's own.")
+    columns: Columns | None = Field(
+        None, description="The columns' names, where they are others; group, role: optional."
+    )
+    outside: bool = Field(False, description="Whether paths may lead out of the folder of images.")
+
+
+class ParquetSource(Model):
+    """Parquet files as Hugging Face writes image data sets."""
+
+    kind: Literal["parquet"]
+    path: str = Field(description="A file, a folder or a pattern.")
+    image: str | None = Field(None, description="The images' column. Default: image.")
+    label: str | None = Field(None, description="The labels' column. Default: label.")
+    group: str | None = Field(None, description="The column of patient, slide or plate.")
+    test: str | None = Field(None, description="A file, a folder or a pattern of images that are the test part.")
+
+
+class MedmnistSource(Model):
+    """A set of MedMNIST, which the medmnist package downloads; its own test part is kept."""
+
+    kind: Literal["medmnist"]
+    name: str = Field(description="The set, such as bloodmnist.")
+    size: Literal[28, 64, 128, 224] = Field(28, description="Side of the images, in pixels.")
+    path: str | None = Field(None, description="The folder of the downloaded files.")
+
+
 class Dataset(Model):
     """One set of images."""
 
-    source: Annotated[DigitsSource | FolderSource, Field(discriminator="kind")]
+    source: Annotated[
+        DigitsSource | FolderSource | TableSource | ParquetSource | MedmnistSource, Field(discriminator="kind")
+    ]
     classes: list[str] | None = Field(None, description="The classes to keep; all where none are named.", min_length=2)
+    page: int = Field(0, ge=0, description="Which page of a TIFF, or frame of a DICOM file, is the image.")
     image_size: int = Field(224, ge=16, le=1024, description="Side of the square that every network sees, in pixels.")
     fit: Literal["squeeze", "crop", "pad"] = Field("squeeze", description="How an oblong image becomes a square.")
     positive: str | None = Field(

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from pocketscope import packing, tables
+from pocketscope import packed, tables
 
 PAIRS = pa.schema(
     [
@@ -36,7 +36,7 @@ def near_duplicates(images: str | os.PathLike, max_distance: int = 12) -> pa.Tab
     Parameters
     ----------
     images
-        A table of `pocketscope.packing.IMAGES`.
+        A table of `pocketscope.packed.IMAGES`.
     max_distance
         The largest number of different bits, of 256.
 
@@ -46,10 +46,10 @@ def near_duplicates(images: str | os.PathLike, max_distance: int = 12) -> pa.Tab
         `PAIRS`, `image_id` the smaller of the two identities, sorted. Images of equal hash are each paired with the
         first of them alone, which stands for them in the other pairs.
     """
-    stored = tables.read(images, packing.IMAGES, columns=["image_id"])["image_id"].to_pylist()
+    stored = tables.read(images, packed.IMAGES, columns=["image_id"])["image_id"].to_pylist()
     hashes: dict[bytes, str] = {}
     pairs: list[tuple[str, str, int]] = []
-    for identity, image in packing.read_images(images, stored):  # in the order of the identities
+    for identity, image in packed.read_images(images, stored):  # in the order of the identities
         if (bits := _hash(image)) is not None:
             first = hashes.setdefault(bits, identity)
             if first != identity:

@@ -18,29 +18,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pocketscope import pixels, sources, tables
 from pocketscope.errors import InputError
 from pocketscope.files import whole
+from pocketscope.packed import IMAGES, LABELS, ROW_GROUP
 from pocketscope.records import did_you_mean
 
 log = logging.getLogger(__name__)
 
-IMAGES = pa.schema(
-    [
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("paths", pa.list_(pa.string()), nullable=False),
-        pa.field("group", pa.string()),
-        pa.field("role", pa.string()),
-        pa.field("width", pa.int32(), nullable=False),  # of the file, upright, before it was fitted
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-    ]
-)
-LABELS = pa.schema([pa.field("image_id", pa.string(), nullable=False), pa.field("label", pa.string())])
 SKIPPED = pa.schema([pa.field("path", pa.string(), nullable=False), pa.field("reason", pa.string(), nullable=False)])
 FILES = pa.schema(
     [
@@ -51,7 +39,6 @@ FILES = pa.schema(
     ]
 )
 
-ROW_GROUP = 256  # rows; a reader that wants few images passes over the others' bytes one such group at a time
 _CHUNK = 16  # images sent to a process at once
 _LISTED = 5  # how many of many things an error names
 
@@ -134,77 +121,6 @@ def pack(
         "skipped": len(reasons),
         "classes": dict(sorted(Counter(label for label in label_of.values() if label is not None).items())),
     }
-
-
-def read_images(path: str | os.PathLike, image_ids: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Read some of the packed images, one row group in memory at a time.
-
-    Decoding in threads was measured and gains nothing: Pillow holds the interpreter's lock while it decodes WebP.
-
-    Parameters
-    ----------
-    path
-        An `IMAGES` table.
-    image_ids
-        Which images, in any order.
-
-    Yields
-    ------
-    tuple of str and numpy.ndarray
-        The identity, and uint8 (size, size, 3); in the order of the file, which is that of the identities.
-
-    Raises
-    ------
-    pocketscope.errors.InputError
-        The table is damaged, or does not hold an image that is asked for.
-    """
-    wanted = set(image_ids)
-    stored = tables.read(path, IMAGES, columns=["image_id"])["image_id"].to_pylist()
-    if missing := wanted.difference(stored):
-        raise InputError(
-            f"{path}: does not hold {len(missing)} of the {len(wanted)} images asked for, such as {min(missing)}; "
-            "what asks for them was made from another version of the data: delete it and run again"
-        )
-    with pq.ParquetFile(path) as file:
-        start = 0
-        for group in range(file.num_row_groups):
-            identities = stored[start : start + file.metadata.row_group(group).num_rows]
-            start += len(identities)
-            rows = [row for row, identity in enumerate(identities) if identity in wanted]
-            if rows:
-                encoded = file.read_row_group(group, columns=["image.bytes"])["image"].combine_chunks().field("bytes")
-                for row in rows:
-                    yield identities[row], pixels.decode_packed(encoded[row].as_py())
-
-
-def load_images(path: str | os.PathLike, image_ids: Sequence[str]) -> np.ndarray:
-    """Load some of the packed images into one array.
-
-    Parameters
-    ----------
-    path
-        An `IMAGES` table.
-    image_ids
-        Which images; one may be asked for more than once.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, (len(image_ids), size, size, 3), in the order of `image_ids`.
-
-    Raises
-    ------
-    pocketscope.errors.InputError
-        See `read_images`.
-    """
-    size = tables.notes(path)["image_size"]
-    rows: dict[str, list[int]] = {}
-    for row, identity in enumerate(image_ids):
-        rows.setdefault(identity, []).append(row)
-    result = np.empty((len(image_ids), size, size, 3), np.uint8)
-    for identity, image in read_images(path, rows):
-        result[rows[identity]] = image
-    return result
 
 
 # ---- checks

@@ -21,7 +21,7 @@ from sklearn.metrics import f1_score
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from pocketscope import networks, packing
+from pocketscope import networks, packed
 from pocketscope.augmentation import augment
 from pocketscope.errors import InputError
 
@@ -84,7 +84,7 @@ def examples(images: str | os.PathLike, labels: pa.Table, classes: list[str]) ->
     place = {name: index for index, name in enumerate(classes)}
     targets = np.array([place[label] for label in labels["label"].to_pylist()], dtype=np.int64)
     human = np.array([source == "human" for source in labels["source"].to_pylist()], dtype=bool)
-    return Examples(packing.load_images(images, labels["image_id"].to_pylist()), targets, human)
+    return Examples(packed.load_images(images, labels["image_id"].to_pylist()), targets, human)
 
 
 def train(
