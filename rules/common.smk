@@ -1,5 +1,6 @@
 """What the rules share: the validated configuration, the wildcards, and the functions that say what needs what."""
 
+import os
 import re
 import subprocess
 import sys
@@ -22,8 +23,8 @@ except InputError as error:
 
 STUDY = CONFIG.study
 RUNS = f"{STUDY}/runs"
-SPLIT = RUNS + "/{dataset}/{split}"
-RUN = SPLIT + "/{labelset}/{network}"
+SPLIT = f"{RUNS}/{{dataset}}/{{split}}"
+RUN = f"{SPLIT}/{{labelset}}/{{network}}"
 LOGS = f"{STUDY}/logs"
 TEACHERS_LABELS = [name for name, method in CONFIG.methods.items() if method.labels == "teachers"]
 
@@ -65,6 +66,19 @@ def packed(table):
     return lambda wildcards: f"datasets/{packed_name(wildcards.dataset)}/{table}.parquet"
 
 
+def source_of(wildcards):
+    return configuration.plain(CONFIG.datasets[PACKED[wildcards.packed]].source)
+
+
+def content_of_source(wildcards):
+    """Return a digest of the source's files: an image that is added, changed or gone packs anew, one touched does not."""
+    return sources.fingerprint(source_of(wildcards), ROOT, Path(f"datasets/{wildcards.packed}/files.parquet"))
+
+
+def packing(key):
+    return lambda wildcards: configuration.plain(CONFIG.datasets[PACKED[wildcards.packed]])[key]
+
+
 def dataset_setting(key):
     """Return a params function: a key of the wildcard's data set."""
     return lambda wildcards: configuration.plain(CONFIG.datasets[wildcards.dataset])[key]
@@ -86,9 +100,7 @@ def network_entry(wildcards):
 
 def views_of(dataset, views):
     """Return those views that leave the class of the data set's images what it was."""
-    needs = {"both_flips": {"horizontal_flip", "vertical_flip"}}
-    symmetries = set(CONFIG.datasets[dataset].symmetries)
-    return [view for view in views if "flip" not in view or needs.get(view, {view}) <= symmetries]
+    return configuration.allowed_views(views, CONFIG.datasets[dataset].symmetries)
 
 
 def labels_before(wildcards):
@@ -98,10 +110,9 @@ def labels_before(wildcards):
 
 
 def teachers_predictions(wildcards):
-    return [
-        SPLIT.format(**wildcards) + f"/{labels_before(wildcards)}/{teacher}/unlabelled.parquet"
-        for teacher in CONFIG.methods[wildcards.method].teachers
-    ]
+    split, labelset = SPLIT.format(**wildcards), labels_before(wildcards)
+    teachers = CONFIG.methods[wildcards.method].teachers
+    return [f"{split}/{labelset}/{teacher}/unlabelled.parquet" for teacher in teachers]
 
 
 def previous_run(wildcards):
@@ -109,7 +120,8 @@ def previous_run(wildcards):
     method, _, number = wildcards.labelset.partition(".r")
     if not number or int(number) < 2 or wildcards.network not in CONFIG.methods[method].teachers:
         return {}
-    folder = SPLIT.format(**wildcards) + f"/{method}.r{int(number) - 1}"
+    split = SPLIT.format(**wildcards)
+    folder = f"{split}/{method}.r{int(number) - 1}"
     return {
         "previous_labels": f"{folder}/labels.parquet",
         "previous_model": f"{folder}/{wildcards.network}/model.safetensors",
@@ -135,7 +147,8 @@ def rows():
 
 
 def scores_of(row):
-    return RUN.format(**row, labelset=final_labels(row["method"])) + f"/scores.{row['precision']}.parquet"
+    run = RUN.format(**row, labelset=final_labels(row["method"]))
+    return f"{run}/scores.{row['precision']}.parquet"
 
 
 def gpus(wildcards=None):
@@ -144,12 +157,5 @@ def gpus(wildcards=None):
 
 def show_summary():
     """Print the study's table of F1 at the end of a run."""
-    subprocess.run(
-        [sys.executable, "-m", "pocketscope", "summary", STUDY], cwd=Path.cwd(), env=python_path(), check=False
-    )
-
-
-def python_path():
-    import os
-
-    return os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    found = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    subprocess.run([sys.executable, "-m", "pocketscope", "summary", STUDY], env=found, check=False)

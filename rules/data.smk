@@ -1,19 +1,6 @@
 """Images in, parts out."""
 
 
-def source_of(wildcards):
-    return configuration.plain(CONFIG.datasets[PACKED[wildcards.packed]].source)
-
-
-def content_of_source(wildcards):
-    """Return a digest of the source's files: an image that is added, changed or gone packs anew, one touched does not."""
-    return sources.fingerprint(source_of(wildcards), ROOT, Path(f"datasets/{wildcards.packed}/files.parquet"))
-
-
-def packing(key):
-    return lambda wildcards: configuration.plain(CONFIG.datasets[PACKED[wildcards.packed]])[key]
-
-
 rule pack:
     output:
         images="datasets/{packed}/images.parquet",
@@ -46,11 +33,11 @@ rule split:
         images=packed("images"),
         labels=packed("labels"),
     output:
-        split=SPLIT + "/split.parquet",
-        truth=SPLIT + "/truth.parquet",
-        labels=SPLIT + "/human/labels.parquet",
+        split=f"{SPLIT}/split.parquet",
+        truth=f"{SPLIT}/truth.parquet",
+        labels=f"{SPLIT}/human/labels.parquet",
     log:
-        LOGS + "/split/{dataset}.{split}.log",
+        f"{LOGS}/split/{{dataset}}.{{split}}.log",
     conda:
         "../envs/environment.yaml"
     resources:
@@ -68,12 +55,12 @@ rule split:
 # The one way by which hidden labels come into a label set: that of the upper bound.
 rule reveal:
     input:
-        split=SPLIT + "/split.parquet",
-        truth=SPLIT + "/truth.parquet",
+        split=f"{SPLIT}/split.parquet",
+        truth=f"{SPLIT}/truth.parquet",
     output:
-        labels=SPLIT + "/full/labels.parquet",
+        labels=f"{SPLIT}/full/labels.parquet",
     log:
-        LOGS + "/reveal/{dataset}.{split}.log",
+        f"{LOGS}/reveal/{{dataset}}.{{split}}.log",
     conda:
         "../envs/environment.yaml"
     resources:

@@ -4,12 +4,12 @@
 rule quantize:
     input:
         images=packed("images"),
-        labels=SPLIT + "/{labelset}/labels.parquet",
-        model=RUN + "/model.fp32.onnx",
+        labels=f"{SPLIT}/{{labelset}}/labels.parquet",
+        model=f"{RUN}/model.fp32.onnx",
     output:
-        model=RUN + "/model.int8.onnx",
+        model=f"{RUN}/model.int8.onnx",
     log:
-        LOGS + "/quantize/{dataset}.{split}.{labelset}.{network}.log",
+        f"{LOGS}/quantize/{{dataset}}.{{split}}.{{labelset}}.{{network}}.log",
     conda:
         "../envs/environment.yaml"
     resources:

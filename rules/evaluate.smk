@@ -4,14 +4,14 @@
 rule evaluate:
     input:
         images=packed("images"),
-        split=SPLIT + "/split.parquet",
-        truth=SPLIT + "/truth.parquet",
-        model=RUN + "/model.{precision}.onnx",
+        split=f"{SPLIT}/split.parquet",
+        truth=f"{SPLIT}/truth.parquet",
+        model=f"{RUN}/model.{{precision}}.onnx",
     output:
-        predictions=RUN + "/test.{precision}.parquet",
-        scores=RUN + "/scores.{precision}.parquet",
+        predictions=f"{RUN}/test.{{precision}}.parquet",
+        scores=f"{RUN}/scores.{{precision}}.parquet",
     log:
-        LOGS + "/evaluate/{dataset}.{split}.{labelset}.{network}.{precision}.log",
+        f"{LOGS}/evaluate/{{dataset}}.{{split}}.{{labelset}}.{{network}}.{{precision}}.log",
     conda:
         "../envs/environment.yaml"
     resources:

@@ -4,12 +4,12 @@
 rule predict:
     input:
         images=packed("images"),
-        split=SPLIT + "/split.parquet",
-        model=RUN + "/model.safetensors",
+        split=f"{SPLIT}/split.parquet",
+        model=f"{RUN}/model.safetensors",
     output:
-        predictions=RUN + "/unlabelled.parquet",
+        predictions=f"{RUN}/unlabelled.parquet",
     log:
-        LOGS + "/predict/{dataset}.{split}.{labelset}.{network}.log",
+        f"{LOGS}/predict/{{dataset}}.{{split}}.{{labelset}}.{{network}}.log",
     conda:
         "../envs/environment.yaml"
     threads: CONFIG.compute.threads
@@ -31,9 +31,9 @@ rule pseudo_label:
         predictions=teachers_predictions,
         labels=lambda wildcards: f"{SPLIT.format(**wildcards)}/{labels_before(wildcards)}/labels.parquet",
     output:
-        labels=SPLIT + "/{method}.r{round}/labels.parquet",
+        labels=f"{SPLIT}/{{method}}.r{{round}}/labels.parquet",
     log:
-        LOGS + "/pseudo_label/{dataset}.{split}.{method}.r{round}.log",
+        f"{LOGS}/pseudo_label/{{dataset}}.{{split}}.{{method}}.r{{round}}.log",
     conda:
         "../envs/environment.yaml"
     resources:

@@ -5,15 +5,15 @@ rule train:
     input:
         unpack(previous_run),
         images=packed("images"),
-        split=SPLIT + "/split.parquet",
-        labels=SPLIT + "/{labelset}/labels.parquet",
+        split=f"{SPLIT}/split.parquet",
+        labels=f"{SPLIT}/{{labelset}}/labels.parquet",
     output:
-        model=RUN + "/model.safetensors",
-        onnx=RUN + "/model.fp32.onnx",
-        history=RUN + "/history.parquet",
-        timings=RUN + "/timings.parquet",
+        model=f"{RUN}/model.safetensors",
+        onnx=f"{RUN}/model.fp32.onnx",
+        history=f"{RUN}/history.parquet",
+        timings=f"{RUN}/timings.parquet",
     log:
-        LOGS + "/train/{dataset}.{split}.{labelset}.{network}.log",
+        f"{LOGS}/train/{{dataset}}.{{split}}.{{labelset}}.{{network}}.log",
     conda:
         "../envs/environment.yaml"
     threads: CONFIG.compute.threads

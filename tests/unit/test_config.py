@@ -11,7 +11,7 @@ from pocketscope.errors import InputError
 ROOT = Path(__file__).parents[2]
 SMALL = {
     "study": "small",
-    "datasets": {"digits": {"source": {"kind": "digits"}}},
+    "datasets": {"digits": {"source": {"kind": "digits"}, "symmetries": ["vertical_flip"]}},
     "methods": {"supervised": {"labels": "human"}},
     "students": {"resnet18": ["fp32"]},
 }
@@ -68,6 +68,11 @@ def test_the_demo_shows_every_key():
         (["methods", "plain"], {"teachers": ["no_such"]}, "'no_such' is not in"),
         (["methods", "full"], {"labels": "full", "rounds": 2}, "the key 'rounds' has no effect"),
         (["views"], ["gamma"], "'identity' is not among the study's 'views'"),
+        (
+            ["methods", "turned"],
+            {"teachers": ["resnet50"], "views": ["both_flips"]},
+            "the symmetries of 'digits' leave",
+        ),
         (["split", "labelled"], ["every"], "split.labelled.0"),
         (["study"], "a/b", "'study'"),
         (["datasets", "a b"], {"source": {"kind": "digits"}}, "a b"),
@@ -86,3 +91,10 @@ def test_what_is_wrong_is_named(path, value, told):
 def test_a_missing_key_is_named():
     with pytest.raises(InputError, match="'study' is missing"):
         config.load({key: value for key, value in SMALL.items() if key != "study"}, ROOT)
+
+
+def test_views_are_those_that_the_symmetries_allow():
+    views = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "gamma"]
+    assert config.allowed_views(views, []) == ["identity", "gamma"]
+    assert config.allowed_views(views, ["vertical_flip"]) == ["identity", "vertical_flip", "gamma"]
+    assert config.allowed_views(views, ["vertical_flip", "horizontal_flip"]) == views

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from image_files import animated, dicom, png_header, saved, tiff
 from PIL import Image
-from pocketscope import packed, packing, pixels, tables
+from pocketscope import packing, pixels, tables
+from pocketscope.packed import IMAGES, LABELS, read_images
 
-TABLES = {"images": packed.IMAGES, "labels": packed.LABELS, "skipped": packing.SKIPPED, "files": packing.FILES}
+TABLES = {"images": IMAGES, "labels": LABELS, "skipped": packing.SKIPPED, "files": packing.FILES}
 
 
 def scene(seed):
@@ -110,7 +111,7 @@ def test_every_faulty_file_is_skipped_with_its_reason(packed):
 def test_what_was_packed_is_what_classifying_a_file_sees(packed):
     _, found, paths = packed
     path_of = {row["image_id"]: row["paths"][0].split("/")[1] for row in found["images"]}
-    for identity, image in packed.read_images(paths["images"], list(path_of)):
+    for identity, image in read_images(paths["images"], list(path_of)):
         name = "photo.jpg" if path_of[identity].startswith("copy") else path_of[identity]
         assert (image == pixels.load(GOOD[name], 24, "pad")).all()
         assert image.std() > 10

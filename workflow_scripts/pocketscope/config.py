@@ -7,7 +7,7 @@ generated from this module by `python -m pocketscope schema`.
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -222,6 +222,11 @@ class Config(Model):
         for name, method in self.methods.items():
             if missing := sorted(set(method.views) - set(self.views)):
                 raise ValueError(f"methods.{name}.views: '{missing[0]}' is not among the study's 'views'; add it there")
+            for dataset, settings in self.datasets.items():
+                if not allowed_views(method.views, settings.symmetries):
+                    raise ValueError(
+                        f"methods.{name}.views: the symmetries of '{dataset}' leave none of them; add 'identity'"
+                    )
         return self
 
 
@@ -292,6 +297,13 @@ def load(raw: Mapping[str, Any], root: Path) -> tuple[Config, dict[str, Network]
 def read(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:
     """Read, validate and return a configuration file; see `load`."""
     return load(yaml.safe_load(path.read_text(encoding="utf-8")), root)
+
+
+def allowed_views(views: Iterable[str], symmetries: Iterable[str]) -> list[str]:
+    """Return those views that leave an image's class what it was, by the symmetries of its data set."""
+    needs = {"both_flips": {"horizontal_flip", "vertical_flip"}}
+    allowed = set(symmetries)
+    return [view for view in views if "flip" not in view or needs.get(view, {view}) <= allowed]
 
 
 def schema() -> str:
