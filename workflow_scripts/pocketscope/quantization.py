@@ -13,6 +13,12 @@ from pocketscope.errors import InputError
 from pocketscope.files import whole
 
 CALIBRATION_IMAGES = 128
+# The rest stays in floating point: the normalisation of the input, and the softmax, whose probabilities would be
+# multiples of 1/255.
+OPERATORS = [
+    *("Conv", "Gemm", "MatMul", "Add", "Mul", "Concat", "Relu", "Clip", "HardSigmoid", "Sigmoid", "LeakyRelu"),
+    *("MaxPool", "AveragePool", "GlobalAveragePool", "Pad", "Split", "Reshape", "Transpose", "Flatten", "Squeeze"),
+]
 BATCH = 16
 
 
@@ -46,6 +52,7 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
             temporary,
             _Batches(images[:CALIBRATION_IMAGES]),
             quant_format=ort.QuantFormat.QDQ,
+            op_types_to_quantize=OPERATORS,
             per_channel=True,
             activation_type=ort.QuantType.QUInt8,
             weight_type=ort.QuantType.QInt8,
