@@ -42,7 +42,7 @@ class Omnibus(NamedTuple):
 
 
 class SignedRank(NamedTuple):
-    """A Wilcoxon signed-rank test: rank sum of the positive differences, p-value, smallest p-value it could reach."""
+    """A Wilcoxon signed-rank test: the smaller of the two rank sums, p-value, smallest p-value it could reach."""
 
     statistic: float
     p: float
@@ -185,23 +185,23 @@ def wilcoxon(differences: ArrayLike) -> SignedRank:
     Returns
     -------
     SignedRank
-        The rank sum of the positive differences, the p-value, and the p-value if all of them had one sign.
+        The smaller of the rank sums of either sign, the p-value, and the p-value if all of them had one sign.
     """
     differences = _differences(differences)
     n = len(differences)
     if n == 0:
         return SignedRank(0.0, 1.0, 1.0)
     ranks = stats.rankdata(np.abs(differences))
-    positive = float(ranks[differences > 0].sum())
+    smaller = float(min(ranks[differences > 0].sum(), ranks[differences < 0].sum()))
     smallest = float(2.0 ** (1 - n))
     if n > EXACT_UP_TO:
-        return SignedRank(positive, float(stats.wilcoxon(differences, method="asymptotic").pvalue), smallest)
+        return SignedRank(smaller, float(stats.wilcoxon(differences, method="asymptotic").pvalue), smallest)
     # Ranks of ties end in .5: doubled, all sums are whole numbers.
     counts = np.ones(1)
     for doubled in np.rint(2 * ranks).astype(int):
         counts = np.pad(counts, (0, doubled)) + np.pad(counts, (doubled, 0))
-    tail = round(2 * min(positive, float(ranks.sum()) - positive))
-    return SignedRank(positive, min(1.0, float(2 * counts[: tail + 1].sum() / 2.0**n)), smallest)
+    tail = round(2 * smaller)
+    return SignedRank(smaller, min(1.0, float(2 * counts[: tail + 1].sum() / 2.0**n)), smallest)
 
 
 def rank_biserial(differences: ArrayLike) -> float:
