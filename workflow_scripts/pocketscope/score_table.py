@@ -139,6 +139,18 @@ def row_name(network: str, precision: str) -> str:
     return network if precision == "fp32" else f"{network} {precision}"
 
 
+def candidate_name(method: str, network: str, precision: str) -> str:
+    """Name what can be shipped: a method, a network and its precision."""
+    return f"{method}/{row_name(network, precision)}"
+
+
+def split_candidate(name: str) -> tuple[str, str, str]:
+    """Return the method, network and precision of a name that `candidate_name` made."""
+    method, _, row = name.partition("/")
+    network, _, precision = row.partition(" ")
+    return method, network, precision or "fp32"
+
+
 def with_row(frame: pd.DataFrame) -> pd.DataFrame:
     """Add the column `row`, the network and its precision in one name."""
     names = [row_name(n, p) for n, p in zip(frame["network"], frame["precision"], strict=True)]
