@@ -58,3 +58,19 @@ def main(args: argparse.Namespace) -> None:
     for remark in score_table.remarks(scores):
         log.warning("%s: %s", args.scores, remark)
     log.info("%d tables in %s", len(written), args.out)
+
+    from pocketscope import report  # draws: whoever asks for help needs no matplotlib
+
+    found = report.build(
+        args.out / "report",
+        scores,
+        answers,
+        protocol=args.protocol,
+        alpha=args.alpha,
+        margin=args.margin,
+        title=args.title or args.scores.stem.replace("_", " "),
+        costs=score_table.read_costs(args.timing) if args.timing else None,
+    )
+    if found["overall"]:
+        log.info("%s", found["overall"]["text"])
+    log.info("the report is %s", args.out / "report" / "index.html")

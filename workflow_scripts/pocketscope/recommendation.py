@@ -1,6 +1,7 @@
 """Which row to take: the smallest and fastest that is shown to lose no more than a margin against the best."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,59 @@ def recommend(
     )
     found["text"] = _text(found)
     return found
+
+
+def for_study(
+    scores: pd.DataFrame,
+    costs: pd.DataFrame | None = None,
+    evidence: Mapping[str, resampling.Evidence] | None = None,
+    *,
+    margin: float = MARGIN,
+    alpha: float = 0.05,
+) -> tuple[dict[str, Any], dict[str, resampling.Bootstrap]]:
+    """Recommend a row for every dataset with test predictions, and one over all datasets where there are two or more.
+
+    Parameters
+    ----------
+    scores
+        A checked score table.
+    costs
+        Columns network, and where known precision, size_mb and latency_ms: one line a network and precision.
+    evidence
+        By dataset, its test predictions.
+    margin, alpha
+        As in `recommend`.
+
+    Returns
+    -------
+    tuple
+        ``{"overall": ... or None, "datasets": {dataset: ...}}``, ready for JSON, and the resamples that it rests on,
+        by dataset and, as "overall", over datasets.
+    """
+    cells = score_table.cells(score_table.competitors(scores))
+    cells = cells.set_axis([f"{method}/{row}" for method, row in cells.columns], axis=1)
+    prices = candidate_costs(list(cells.columns), costs)
+    found: dict[str, Any] = {"overall": None, "datasets": {}}
+    resamples = {}
+    for dataset, given in (evidence or {}).items():
+        data = resampling.align(given.predictions, given.truth, given.classes, given.groups)
+        resamples[dataset] = resampling.bootstrap(data, positive=given.positive)
+        found["datasets"][dataset] = recommend(resamples[dataset], prices, margin=margin, alpha=alpha)
+    if len(cells) > 1:
+        resamples["overall"] = resampling.over_datasets(cells)
+        found["overall"] = recommend(resamples["overall"], prices, margin=margin, alpha=alpha)
+    return found, resamples
+
+
+def candidate_costs(candidates: list[str], costs: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Give every candidate its network's costs at its precision, None where there are no costs."""
+    if costs is None:
+        return None
+    if "precision" not in costs:
+        costs = costs.assign(precision="fp32")
+    columns = [column for column in ("size_mb", "latency_ms") if column in costs]
+    by_row = costs.groupby(["network", "precision"])[columns].mean()
+    return by_row.reindex([score_table.split_candidate(name)[1:] for name in candidates]).set_axis(candidates)
 
 
 def cost(rows: list[str], costs: pd.DataFrame | None) -> NDArray[np.float64]:

@@ -56,6 +56,20 @@ class Predicted(NamedTuple):
     units: NDArray[np.int64]
 
 
+class Evidence(NamedTuple):
+    """What is known of one dataset's test part beyond scores; the arguments of `align` and `bootstrap`.
+
+    `predictions` by (candidate, seed), a candidate named as `score_table.candidate_name` does; `positive` the number of
+    the class whose F1 is the score, None for macro F1.
+    """
+
+    predictions: Mapping[tuple[str, str], pd.DataFrame]
+    truth: pd.DataFrame
+    classes: Sequence[str]
+    groups: Mapping[str, str] | None = None
+    positive: int | None = None
+
+
 class Bootstrap(NamedTuple):
     """Scores of every row: as measured, and on every resample, in it and out of it.
 

@@ -1,7 +1,9 @@
 """Score tables, the workflow's or anyone's: read, checked, and laid out as datasets x (method, row)."""
 
 import difflib
+import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -172,6 +174,24 @@ def cells(frame: pd.DataFrame) -> pd.DataFrame:
     return wide.reindex(index=pd.Index(frame["dataset"].unique(), name="dataset"), columns=columns)
 
 
+def labelled_per_class(split: str) -> float | None:
+    """Return how many images of a class are labelled in a split named as `k25_s0` (`kall`: infinite), None in
+    others.
+    """
+    found = re.match(r"k(\d+|all)(?:_|$)", split)
+    if not found:
+        return None
+    return math.inf if found[1] == "all" else float(found[1])
+
+
+def most_labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the splits with the most labelled images a class: to average over others would mix unlike tasks."""
+    counts = frame["split"].map(labelled_per_class)
+    if counts.isna().any() or counts.nunique() < 2:
+        return frame
+    return frame[counts == counts.max()].reset_index(drop=True)
+
+
 def row_families(frame: pd.DataFrame, families: Mapping[str, str]) -> dict[str, str]:
     """Give every row its family: by the row's name, else `quantised` for reduced precision, else by the name."""
     keys = frame[["network", "precision"]].drop_duplicates()
@@ -201,6 +221,31 @@ def read_families(path: str | os.PathLike) -> dict[str, str]:
             raise InputError(f"{path}: the column '{column}' is missing; the columns are {', '.join(frame.columns)}")
     frame = frame.dropna(subset=["network", "family"])
     return dict(zip(frame["network"].astype(str), frame["family"].astype(str), strict=True))
+
+
+def read_costs(path: str | os.PathLike) -> pd.DataFrame:
+    """Read what networks cost: CSV or Parquet with network, and where known precision, size_mb and latency_ms.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        The file or its column network is missing, there is no cost, or a cost is no positive number.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
+    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    given = [column for column in ("size_mb", "latency_ms") if column in frame]
+    if "network" not in frame or not given:
+        wanted = "network and one of size_mb and latency_ms"
+        raise InputError(f"{path}: the columns {wanted} are wanted; there are {', '.join(frame.columns)}")
+    for column in given:
+        numbers = pd.to_numeric(frame[column], errors="coerce")
+        if (wrong := frame[column].notna() & ~(numbers > 0)).any():
+            first = frame[wrong].iloc[0]
+            raise InputError(f"{path}: {column} of '{first['network']}' is '{first[column]}', no positive number")
+        frame[column] = numbers
+    return frame
 
 
 def _check_complete(frame: pd.DataFrame, name: str) -> None:
