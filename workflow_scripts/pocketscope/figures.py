@@ -359,30 +359,27 @@ def _front(cost: NDArray, score: NDArray) -> list[int]:
 
 
 def _name_points(axes: mpl.axes.Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    """Name the points, turn by turn above and below, so that neighbours' names do not meet."""
+    """Name the points, turn by turn near and far above, so that neighbours' names do not meet."""
     for i, (x, y, name) in enumerate(points):
-        above = i % 2 == 0
         axes.annotate(
-            *(name, (x, y), (0, 8 if above else -9)),
+            *(name, (x, y), (0, 8 if i % 2 else 20)),
             textcoords="offset points",
             ha="center",
-            va="bottom" if above else "top",
             fontsize=7.5,
+            arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.5, "shrinkA": 0, "shrinkB": 3},
         )
 
 
 def _f1_axis(axes: mpl.axes.Axes, values: NDArray) -> None:
-    """Show the upper nine tenths of the scores, and say how many lie below: one failure would flatten all the
-    others.
-    """
-    low = float(np.percentile(values, 10))
-    span = max(2.0, float(values.max()) - low)
-    if values.min() < low - 1.5 * span:
-        axes.set_ylim(low - 0.3 * span, values.max() + 0.15 * span)
-        below = int((values < low - 0.3 * span).sum())
-        axes.annotate(*(f"{below} rows lie below", (0.01, 0.02)), xycoords="axes fraction", fontsize=7.5, color=MUTED)
-    else:
-        axes.set_ylim(values.min() - 0.1 * span, values.max() + 0.15 * span)
+    """Leave out the worst third where it would flatten the rest, and say how many rows that are."""
+    high, low = float(values.max()), float(values.min())
+    third = float(np.percentile(values, 33))
+    if third - low > 1.5 * (high - third):
+        low = third
+        text = f"{int((values < low - 0.05 * (high - low)).sum())} rows lie below"
+        axes.annotate(text, (0.01, 0.02), xycoords="axes fraction", fontsize=7.5, color=MUTED)
+    span = max(1.0, high - low)
+    axes.set_ylim(low - 0.05 * span, high + 0.3 * span)
 
 
 def _rank_ticks(groups: int) -> list[int]:

@@ -1,0 +1,108 @@
+"""What a report page is made of: blocks that the template knows how to show, tables, and numbers in words."""
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pocketscope import figures
+
+TABLE_ROWS = 1500  # beyond, a page is slow on a phone; the CSV files hold all
+
+
+def template() -> jinja2.Template:
+    """Return the page's template."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("report.html")
+
+
+def section(name: str, title: str, blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    absent = all(block["kind"] == "absent" for block in blocks)
+    return {"id": name, "title": title, "blocks": blocks, "absent": absent}
+
+
+def text(text: str) -> dict[str, Any]:
+    return {"kind": "text", "text": text}
+
+
+def absent(text: str) -> dict[str, Any]:
+    return {"kind": "absent", "text": text}
+
+
+def details(summary: str, blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"kind": "details", "summary": summary, "blocks": blocks}
+
+
+def figure(caption: str, drawn: Figure, alt: str, *, name: str | None = None) -> dict[str, Any]:
+    name = name or caption.replace("_", "-")
+    markup = figures.svg(drawn, name).replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}" ', 1)
+    return {"kind": "figure", "id": name, "svg": markup, "caption": figures.CAPTIONS[caption]}
+
+
+def walk(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return all blocks, those inside others too."""
+    return [inner for block in blocks for inner in (block, *walk(block.get("blocks", ())))]
+
+
+def table(
+    name: str, caption: str, frame: pd.DataFrame, columns: Mapping[str, Any], *, folded: bool = False
+) -> dict[str, Any]:
+    """Describe a table for the template: `columns` maps a column to its heading, or to heading and format."""
+    heads, body = [], []
+    for told in columns.values():
+        label, formatted = told if isinstance(told, tuple) else (told, None)
+        heads.append({"label": label, "numeric": formatted is not None})
+    for row in frame.head(TABLE_ROWS)[list(columns)].itertuples(index=False):
+        cells = []
+        for value, told in zip(row, columns.values(), strict=True):
+            missing = value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+            text = "–" if missing else told[1](value) if isinstance(told, tuple) else str(value)
+            cells.append({"text": text, "raw": "" if missing else value})
+        body.append(cells)
+    return {
+        "kind": "table",
+        "id": name,
+        "caption": caption,
+        "heads": heads,
+        "rows": body,
+        "folded": folded,
+        "left_out": max(0, len(frame) - TABLE_ROWS),
+    }
+
+
+def slug(text: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-")
+
+
+def count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def p_cell(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def short(value: float) -> str:
+    return "∞" if math.isinf(value) else f"{value:.3g}"
+
+
+def hundredfold(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def signed(value: float) -> str:
+    return f"{value:+.1f}"
+
+
+def signed_hundredfold(value: float) -> str:
+    return f"{100 * value:+.1f}"
