@@ -19,6 +19,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 INK, MUTED, FAINT = "#1c2430", "#5a6472", "#d5dae0"
 WIDTH = 7.0  # inches at 72 points: at the page's width a letter of 9 points is about 12 pixels high
+NARROW = 4.6  # as wide as a phone shows without scrolling, when shrunk a little
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Liberation Sans", "Helvetica", "Arial", "DejaVu Sans"],
@@ -123,7 +124,7 @@ def rank_diagram(groups: pd.DataFrame, pairs: pd.DataFrame, *, datasets: int) ->
     control = groups.loc[groups["control"], "group"].iloc[0] if has_control else None
     bars = [] if has_control else _cliques(names, different)
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(WIDTH * 0.8, 0.6 + 0.23 * len(names))
+        figure, axes = _figure(NARROW, 0.6 + 0.23 * len(names))
         heights = np.arange(len(names))
         axes.hlines(heights, 1, groups["rank"], color=FAINT, lw=0.8, zorder=1)
         for height, (name, rank) in enumerate(zip(names, groups["rank"], strict=True)):
@@ -200,7 +201,7 @@ def gains(frame: pd.DataFrame, *, label: str) -> Figure:
     """
     frame = frame.reset_index(drop=True)
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(WIDTH * 0.85, 0.65 + 0.27 * len(frame))
+        figure, axes = _figure(NARROW, 0.65 + 0.27 * len(frame))
         axes.axvline(0, color=MUTED, lw=1)
         for height, row in frame.iterrows():
             sure = row["lower"] > 0 or row["upper"] < 0
@@ -231,7 +232,7 @@ def confusion(counts: NDArray[np.float64], classes: Sequence[str]) -> Figure:
     n = len(classes)
     names = [_shortened(name) for name in classes]
     with mpl.rc_context(STYLE):
-        size = min(WIDTH - 1.5, 1.1 + 0.62 * n)
+        size = min(WIDTH - 1.5, 0.9 + 0.55 * n)
         figure, axes = _figure(size + 0.8, size)
         axes.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0, vmax=130)
         for i in range(n):

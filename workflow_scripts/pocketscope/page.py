@@ -1,5 +1,6 @@
 """What a report page is made of: blocks that the template knows how to show, tables, and numbers in words."""
 
+import hashlib
 import html
 import math
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,8 @@ def details(summary: str, blocks: list[dict[str, Any]]) -> dict[str, Any]:
 
 def figure(caption: str, drawn: Figure, alt: str, *, name: str | None = None) -> dict[str, Any]:
     name = name or caption.replace("_", "-")
-    markup = figures.svg(drawn, name).replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}" ', 1)
+    fits = ' class="narrow"' if drawn.get_figwidth() <= figures.NARROW + 0.5 else ""
+    markup = figures.svg(drawn, name).replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}"{fits} ', 1)
     return {"kind": "figure", "id": name, "svg": markup, "caption": figures.CAPTIONS[caption]}
 
 
@@ -77,7 +79,11 @@ def table(
 
 
 def slug(text: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-")
+    """Return `text` fit for an id and a file name; a digest keeps apart what odd characters alone tell apart."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-")
+    if all(c.isascii() and (c.isalnum() or c in " _-") for c in text):
+        return plain
+    return f"{plain}-{hashlib.blake2b(text.encode(), digest_size=3).hexdigest()}"
 
 
 def count(number: int, what: str) -> str:
@@ -85,7 +91,7 @@ def count(number: int, what: str) -> str:
 
 
 def p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+    return "<\u00a00.001" if value < 0.001 else f"=\u00a0{value:.3f}"
 
 
 def p_cell(value: float) -> str:

@@ -223,7 +223,7 @@ def _text(found: dict[str, Any]) -> str:
     if found["outcome"] == "cheaper":
         loss = max(0.0, -100 * found["difference_lower"])
         return (
-            f"{found['row']} is the smallest and fastest row that is shown to lose less than {margin} against the "
+            f"{found['row']} is the smallest and fastest that is shown to lose less than {margin} against the "
             "best, "
             f"{found['best_row']}: at most {loss:.1f} with {100 * found['level']:g} % confidence."
         )

@@ -124,7 +124,7 @@ def scores(study: dict[str, Any]) -> dict[str, Any]:
         "row": "Network",
         "value": ("F1 × 100", page.hundredfold),
     }
-    blocks.append(page.details("Every score", [page.table("scores", "Every score", long, every)]))
+    blocks.append(page.details("Every score", [page.table("every-score", "Every score", long, every)]))
     if len(frame) != len(study["all_scores"]):
         kept = ", ".join(sorted(frame["split"].unique()))
         blocks.insert(0, page.text(f"Shown and compared are the splits with the most labelled images: {kept}."))
@@ -201,7 +201,7 @@ def _verdict(row: pd.Series, pairs: pd.DataFrame, alpha: float) -> str:
     statistic = (
         "" if math.isnan(row["statistic"]) or not freedom else f" F({freedom}) = {page.short(row['statistic'])},"
     )
-    text = f"{row['test']}:{statistic} p {page.p(row['p'])}; Kendall's W {row['kendalls_w']:.2f}. "
+    text = f"{row['test']}:{statistic} p\u00a0{page.p(row['p'])}; Kendall's W {row['kendalls_w']:.2f}. "
     different = int(pairs["better"].notna().sum())
     if row["verdict"] == comparison.TOO_FEW:
         return text + (
