@@ -20,6 +20,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 INK, MUTED, FAINT = "#1c2430", "#5a6472", "#d5dae0"
 WIDTH = 7.0  # inches at 72 points: at the page's width a letter of 9 points is about 12 pixels high
 NARROW = 4.6  # as wide as a phone shows without scrolling, when shrunk a little
+MIDDLE = 5.8
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Liberation Sans", "Helvetica", "Arial", "DejaVu Sans"],
@@ -163,11 +164,11 @@ def trade_off(points: pd.DataFrame, column: str, label: str) -> Figure:
     label
         Its axis label, with the unit.
     """
+    methods = list(dict.fromkeys(points["method"]))  # before sorting: a method keeps its colour in every figure
     points = points.dropna(subset=[column]).sort_values(column)
-    methods = list(dict.fromkeys(points["method"]))
     front = _front(points[column].to_numpy(), points["f1"].to_numpy())
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(WIDTH, 3.7)
+        figure, axes = _figure(MIDDLE, 3.7)
         best = points.iloc[front]
         axes.step(best[column], 100 * best["f1"], where="post", color=MUTED, lw=1, zorder=1)
         for i, method in enumerate(methods):
@@ -191,7 +192,7 @@ def trade_off(points: pd.DataFrame, column: str, label: str) -> Figure:
         axes.set_xlabel(label)
         axes.set_ylabel("F1 × 100")
         axes.grid(visible=True, axis="y")
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handletextpad=0.2)
+        _legend_above(axes, len(methods))
     return figure
 
 
@@ -238,7 +239,7 @@ def confusion(counts: NDArray[np.float64], classes: Sequence[str]) -> Figure:
         for i in range(n):
             for j in range(n):
                 if counts[i, j] and n <= 20:
-                    text = f"{shares[i, j]:.0f} %\n{counts[i, j]:g}" if n <= 10 else f"{shares[i, j]:.0f}"
+                    text = f"{shares[i, j]:.0f} %\n{_number(counts[i, j])}" if n <= 10 else f"{shares[i, j]:.0f}"
                     colour = "white" if shares[i, j] > 80 else "black"
                     axes.text(j, i, text, ha="center", va="center", fontsize=7.5 if n <= 8 else 6.5, color=colour)
         axes.set_xticks(range(n), names, rotation=45 if n > 3 else 0, ha="right" if n > 3 else "center")
@@ -283,7 +284,7 @@ def curves(frame: pd.DataFrame, *, x_label: str, y_label: str = "F1 × 100", per
     factor = 100 if percent else 1
     names = list(dict.fromkeys(frame["name"]))
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(WIDTH, 3.4)
+        figure, axes = _figure(MIDDLE, 3.2)
         for i, name in enumerate(names):
             part = frame[frame["name"] == name].sort_values("x")
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
@@ -304,7 +305,8 @@ def curves(frame: pd.DataFrame, *, x_label: str, y_label: str = "F1 × 100", per
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         axes.grid(visible=True)
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        _legend_above(axes, len(names))
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     return figure
 
 
@@ -312,7 +314,7 @@ def coverage(frame: pd.DataFrame) -> Figure:
     """Draw pseudo-label accuracy against coverage: columns name, coverage and accuracy (0 to 1), one dot a row."""
     names = list(dict.fromkeys(frame["name"]))
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(WIDTH, 3.4)
+        figure, axes = _figure(MIDDLE, 3.2)
         for i, name in enumerate(names):
             part = frame[frame["name"] == name]
             axes.plot(
@@ -326,13 +328,20 @@ def coverage(frame: pd.DataFrame) -> Figure:
         axes.set_xlabel("unlabelled images that were labelled automatically (%)")
         axes.set_ylabel("of these labelled rightly (%)")
         axes.grid(visible=True)
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        _legend_above(axes, len(names))
     return figure
 
 
 def _figure(width: float, height: float) -> tuple[Figure, mpl.axes.Axes]:
     figure = Figure(figsize=(width, height))
     return figure, figure.subplots()
+
+
+def _legend_above(axes: mpl.axes.Axes, entries: int) -> None:
+    """Put the legend over the axes, where it is seen first, and on a phone without scrolling."""
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=min(4, entries), handletextpad=0.3, columnspacing=1.2
+    )
 
 
 def _cliques(names: Sequence[str], different: set[frozenset[str]]) -> list[tuple[int, int]]:
@@ -388,6 +397,10 @@ def _rank_ticks(groups: int) -> list[int]:
     return list(range(1, groups + 1, step))
 
 
+def _number(count: float) -> str:
+    return f"{count:.0f}" if count >= 10 else f"{count:.1f}".removesuffix(".0")
+
+
 def _wrapped(name: str) -> str:
     return name.replace("_", "_\n") if len(name) > 9 else name
 
@@ -407,6 +420,9 @@ CAPTIONS: Mapping[str, str] = {
     "gains": "Difference in F1 from supervised training on the labelled images alone, with 95 % intervals. A hollow "
     "mark's "
     "interval holds zero.",
+    "resampled": "Difference in F1 of every row from the recommended one, on the same test images, with 95 % "
+    "intervals. A "
+    "hollow mark's interval holds zero. The forty best are drawn where there are more.",
     "confusion": "Share of each true class that was given each answer, and the number of test images, mean over seeds.",
     "reliability": "How often answers of a stated confidence are right, with 95 % Wilson intervals; on the dashed "
     "line, as "

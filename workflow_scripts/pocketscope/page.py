@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from pocketscope import figures
 
 TABLE_ROWS = 1500  # beyond, a page is slow on a phone; the CSV files hold all
+NARROW = 380  # points: a figure no wider is shrunk to fit a phone, a wider one is scrolled, lest its letters vanish
 
 
 def template() -> jinja2.Template:
@@ -40,11 +41,16 @@ def details(summary: str, blocks: list[dict[str, Any]]) -> dict[str, Any]:
     return {"kind": "details", "summary": summary, "blocks": blocks}
 
 
-def figure(caption: str, drawn: Figure, alt: str, *, name: str | None = None) -> dict[str, Any]:
+def figure(caption: str, drawn: Figure, alt: str, *, name: str | None = None, beside: bool = False) -> dict[str, Any]:
+    """Describe a figure: the key of its caption, what is drawn, and what it shows in words; `beside` others of its
+    kind.
+    """
     name = name or caption.replace("_", "-")
-    fits = ' class="narrow"' if drawn.get_figwidth() <= figures.NARROW + 0.5 else ""
-    markup = figures.svg(drawn, name).replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}"{fits} ', 1)
-    return {"kind": "figure", "id": name, "svg": markup, "caption": figures.CAPTIONS[caption]}
+    markup = figures.svg(drawn, name)
+    points = float(markup.split('width="', 1)[1].split("pt", 1)[0])
+    fits = ' class="narrow"' if points <= NARROW else ""
+    markup = markup.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}"{fits} ', 1)
+    return {"kind": "figure", "id": name, "svg": markup, "caption": figures.CAPTIONS[caption], "beside": beside}
 
 
 def walk(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from scipy import stats
 from pocketscope import comparison, figures, page, recommendation, resampling, score_table
 
 BASELINE = "supervised"
+ROWS_DRAWN = 40  # in a figure with a line a row; the table beside it holds all
 MAIN_SUBJECTS = ("mean over networks", "mean over methods")
 COST_LABELS = {"latency_ms": "latency (ms an image, CPU)", "size_mb": "file size (MB)"}
 QUESTION_TITLES = {
@@ -158,13 +159,13 @@ def differences(study: dict[str, Any]) -> dict[str, Any]:
         blocks.append(page.details(f"{QUESTION_TITLES[name]}, one by one", inner))
     if len(asked):
         blocks.append(page.table("omnibus", "All omnibus tests", answers.omnibus, OMNIBUS_COLUMNS, folded=True))
-    blocks += [
-        page.absent(f"{QUESTION_TITLES[row.question]} ({_abridged(row.subject)}): {row.reason}.")
-        for row in answers.skipped.itertuples()
-    ]
     for dataset, result in study["resamples"].items():
         if dataset != "overall":
-            blocks.append(_resampled_block(study, dataset, result))
+            blocks += _resampled_blocks(study, dataset, result)
+    reasons: dict[str, list[str]] = {}
+    for row in answers.skipped.itertuples():
+        reasons.setdefault(row.reason, []).append(f"{QUESTION_TITLES[row.question]} ({_abridged(row.subject)})")
+    blocks += [page.absent(f"{'; '.join(names)}: {reason}.") for reason, names in reasons.items()]
     return page.section("differences", "Which differences are real", blocks)
 
 
@@ -220,20 +221,32 @@ def _verdict(row: pd.Series, pairs: pd.DataFrame, alpha: float) -> str:
     return text + f"Of {page.count(len(pairs), 'pair')} compared, {different} differ{'s' if different == 1 else ''}."
 
 
-def _resampled_block(study: dict[str, Any], dataset: str, result: resampling.Bootstrap) -> dict[str, Any]:
+def _resampled_blocks(study: dict[str, Any], dataset: str, result: resampling.Bootstrap) -> list[dict[str, Any]]:
     """Compare every row of one dataset with the recommended one."""
     chosen = study["found"]["datasets"][dataset]["row"]
     if len(result.rows) < 2:
-        return page.absent(f"{dataset}: there is one row, and nothing to compare it with.")
+        return [page.absent(f"{dataset}: there is one row, and nothing to compare it with.")]
     lines = resampling.differences(
         result, [(row, chosen) for row in result.rows if row != chosen], alpha=study["alpha"]
     )
+    lines = lines.sort_values("difference", ascending=False)
+    shown = lines.head(ROWS_DRAWN)
+    points = 100 * shown[["difference", "lower", "upper"]]
+    figure = figures.gains(points.assign(name=shown["first"]), label=f"points of F1 × 100 above {chosen}")
+    different = int((lines["verdict"] != "no difference shown").sum())
     remark = resampling.reliability_remark(result)
-    text = f"{dataset}: every row against {chosen}, {result.units:,} test {result.unit}s resampled. {remark or ''}"
-    table = page.table(
-        f"resampled-{page.slug(dataset)}", text, lines.sort_values("difference", ascending=False), DIFFERENCE_COLUMNS
+    text = (
+        f"Of {page.count(len(lines), 'row')} compared with {chosen}, {different} differ{'s' if different == 1 else ''} "
+        f"from it (Holm), by {result.units:,} test {result.unit}s resampled. {remark or ''}"
     )
-    return page.details(f"{dataset}: rows against the recommended one", [table])
+    name = f"resampled-{page.slug(dataset)}"
+    alt = f"Difference of every row from {chosen}, with intervals; {different} differ."
+    return [
+        {"kind": "heading", "text": dataset},
+        page.text(text),
+        page.figure("resampled", figure, alt, name=name),
+        page.table(f"{name}-table", f"{dataset}: rows against {chosen}", lines, DIFFERENCE_COLUMNS, folded=True),
+    ]
 
 
 def gain(study: dict[str, Any]) -> dict[str, Any]:
@@ -255,7 +268,7 @@ def gain(study: dict[str, Any]) -> dict[str, Any]:
             [_gain_over_datasets(cells, method, study["alpha"]) for method in methods if method != BASELINE]
         )
         blocks += _gain_blocks(
-            lines, "over-datasets", f"mean over networks, t interval over {len(cells)} datasets", study
+            lines, "over-datasets", f"Mean over networks, t interval over {len(cells)} datasets", study
         )
     elif len(cells) == 2:
         blocks.append(page.absent("Two datasets are too few for an interval over datasets."))
@@ -298,7 +311,7 @@ def _gain_blocks(lines: pd.DataFrame, name: str, label: str, study: dict[str, An
         "upper": ("to", page.signed),
     }
     return [
-        page.text(label[0].upper() + label[1:] + "."),
+        page.text(f"{label}."),
         page.figure("gains", figure, f"Gain in F1 over supervised training: {said}.", name=f"gain-{name}"),
         page.table(f"gain-{name}-table", f"Gain over {BASELINE}: {label}", lines, columns, folded=True),
     ]
@@ -367,6 +380,7 @@ def errors(study: dict[str, Any]) -> dict[str, Any]:
                 "confusion",
                 figures.confusion(counts.round(1), classes),
                 f"Confusion matrix. {worst}",
+                beside=True,
                 name=f"confusion-{slug}",
             )
         )
@@ -376,6 +390,7 @@ def errors(study: dict[str, Any]) -> dict[str, Any]:
                 "reliability",
                 figures.reliability(confidence, right),
                 f"Reliability diagram. {gap}",
+                beside=True,
                 name=f"reliability-{slug}",
             )
         )
