@@ -208,16 +208,10 @@ def gains(frame: pd.DataFrame, *, label: str) -> Figure:
             sure = row["lower"] > 0 or row["upper"] < 0
             axes.plot([row["lower"], row["upper"]], [height, height], color=COLOURS[0], lw=1.8)
             axes.plot(row["difference"], height, "o", color=COLOURS[0], markerfacecolor=None if sure else "white", ms=6)
-            axes.annotate(
-                f"{row['difference']:+.1f}",
-                (row["difference"], height),
-                (0, 5),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8,
-            )
+            text = f"{row['difference']:+.1f}"
+            axes.text(1.09, height, text, transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=8)
         axes.set_yticks(range(len(frame)), frame["name"])
-        axes.set_ylim(len(frame) - 0.4, -0.75)
+        axes.set_ylim(len(frame) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(visible=True, axis="x")
