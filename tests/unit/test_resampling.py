@@ -42,7 +42,7 @@ def test_point_is_scikit_learns_f1(positive):
 def test_a_resample_scores_what_it_drew_and_out_of_it_what_it_left():
     data = simulate(images=40)
     result = resampling.bootstrap(data, samples=5, seed=3)
-    weights = np.random.default_rng(3).multinomial(40, np.full(40, 1 / 40), size=5)
+    weights = np.random.default_rng([3, 0]).multinomial(40, np.full(40, 1 / 40), size=5)
     for b in range(5):
         drawn = np.repeat(np.arange(40), weights[b])
         left = np.flatnonzero(weights[b] == 0)
@@ -53,6 +53,15 @@ def test_a_resample_scores_what_it_drew_and_out_of_it_what_it_left():
                 for j in range(2)
             ]
             assert scores[b, 0] == pytest.approx(np.mean(expected), abs=1e-6)
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch):
+    data = simulate()
+    whole = resampling.bootstrap(data, samples=20)
+    monkeypatch.setattr(resampling, "BLOCK_CELLS", 1)
+    by_row = resampling.bootstrap(data, samples=20)
+    for one, other in zip(whole[1:5], by_row[1:5], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_groups_are_the_unit_and_widen_the_interval():

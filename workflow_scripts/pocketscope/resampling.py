@@ -23,6 +23,7 @@ from pocketscope.errors import InputError
 
 RELIABLE_FROM = 15  # test images of the rarest class, below which intervals are known to be too short
 CHUNK = 256  # samples whose counts are held at once
+BLOCK_CELLS = 2**25  # units x counts held at once: 128 MiB
 
 DIFFERENCES = pa.schema(
     [
@@ -177,24 +178,20 @@ def bootstrap(data: Predicted, *, positive: int | None = None, samples: int = 20
     rows, seeds, images = data.predicted.shape
     count = len(data.classes)
     units = int(data.units.max()) + 1
-    counts = _counts_per_unit(data, count, units)
-    rng = np.random.default_rng(seed)
-
-    def scores(weights: NDArray) -> NDArray[np.float64]:
-        return _f1(weights.astype(np.float32) @ counts, (rows, seeds), count, positive)
-
-    per_seed = scores(np.ones((1, units)))[0]
-    inside, outside = [], []
-    for start in range(0, samples, CHUNK):
-        weights = rng.multinomial(units, np.full(units, 1 / units), size=min(CHUNK, samples - start))
-        inside.append(scores(weights).mean(axis=2))
-        outside.append(scores(weights == 0).mean(axis=2))
+    block = max(1, BLOCK_CELLS // (units * seeds * 2 * count))
+    parts = [
+        _resample(data._replace(predicted=data.predicted[start : start + block]), units, positive, samples, seed)
+        for start in range(0, rows, block)
+    ]
+    per_seed = np.concatenate([part[0] for part in parts])
+    inside = np.concatenate([part[1] for part in parts], axis=1)
+    outside = np.concatenate([part[2] for part in parts], axis=1)
     return Bootstrap(
         rows=data.rows,
         point=per_seed.mean(axis=1),
         per_seed=per_seed,
-        inside=np.concatenate(inside),
-        outside=np.concatenate(outside),
+        inside=inside,
+        outside=outside,
         units=units,
         unit="image" if units == images else "group",
         rarest=int(min(n for n in np.bincount(data.truth, minlength=count) if n)),
@@ -287,6 +284,27 @@ def reliability_remark(result: Bootstrap) -> str | None:
     if result.unit == "dataset" and result.units < 6:
         return f"With {result.units} datasets, intervals over datasets are unreliable and usually too short."
     return None
+
+
+def _resample(
+    data: Predicted, units: int, positive: int | None, samples: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Score a block of rows: as measured by seed, and mean over seeds in and out of the resamples, equal for all
+    blocks.
+    """
+    count = len(data.classes)
+    counts = _counts_per_unit(data, count, units)
+
+    def scores(weights: NDArray) -> NDArray[np.float64]:
+        return _f1(weights.astype(np.float32) @ counts, data.predicted.shape[:2], count, positive)
+
+    inside, outside = [], []
+    for start in range(0, samples, CHUNK):
+        rng = np.random.default_rng([seed, start])
+        weights = rng.multinomial(units, np.full(units, 1 / units), size=min(CHUNK, samples - start))
+        inside.append(scores(weights).mean(axis=2))
+        outside.append(scores(weights == 0).mean(axis=2))
+    return scores(np.ones((1, units)))[0], np.concatenate(inside), np.concatenate(outside)
 
 
 def _counts_per_unit(data: Predicted, count: int, units: int) -> NDArray[np.float32]:
