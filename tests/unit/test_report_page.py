@@ -4,6 +4,7 @@ import json
 import re
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import published
 import pytest
 import synthetic_study
 from pocketscope import comparison, figures, report, score_table
+from pocketscope import page as page_parts
 
 
 def table(shape, methods=None, networks=None, seed=0, value=None):
@@ -159,6 +161,18 @@ def test_the_published_study_in_under_a_minute(tmp_path):
     assert time.process_time() - start < 60
     assert found["overall"]["best_row"] == "data/mixnet"
     assert len(page) < 5e6
+
+
+def test_captions_for_the_workflow_report_are_the_pages():
+    """`snakemake --report` reads them from files; a figure's file name begins with the caption's."""
+    folder = Path(__file__).parents[2] / "captions"
+    written = {path.stem: " ".join(path.read_text().split()) for path in folder.glob("*.rst")}
+    assert written == dict(figures.CAPTIONS)
+
+
+def test_pixels_are_encoded():
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    assert page_parts.image_source(pixels).startswith("data:image/jpeg;base64,")
 
 
 def test_cliques_join_only_what_no_pair_tells_apart():

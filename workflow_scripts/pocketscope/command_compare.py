@@ -39,6 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="CSV or Parquet with the columns network and, where known, precision, latency_ms and size_mb",
     )
+    parser.add_argument(
+        "--baseline",
+        default="supervised",
+        metavar="METHOD",
+        help="method that is trained on the labelled images alone (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--upper-bound",
+        nargs="+",
+        default=list(score_table.BOUNDS),
+        metavar="METHOD",
+        help="methods that know every true label: shown, and not compared (default: full)",
+    )
     parser.add_argument("--metric", default="f1", help="metric of a table that holds several (default: %(default)s)")
     parser.add_argument("--alpha", type=float, default=0.05, help="level of significance (default: %(default)s)")
     parser.add_argument(
@@ -49,10 +62,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Write `args.out`/groups, omnibus, pairs, skipped (Parquet and CSV) and `args.out`/report/index.html."""
-    scores = score_table.read(args.scores, metric=args.metric)
+    scores = score_table.read(args.scores, metric=args.metric, bounds=args.upper_bound)
     families = score_table.read_families(args.families) if args.families else {}
     answers = comparison.compare(
-        scores, protocol=args.protocol, controls=args.control, families=families, alpha=args.alpha
+        score_table.most_labelled(scores),
+        protocol=args.protocol,
+        controls=args.control,
+        families=families,
+        bounds=args.upper_bound,
+        alpha=args.alpha,
     )
     written = comparison.write(answers, args.out, notes={"protocol": args.protocol, "alpha": args.alpha})
     for remark in score_table.remarks(scores):
@@ -68,6 +86,8 @@ def main(args: argparse.Namespace) -> None:
         protocol=args.protocol,
         alpha=args.alpha,
         margin=args.margin,
+        baseline=args.baseline,
+        bounds=args.upper_bound,
         title=args.title or args.scores.stem.replace("_", " "),
         costs=score_table.read_costs(args.timing) if args.timing else None,
     )

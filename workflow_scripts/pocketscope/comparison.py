@@ -114,6 +114,7 @@ def compare(
     protocol: str = "sound",
     controls: Sequence[str] = (),
     families: Mapping[str, str] | None = None,
+    bounds: Sequence[str] = score_table.BOUNDS,
     alpha: float = 0.05,
 ) -> Answers:
     """Answer every question that a score table can be asked.
@@ -130,6 +131,8 @@ def compare(
         takes the best-ranked.
     families
         Which family a network belongs to, by the network's or row's name.
+    bounds
+        Methods that know every true label, and do not compete.
     alpha
         The level of significance.
 
@@ -146,7 +149,13 @@ def compare(
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol '{protocol}' is unknown; the protocols are {', '.join(PROTOCOLS)}")
     answer = answer_soundly if protocol == "sound" else answer_as_the_paper
-    asked = list(questions(scores, families or {}, rows=protocol == "paper" or any("/" in c for c in controls)))
+    asked = list(
+        questions(
+            score_table.competitors(scores, bounds),
+            families or {},
+            rows=protocol == "paper" or any("/" in c for c in controls),
+        )
+    )
     _check_controls(controls, asked)
     groups, omnibus, pairs, skipped = [], [], [], []
     for question in asked:
@@ -178,7 +187,6 @@ def questions(scores: pd.DataFrame, families: Mapping[str, str], *, rows: bool =
 
     A question whose frame has fewer than two groups or datasets is yielded too: to be skipped with the reason.
     """
-    scores = score_table.competitors(scores)
     cells = score_table.cells(scores)
     methods = list(dict.fromkeys(cells.columns.get_level_values("method")))
     names = list(dict.fromkeys(cells.columns.get_level_values("row")))

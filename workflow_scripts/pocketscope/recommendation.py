@@ -1,7 +1,7 @@
 """Which row to take: the smallest and fastest that is shown to lose no more than a margin against the best."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,7 @@ def for_study(
     costs: pd.DataFrame | None = None,
     evidence: Mapping[str, resampling.Evidence] | None = None,
     *,
+    bounds: Sequence[str] = score_table.BOUNDS,
     margin: float = MARGIN,
     alpha: float = 0.05,
 ) -> tuple[dict[str, Any], dict[str, resampling.Bootstrap]]:
@@ -97,6 +98,8 @@ def for_study(
         Columns network, and where known precision, size_mb and latency_ms: one line a network and precision.
     evidence
         By dataset, its test predictions.
+    bounds
+        Methods that know every true label, and cannot be recommended.
     margin, alpha
         As in `recommend`.
 
@@ -106,7 +109,7 @@ def for_study(
         ``{"overall": ... or None, "datasets": {dataset: ...}}``, ready for JSON, and the resamples that it rests on,
         by dataset and, as "overall", over datasets.
     """
-    cells = score_table.cells(score_table.competitors(scores))
+    cells = score_table.cells(score_table.competitors(scores, bounds))
     cells = cells.set_axis([f"{method}/{row}" for method, row in cells.columns], axis=1)
     prices = candidate_costs(list(cells.columns), costs)
     found: dict[str, Any] = {"overall": None, "datasets": {}}

@@ -24,6 +24,8 @@ def build(
     alpha: float = 0.05,
     margin: float = recommendation.MARGIN,
     title: str = "pocketscope",
+    baseline: str = "supervised",
+    bounds: Sequence[str] = score_table.BOUNDS,
     costs: pd.DataFrame | None = None,
     evidence: Mapping[str, resampling.Evidence] | None = None,
     histories: pd.DataFrame | None = None,
@@ -47,6 +49,10 @@ def build(
         What `answers` was made with, and how many points of F1 a cheaper row may lose.
     title
         The page's title.
+    baseline
+        The method that is trained on the labelled images alone.
+    bounds
+        Methods that know every true label, and do not compete.
     costs
         Columns network, and where known precision, size_mb (file), latency_ms (one image).
     evidence
@@ -71,10 +77,13 @@ def build(
     """
     folder = Path(folder)
     main = score_table.most_labelled(scores)
-    found, resamples = recommendation.for_study(main, costs, evidence, margin=margin, alpha=alpha)
+    found, resamples = recommendation.for_study(main, costs, evidence, bounds=bounds, margin=margin, alpha=alpha)
     study = {
         "scores": main,
-        "all_scores": scores,
+        "competing": score_table.competitors(main, bounds),
+        "bounds": main[main["method"].isin(bounds)],
+        "baseline": baseline,
+        "all_scores": score_table.competitors(scores, bounds),
         "answers": answers,
         "found": found,
         "resamples": resamples,
@@ -97,7 +106,7 @@ def build(
     ]
     rendered = page.template().render(
         title=title,
-        subtitle=_subtitle(main),
+        subtitle=_subtitle(study["competing"]),
         nothing=[(section["title"], section["blocks"]) for section in sections if section["absent"]],
         headline=_headline(study),
         sections=sections,
@@ -114,7 +123,7 @@ def build(
 
 
 def _subtitle(scores: pd.DataFrame) -> str:
-    competing = score_table.with_row(score_table.competitors(scores))
+    competing = score_table.with_row(scores)
     parts = [
         page.count(competing["dataset"].nunique(), "dataset"),
         page.count(competing["method"].nunique(), "training method"),
@@ -168,7 +177,7 @@ def _headline(study: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unresampled_headline(study: dict[str, Any]) -> dict[str, Any]:
-    cells = score_table.cells(score_table.competitors(study["scores"])).mean()
+    cells = score_table.cells(study["competing"]).mean()
     method, row = cells.idxmax()
     return {
         "network": row,
@@ -199,9 +208,9 @@ def _cost_fact(chosen: Mapping[str, Any], key: str, label: str, unit: str) -> di
 def _brought(study: dict[str, Any], key: str, chosen: Mapping[str, Any]) -> dict[str, str]:
     label = "What the unlabelled images brought"
     row = score_table.row_name(chosen["network"], chosen["precision"])
-    reference = f"{report_sections.BASELINE}/{row}"
+    reference = f"{study['baseline']}/{row}"
     result = study["resamples"][key]
-    if chosen["method"] == report_sections.BASELINE:
+    if chosen["method"] == study["baseline"]:
         return {"label": label, "value": "nothing", "note": "this row was trained on the labelled images alone"}
     if reference not in result.rows:
         return {"label": label, "value": "–", "note": f"there is no row '{reference}' to compare with"}
@@ -209,7 +218,7 @@ def _brought(study: dict[str, Any], key: str, chosen: Mapping[str, Any]) -> dict
     return {
         "label": label,
         "value": f"{100 * line['difference']:+.1f} points",
-        "note": f"{100 * line['lower']:+.1f} to {100 * line['upper']:+.1f}, against {report_sections.BASELINE} "
+        "note": f"{100 * line['lower']:+.1f} to {100 * line['upper']:+.1f}, against {study['baseline']} "
         "training of the same "
         "network",
     }

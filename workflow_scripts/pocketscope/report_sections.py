@@ -11,7 +11,6 @@ from scipy import stats
 
 from pocketscope import comparison, figures, page, recommendation, resampling, score_table
 
-BASELINE = "supervised"
 ROWS_DRAWN = 40  # in a figure with a line a row; the table beside it holds all
 MAIN_SUBJECTS = ("mean over networks", "mean over methods")
 COST_LABELS = {"latency_ms": "latency (ms an image, CPU)", "size_mb": "file size (MB)"}
@@ -83,7 +82,7 @@ DIFFERENCE_COLUMNS = {
 
 def scores(study: dict[str, Any]) -> dict[str, Any]:
     frame = study["scores"]
-    cells = score_table.cells(score_table.competitors(frame))
+    cells = score_table.cells(study["competing"])
     means = cells.mean()
     grid = means.unstack("method")  # noqa: PD010 - nothing is aggregated
     grid = grid.reindex(
@@ -126,11 +125,11 @@ def scores(study: dict[str, Any]) -> dict[str, Any]:
         "value": ("F1 × 100", page.hundredfold),
     }
     blocks.append(page.details("Every score", [page.table("every-score", "Every score", long, every)]))
-    if len(frame) != len(study["all_scores"]):
+    if len(frame["split"].unique()) < len(study["all_scores"]["split"].unique()):
         kept = ", ".join(sorted(frame["split"].unique()))
         blocks.insert(0, page.text(f"Shown and compared are the splits with the most labelled images: {kept}."))
-    bound = frame[frame["method"] == score_table.UPPER_BOUND]
-    if len(bound) and len(frame["method"].unique()) > 1:
+    bound = study["bounds"]
+    if 0 < len(bound) < len(frame):
         blocks.append(
             page.text(
                 f"Trained on all true labels, the same networks reach {100 * bound['value'].mean():.1f} on average: a "
@@ -251,12 +250,13 @@ def _resampled_blocks(study: dict[str, Any], dataset: str, result: resampling.Bo
 
 def gain(study: dict[str, Any]) -> dict[str, Any]:
     title = "What the unlabelled images brought"
-    cells = score_table.cells(score_table.competitors(study["scores"]))
+    cells = score_table.cells(study["competing"])
     methods = list(dict.fromkeys(cells.columns.get_level_values("method")))
-    if BASELINE not in methods or len(methods) < 2:
+    baseline = study["baseline"]
+    if baseline not in methods or len(methods) < 2:
         reason = (
-            f"no row was trained on the labelled images alone (method '{BASELINE}')"
-            if BASELINE not in methods
+            f"no row was trained on the labelled images alone (method '{baseline}')"
+            if baseline not in methods
             else "no other method was run"
         )
         return page.section(
@@ -265,7 +265,7 @@ def gain(study: dict[str, Any]) -> dict[str, Any]:
     blocks = []
     if len(cells) > 2:
         lines = pd.DataFrame(
-            [_gain_over_datasets(cells, method, study["alpha"]) for method in methods if method != BASELINE]
+            [_gain_over_datasets(cells, method, baseline, study["alpha"]) for method in methods if method != baseline]
         )
         blocks += _gain_blocks(
             lines, "over-datasets", f"Mean over networks, t interval over {len(cells)} datasets", study
@@ -274,7 +274,9 @@ def gain(study: dict[str, Any]) -> dict[str, Any]:
         blocks.append(page.absent("Two datasets are too few for an interval over datasets."))
     for dataset, result in study["resamples"].items():
         if dataset != "overall":
-            lines = pd.DataFrame([_gain_on_units(result, m, study["alpha"]) for m in methods if m != BASELINE])
+            lines = pd.DataFrame(
+                [_gain_on_units(result, m, baseline, study["alpha"]) for m in methods if m != baseline]
+            )
             label = f"{dataset}: mean over networks, {result.units:,} test {result.unit}s resampled"
             blocks += _gain_blocks(lines, page.slug(dataset), label, study)
     if not blocks:
@@ -282,19 +284,19 @@ def gain(study: dict[str, Any]) -> dict[str, Any]:
     return page.section("gain", title, blocks)
 
 
-def _gain_over_datasets(cells: pd.DataFrame, method: str, alpha: float) -> dict[str, Any]:
-    difference = 100 * (cells[method].mean(axis=1) - cells[BASELINE].mean(axis=1))
+def _gain_over_datasets(cells: pd.DataFrame, method: str, baseline: str, alpha: float) -> dict[str, Any]:
+    difference = 100 * (cells[method].mean(axis=1) - cells[baseline].mean(axis=1))
     n = len(difference)
     reach = stats.t.ppf(1 - alpha / 2, n - 1) * difference.std(ddof=1) / math.sqrt(n)
     mean = float(difference.mean())
     return {"name": method, "difference": mean, "lower": mean - reach, "upper": mean + reach}
 
 
-def _gain_on_units(result: resampling.Bootstrap, method: str, alpha: float) -> dict[str, Any]:
-    of = {name: [i for i, row in enumerate(result.rows) if row.startswith(f"{name}/")] for name in (method, BASELINE)}
-    resampled = 100 * (result.inside[:, of[method]].mean(axis=1) - result.inside[:, of[BASELINE]].mean(axis=1))
+def _gain_on_units(result: resampling.Bootstrap, method: str, baseline: str, alpha: float) -> dict[str, Any]:
+    of = {name: [i for i, row in enumerate(result.rows) if row.startswith(f"{name}/")] for name in (method, baseline)}
+    resampled = 100 * (result.inside[:, of[method]].mean(axis=1) - result.inside[:, of[baseline]].mean(axis=1))
     lower, upper = np.nanquantile(resampled, [alpha / 2, 1 - alpha / 2])
-    point = 100 * float(result.point[of[method]].mean() - result.point[of[BASELINE]].mean())
+    point = 100 * float(result.point[of[method]].mean() - result.point[of[baseline]].mean())
     return {"name": method, "difference": point, "lower": float(lower), "upper": float(upper)}
 
 
@@ -303,7 +305,7 @@ def _gain_blocks(lines: pd.DataFrame, name: str, label: str, study: dict[str, An
     said = "; ".join(
         f"{row.name_} {row.difference:+.1f}" for row in lines.rename(columns={"name": "name_"}).itertuples()
     )
-    figure = figures.gains(lines, label=f"points of F1 × 100 gained over {BASELINE} ({level} interval)")
+    figure = figures.gains(lines, label=f"points of F1 × 100 gained over {study['baseline']} ({level} interval)")
     columns = {
         "name": "Method",
         "difference": ("Gain, points", page.signed),
@@ -313,13 +315,13 @@ def _gain_blocks(lines: pd.DataFrame, name: str, label: str, study: dict[str, An
     return [
         page.text(f"{label}."),
         page.figure("gains", figure, f"Gain in F1 over supervised training: {said}.", name=f"gain-{name}"),
-        page.table(f"gain-{name}-table", f"Gain over {BASELINE}: {label}", lines, columns, folded=True),
+        page.table(f"gain-{name}-table", f"Gain over {study['baseline']}: {label}", lines, columns, folded=True),
     ]
 
 
 def trade_off(study: dict[str, Any]) -> dict[str, Any]:
     title = "F1 against latency and size"
-    cells = score_table.cells(score_table.competitors(study["scores"])).mean()
+    cells = score_table.cells(study["competing"]).mean()
     names = [f"{method}/{row}" for method, row in cells.index]
     costs = recommendation.candidate_costs(names, study["costs"])
     if costs is None or costs.isna().all(axis=None):
@@ -427,7 +429,7 @@ def _worst_confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
 
 def learning(study: dict[str, Any], histories: pd.DataFrame | None) -> dict[str, Any]:
     blocks = []
-    frame = score_table.competitors(study["all_scores"])
+    frame = study["all_scores"]
     frame = frame.assign(labelled=frame["split"].map(score_table.labelled_per_class).astype(float))
     frame = frame[np.isfinite(frame["labelled"])]
     if len(frame["labelled"].unique()) > 1:

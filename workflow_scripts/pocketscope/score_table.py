@@ -4,7 +4,7 @@ import difflib
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,12 @@ KEYS = ["dataset", "split", "method", "network", "precision"]
 COLUMNS = [*KEYS, "value"]
 DEFAULTS = {"split": "all", "precision": "fp32"}
 SCORE_NAMES = ("score", "f1", "value")
-UPPER_BOUND = "full"  # the label set with every true label: a bound to compare with, no competitor
+BOUNDS = ("full",)  # methods with every true label: a bound to compare with, no competitor
 # Means over splits that are equal on paper must be equal in the ranks: their last bits are not.
 DECIMALS = 12
 
 
-def read(path: str | os.PathLike, *, metric: str = "f1") -> pd.DataFrame:
+def read(path: str | os.PathLike, *, metric: str = "f1", bounds: Sequence[str] = BOUNDS) -> pd.DataFrame:
     """Read a score table from CSV or Parquet.
 
     Parameters
@@ -32,6 +32,8 @@ def read(path: str | os.PathLike, *, metric: str = "f1") -> pd.DataFrame:
         taken.
     metric
         The metric to take from such a table.
+    bounds
+        Methods that know every true label.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def read(path: str | os.PathLike, *, metric: str = "f1") -> pd.DataFrame:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except (ValueError, OSError) as error:  # pandas' and Arrow's parsing errors are ValueErrors
         raise InputError(f"{path}: cannot be read as a table: {error}") from error
-    return check(overall(frame, metric, str(path)), str(path))
+    return check(overall(frame, metric, str(path)), str(path), bounds)
 
 
 def overall(frame: pd.DataFrame, metric: str = "f1", name: str = "scores") -> pd.DataFrame:
@@ -82,9 +84,11 @@ def overall(frame: pd.DataFrame, metric: str = "f1", name: str = "scores") -> pd
     return frame[COLUMNS].reset_index(drop=True)
 
 
-def check(frame: pd.DataFrame, name: str = "scores") -> pd.DataFrame:
-    """Return `frame` with text keys and numbers, every cell of datasets x splits x methods x networks there exactly
-    once.
+def check(frame: pd.DataFrame, name: str = "scores", bounds: Sequence[str] = BOUNDS) -> pd.DataFrame:
+    """Return `frame` with text keys and numbers, every cell there exactly once.
+
+    Cells are datasets x splits x methods x networks; `bounds`, the methods that do not compete, may lack networks that
+    the others have.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def check(frame: pd.DataFrame, name: str = "scores") -> pd.DataFrame:
             f"{name}: the score of {_cell(frame.loc[twice, KEYS].iloc[0])} is given twice{_and_more(int(twice.sum()))}"
         )
     frame = frame.assign(value=values)
-    for _, part in frame.groupby(frame["method"] == UPPER_BOUND):
+    for _, part in frame.groupby(frame["method"].isin(bounds)):
         _check_complete(part, name)
     return frame
 
@@ -159,9 +163,9 @@ def with_row(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(row=names)
 
 
-def competitors(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that compete, which all do but the upper bound's, unless there are no others."""
-    rest = frame[frame["method"] != UPPER_BOUND]
+def competitors(frame: pd.DataFrame, bounds: Sequence[str] = BOUNDS) -> pd.DataFrame:
+    """Return the rows that compete, which all do but the upper bounds', unless there are no others."""
+    rest = frame[~frame["method"].isin(bounds)]
     return rest if len(rest) else frame
 
 
