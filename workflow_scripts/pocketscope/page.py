@@ -1,15 +1,20 @@
 """What a report page is made of: blocks that the template knows how to show, tables, and numbers in words."""
 
+import base64
 import hashlib
 import html
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
 
 from pocketscope import figures
 
@@ -82,6 +87,16 @@ def table(
         "folded": folded,
         "left_out": max(0, len(frame) - TABLE_ROWS),
     }
+
+
+def image_source(image: bytes | NDArray[np.uint8]) -> str:
+    """Return what an `img` shows without loading anything: a PNG or JPEG as it is, pixels (H, W, 3) as JPEG."""
+    if not isinstance(image, bytes):
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "JPEG", quality=85)
+        image = buffer.getvalue()
+    kind = "jpeg" if image[:2] == b"\xff\xd8" else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
 
 
 def slug(text: str) -> str:

@@ -62,7 +62,8 @@ def build(
     pseudo_labels
         Columns dataset, method, round, coverage, accuracy (0 to 1; NaN where the truth is unknown).
     examples
-        Images to show: kind (the heading they stand under), image (bytes of a PNG or JPEG), truth, answer, confidence.
+        Images to show: kind (the heading they stand under), image (bytes of a PNG or JPEG, or
+        pixels: uint8, height x width x 3), truth, answer, confidence.
     models
         One card a shipped model: name, facts (label to text), and text.
     provenance

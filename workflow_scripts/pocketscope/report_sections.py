@@ -1,6 +1,5 @@
 """The sections of the report: each takes the study and returns blocks, or says why it has nothing to show."""
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -493,8 +492,7 @@ def examples(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return page.section("examples", "Example images", [page.absent("No images were given.")])
     shown: dict[str, list[dict[str, str]]] = {}
     for example in examples:
-        kind = "jpeg" if example["image"][:2] == b"\xff\xd8" else "png"
-        source = f"data:image/{kind};base64,{base64.b64encode(example['image']).decode()}"
+        source = page.image_source(example["image"])
         said = (
             f"{example['answer']} ({100 * example['confidence']:.0f} % sure); truly {example.get('truth') or 'unknown'}"
         )
