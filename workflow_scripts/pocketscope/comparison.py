@@ -194,9 +194,11 @@ def questions(scores: pd.DataFrame, families: Mapping[str, str], *, rows: bool =
     for method in methods:
         yield Question("networks", method, cells[method])
     by_row = {name: cells.xs(name, axis=1, level="row") for name in names}
-    yield Question("networks", "mean over methods", _means(by_row))
+    over_methods = _means(by_row)
+    yield Question("networks", "mean over methods", over_methods)
     for method in methods:
         yield Question("families", method, _family_means(cells[method], family_of))
+    yield Question("families", "mean over methods", _family_means(over_methods, family_of))
     yield Question("methods", "mean over networks", _means({method: cells[method] for method in methods}))
     for name in names:
         yield Question("methods", name, by_row[name])
@@ -421,8 +423,8 @@ def _precision_questions(scores: pd.DataFrame, methods: list[str]) -> Iterator[Q
     precisions = list(scores["precision"].unique())
     both = per_network[per_network == len(precisions)].index
     scores = scores[scores["network"].isin(both)]
-    for method in methods:
-        part = scores[scores["method"] == method]
+    for method in [*methods, "mean over methods"]:
+        part = scores[scores["method"] == method] if method in methods else scores
         grouped = part.groupby(["dataset", "precision"], sort=False)["value"].mean().round(score_table.DECIMALS)
         wide = grouped.unstack("precision")  # noqa: PD010 - nothing is aggregated
         columns = [precision for precision in precisions if precision in wide]

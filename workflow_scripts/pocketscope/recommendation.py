@@ -116,7 +116,8 @@ def for_study(
     resamples = {}
     for dataset, given in (evidence or {}).items():
         data = resampling.align(given.predictions, given.truth, given.classes, given.groups)
-        resamples[dataset] = resampling.bootstrap(data, positive=given.positive)
+        samples = resampling.enough_samples(len(data.rows))
+        resamples[dataset] = resampling.bootstrap(data, positive=given.positive, samples=samples)
         found["datasets"][dataset] = recommend(resamples[dataset], prices, margin=margin, alpha=alpha)
     if len(cells) > 1:
         resamples["overall"] = resampling.over_datasets(cells)

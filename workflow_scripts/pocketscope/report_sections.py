@@ -11,7 +11,6 @@ from scipy import stats
 from pocketscope import comparison, figures, page, recommendation, resampling, score_table
 
 ROWS_DRAWN = 40  # in a figure with a line a row; the table beside it holds all
-MAIN_SUBJECTS = ("mean over networks", "mean over methods")
 COST_LABELS = {"latency_ms": "latency (ms an image, CPU)", "size_mb": "file size (MB)"}
 QUESTION_TITLES = {
     "methods": "Methods",
@@ -142,7 +141,8 @@ def scores(study: dict[str, Any]) -> dict[str, Any]:
 def differences(study: dict[str, Any]) -> dict[str, Any]:
     answers: comparison.Answers = study["answers"]
     blocks = []
-    order = [("methods", MAIN_SUBJECTS[0]), ("networks", MAIN_SUBJECTS[1])]
+    order = [("methods", "mean over networks")]
+    order += [(question, "mean over methods") for question in ("networks", "families", "precisions")]
     asked = list(answers.omnibus[["question", "subject"]].itertuples(index=False, name=None))
     others = [key for key in asked if key not in order]
     for key in (key for key in order if key in asked):
@@ -511,8 +511,9 @@ def method(study: dict[str, Any], provenance: Mapping[str, str]) -> dict[str, An
     blocks = [page.text(text) for text in PROTOCOL_TEXTS[study["protocol"]]]
     blocks.append(
         page.text(
-            "A dataset's test units (groups such as patients where given, else images) are resampled 2,000 times with "
-            "replacement, all rows' and seeds' predictions of a unit together; intervals are percentiles. Over several "
+            "A dataset's test units (groups such as patients where given, else images) are resampled 2,000 times or "
+            "more with replacement, all rows' and seeds' predictions of a unit together; intervals are percentiles. "
+            "Over several "
             "datasets, the datasets are resampled. A row's F1 is corrected for its choice by choosing on each "
             "resample and "
             "scoring on what it left out."

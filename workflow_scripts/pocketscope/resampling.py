@@ -198,6 +198,13 @@ def bootstrap(data: Predicted, *, positive: int | None = None, samples: int = 20
     )
 
 
+def enough_samples(rows: int) -> int:
+    """Return how many resamples let Holm's adjustment over so many comparisons reach 0.05: a p-value has steps of 1
+    / n.
+    """
+    return min(20_000, max(2_000, 100 * rows))
+
+
 def over_datasets(values: pd.DataFrame, *, samples: int = 2000, seed: int = 0) -> Bootstrap:
     """Resample datasets: `values` has one dataset a line and one row of the study a column."""
     array = values.to_numpy(dtype=float)
