@@ -108,6 +108,13 @@ def test_few_datasets_allow_no_verdict():
     assert omnibus["verdict"] == comparison.TOO_FEW
 
 
+def test_no_p_lies_below_what_ranks_can_reach():
+    answers = comparison.compare(table(np.arange(6.0)[None, :, None] + np.arange(2)[:, None, None] / 10))
+    omnibus = pick(answers.omnibus, question="methods", subject="n0").iloc[0]
+    assert np.isinf(omnibus["statistic"])
+    assert omnibus["p"] == omnibus["smallest_p"] == pytest.approx(1 / 720)
+
+
 def test_one_dataset_is_skipped_with_the_reason():
     answers = comparison.compare(table(np.random.default_rng(0).random((1, 3, 4))))
     assert answers.omnibus.empty

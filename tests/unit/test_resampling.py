@@ -77,6 +77,25 @@ def test_groups_are_the_unit_and_widen_the_interval():
     assert np.ptp(resampling.interval(grouped)[0]) > 2.5 * np.ptp(resampling.interval(single)[0])
 
 
+def test_few_units_expand_the_interval_as_students_curve_does():
+    """The expanded interval of a mean of ten units has the width of the t interval, the plain one four fifths of it."""
+    rng = np.random.default_rng(0)
+    ratios = []
+    for _ in range(20):
+        values = pd.DataFrame({"plain/n0": rng.normal(0.7, 0.05, 10)})
+        low, high = resampling.interval(resampling.over_datasets(values, samples=4000))[0]
+        ratios.append((high - low) / (2 * 2.262 * values["plain/n0"].std(ddof=1) / np.sqrt(10)))
+    assert np.mean(ratios) == pytest.approx(1, abs=0.06)
+    assert resampling.tail(10**6, 0.05) == pytest.approx(0.025, rel=1e-3)
+
+
+def test_five_units_allow_no_recommendation():
+    values = pd.DataFrame(0.6 + np.random.default_rng(0).random((5, 1)) + [0.0, -0.001, -0.2], columns=COSTS.index)
+    found = recommendation.recommend(resampling.over_datasets(values), COSTS)
+    assert (found["row"], found["outcome"], found["units_needed"]) == ("plain/n0", "undecided", 6)
+    assert "too few" in found["text"]
+
+
 def test_differences_find_the_worse_row_and_not_the_equal_one():
     data = simulate(accuracy=(0.9, 0.9, 0.5))
     frame = resampling.differences(resampling.bootstrap(data), [("plain/n0", "plain/n2"), ("plain/n0", "plain/n1")])

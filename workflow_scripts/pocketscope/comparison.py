@@ -219,6 +219,8 @@ def answer_soundly(question: Question, control: str | None, alpha: float) -> tup
         name, test = "Quade", hypothesis_tests.quade(values)
     else:
         name, test = "Iman-Davenport", hypothesis_tests.iman_davenport(values)
+    if test:
+        test = test._replace(p=max(test.p, smallest))  # F's curve has no end, the permutations of ranks do
     omnibus = _omnibus_row(question, name, test, smallest, verdict or (_shown(test.p, alpha) if test else ""))
     pairs = _signed_rank_pairs(question, control, alpha)
     if test is None:

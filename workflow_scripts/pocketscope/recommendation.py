@@ -24,7 +24,7 @@ def recommend(
     """Recommend the cheapest row whose paired lower bound of F1 minus the best row's lies above ``-margin``.
 
     The bound is the lower end of the bootstrap's (1 - alpha) percentile interval of the difference, on the same units
-    (non-inferiority by a confidence interval). What is cheap is told by `cost`.
+    (non-inferiority by a confidence interval); below six units there is none. What is cheap is told by `cost`.
 
     Parameters
     ----------
@@ -49,13 +49,15 @@ def recommend(
     """
     best = int(np.argmax(result.point))
     gap = result.point - result.point[best]
-    lower, upper = np.nanquantile(result.inside - result.inside[:, [best]], [alpha / 2, 1 - alpha / 2], axis=0)
+    cut = resampling.tail(result.units, alpha)
+    lower, upper = np.nanquantile(result.inside - result.inside[:, [best]], [cut, 1 - cut], axis=0)
     allowed = margin / 100
-    passing = lower > -allowed
+    enough = result.units >= resampling.FEWEST_UNITS
+    passing = (lower > -allowed) & enough
     passing[best] = True
     prices = cost(result.rows, costs)
     row = _cheapest(passing[None], prices, result.point[None])[0]
-    undecided = ~passing & (upper > -allowed)
+    undecided = ~passing & ((upper > -allowed) | (not enough))
     picked = _chosen_on_resamples(result, prices, allowed, alpha)
     bounds = resampling.interval(result, alpha)
     found = {
@@ -170,9 +172,10 @@ def _chosen_on_resamples(
     variance = np.diag(covariance)
     best = np.argmax(scores, axis=1)
     of_difference = variance[None] + variance[best][:, None] - 2 * covariance[best]
-    reach = stats.norm.ppf(1 - alpha / 2) * np.sqrt(np.maximum(of_difference, 0))
+    reach = -stats.norm.ppf(resampling.tail(result.units, alpha)) * np.sqrt(np.maximum(of_difference, 0))
     lines = np.arange(len(scores))
     passing = scores - scores[lines, best][:, None] - reach > -allowed
+    passing &= result.units >= resampling.FEWEST_UNITS
     passing[lines, best] = True
     return _cheapest(passing, prices, scores)
 
@@ -218,6 +221,8 @@ def _units_needed(
     if not promising.any():
         return None
     row = _cheapest(promising[None], prices, result.point[None])[0]
+    if result.units < resampling.FEWEST_UNITS:
+        return resampling.FEWEST_UNITS
     return math.ceil(result.units * ((gap[row] - lower[row]) / (allowed + gap[row])) ** 2)
 
 
@@ -230,6 +235,11 @@ def _text(found: dict[str, Any]) -> str:
             f"{found['row']} is the smallest and fastest that is shown to lose less than {margin} against the "
             "best, "
             f"{found['best_row']}: at most {loss:.1f} with {100 * found['level']:g} % confidence."
+        )
+    if found["outcome"] == "undecided" and found["units"] < resampling.FEWEST_UNITS:
+        return (
+            f"{found['row']} scores best. {found['units']} {unit}s are too few to show that another loses less than "
+            f"{margin} against it: {resampling.FEWEST_UNITS} are the fewest."
         )
     if found["outcome"] == "undecided":
         needed = found["units_needed"]

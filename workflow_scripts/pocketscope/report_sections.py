@@ -294,7 +294,8 @@ def _gain_over_datasets(cells: pd.DataFrame, method: str, baseline: str, alpha: 
 def _gain_on_units(result: resampling.Bootstrap, method: str, baseline: str, alpha: float) -> dict[str, Any]:
     of = {name: [i for i, row in enumerate(result.rows) if row.startswith(f"{name}/")] for name in (method, baseline)}
     resampled = 100 * (result.inside[:, of[method]].mean(axis=1) - result.inside[:, of[baseline]].mean(axis=1))
-    lower, upper = np.nanquantile(resampled, [alpha / 2, 1 - alpha / 2])
+    cut = resampling.tail(result.units, alpha)
+    lower, upper = np.nanquantile(resampled, [cut, 1 - cut])
     point = 100 * float(result.point[of[method]].mean() - result.point[of[baseline]].mean())
     return {"name": method, "difference": point, "lower": float(lower), "upper": float(upper)}
 
@@ -512,11 +513,11 @@ def method(study: dict[str, Any], provenance: Mapping[str, str]) -> dict[str, An
     blocks.append(
         page.text(
             "A dataset's test units (groups such as patients where given, else images) are resampled 2,000 times or "
-            "more with replacement, all rows' and seeds' predictions of a unit together; intervals are percentiles. "
-            "Over several "
-            "datasets, the datasets are resampled. A row's F1 is corrected for its choice by choosing on each "
-            "resample and "
-            "scoring on what it left out."
+            "more "
+            "with replacement, all rows' and seeds' predictions of a unit together. Intervals are percentiles, "
+            "expanded "
+            "as few units need it. Over several datasets, the datasets are resampled. A row's F1 is corrected for its "
+            "choice by choosing on each resample and scoring on what it left out."
         )
     )
     if provenance:

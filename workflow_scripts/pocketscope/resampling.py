@@ -7,8 +7,10 @@ References
        accurate cross-validation", Machine Learning 107, 2018, 1895-1922.
 .. [3] G. Y. Zou, A. Donner, "Construction of confidence limits about effect measures: a general approach", Statistics
        in Medicine 27, 2008, 1693-1702.
+.. [4] T. C. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015, 371-386.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,6 +23,7 @@ from scipy import stats
 from pocketscope import hypothesis_tests
 from pocketscope.errors import InputError
 
+FEWEST_UNITS = 6  # with fewer, not even a difference of one sign in all units reaches 0.05 (two-sided, 2^(1-n))
 RELIABLE_FROM = 15  # test images of the rarest class, below which intervals are known to be too short
 CHUNK = 256  # samples whose counts are held at once
 BLOCK_CELLS = 2**25  # units x counts held at once: 128 MiB
@@ -221,9 +224,9 @@ def over_datasets(values: pd.DataFrame, *, samples: int = 2000, seed: int = 0) -
 def differences(result: Bootstrap, pairs: Sequence[tuple[str, str]], *, alpha: float = 0.05) -> pd.DataFrame:
     """Compare declared pairs of rows by the resampled difference of their scores.
 
-    The interval is the bootstrap's percentile interval ([1]_, section 13.3). The p-value is the smallest alpha whose
-    interval leaves out zero, ``2 min(#(d <= 0) + 1, #(d >= 0) + 1) / (samples + 1)``, and Holm's adjustment goes
-    over the pairs.
+    The interval is the bootstrap's percentile interval ([1]_, section 13.3), expanded as `tail` says. The p-value is
+    the smallest alpha whose interval leaves out zero: ``2 min(#(d <= 0) + 1, #(d >= 0) + 1) / (samples + 1)``, expanded
+    likewise. Holm's adjustment goes over the pairs.
 
     That interval is about these trained models on new images. Where two seeds or more were run, a second one is about
     new trainings too: the seeds' t interval is added by the squares of the distances from the point [3]_.
@@ -240,7 +243,8 @@ def differences(result: Bootstrap, pairs: Sequence[tuple[str, str]], *, alpha: f
         resampled = result.inside[:, i] - result.inside[:, j]
         resampled = resampled[~np.isnan(resampled)]
         point = float(result.point[i] - result.point[j])
-        lower, upper = np.quantile(resampled, [alpha / 2, 1 - alpha / 2])
+        cut = tail(result.units, alpha)
+        lower, upper = np.quantile(resampled, [cut, 1 - cut])
         deviation, reach = _seed_reach(result.per_seed[i] - result.per_seed[j], alpha)
         fewer = min((resampled <= 1e-12).sum(), (resampled >= -1e-12).sum())
         rows.append(
@@ -253,7 +257,7 @@ def differences(result: Bootstrap, pairs: Sequence[tuple[str, str]], *, alpha: f
                 "lower_with_seeds": point - float(np.hypot(point - lower, reach)),
                 "upper_with_seeds": point + float(np.hypot(upper - point, reach)),
                 "seed_deviation": deviation,
-                "p": min(1.0, float(2 * (fewer + 1) / (len(resampled) + 1))),
+                "p": _expanded_p(min(1.0, float(2 * (fewer + 1) / (len(resampled) + 1))), result.units),
             }
         )
     frame = pd.DataFrame(rows, columns=[name for name in DIFFERENCES.names if name not in {"p_adjusted", "verdict"}])
@@ -267,8 +271,20 @@ def differences(result: Bootstrap, pairs: Sequence[tuple[str, str]], *, alpha: f
 
 
 def interval(result: Bootstrap, alpha: float = 0.05) -> NDArray[np.float64]:
-    """Return the percentile interval of every row's score, shape (rows, 2)."""
-    return np.nanquantile(result.inside, [alpha / 2, 1 - alpha / 2], axis=0).T
+    """Return the expanded percentile interval of every row's score, shape (rows, 2)."""
+    cut = tail(result.units, alpha)
+    return np.nanquantile(result.inside, [cut, 1 - cut], axis=0).T
+
+
+def tail(units: int, alpha: float) -> float:
+    """Return the share of resamples that an interval leaves out at either end.
+
+    Percentile intervals of few units are too short, as the normal instead of Student's curve, and n instead of n - 1,
+    stand behind them. The expanded percentile interval takes ``Phi(-sqrt(n / (n - 1)) t)`` in place of alpha / 2, t
+    being Student's quantile with n - 1 degrees of freedom ([4]_, section 5.3): 0.8 % instead of 2.5 % for 10 units,
+    2.4 % for 200.
+    """
+    return float(stats.norm.cdf(-_expansion(units) * stats.t.ppf(1 - alpha / 2, max(1, units - 1))))
 
 
 def corrected_for_choice(result: Bootstrap, chosen: ArrayLike) -> float:
@@ -288,8 +304,8 @@ def reliability_remark(result: Bootstrap) -> str | None:
             f"The rarest class has {result.rarest} test image{'s' if result.rarest > 1 else ''}: with fewer than "
             f"{RELIABLE_FROM}, intervals are unreliable and usually too short."
         )
-    if result.unit == "dataset" and result.units < 6:
-        return f"With {result.units} datasets, intervals over datasets are unreliable and usually too short."
+    if result.units < FEWEST_UNITS:
+        return f"{result.units} {result.unit}s are too few for a 95 % interval: {FEWEST_UNITS} are the fewest."
     return None
 
 
@@ -338,6 +354,15 @@ def _f1(counts: NDArray[np.float32], shape: tuple[int, int], classes: int, posit
             return f1[..., positive]
         there = actual > 0
         return np.where(there, f1, 0).sum(axis=-1) / there.sum(axis=-1)
+
+
+def _expansion(units: int) -> float:
+    return math.sqrt(units / max(1, units - 1))
+
+
+def _expanded_p(p: float, units: int) -> float:
+    """Return the alpha at which `tail` gives p / 2."""
+    return float(2 * stats.t.sf(stats.norm.isf(p / 2) / _expansion(units), max(1, units - 1)))
 
 
 def _seed_reach(per_seed: NDArray[np.float64], alpha: float) -> tuple[float, float]:
