@@ -405,22 +405,18 @@ def _shortened(name: str, length: int = 16) -> str:
 
 CAPTIONS: Mapping[str, str] = {
     "heat_map": "F1 × 100, mean over datasets and splits. A dot marks the best method of each line, the frame the "
-    "best of "
-    "all. The scale begins at the fifth percentile.",
+    "best of all. The scale begins at the fifth percentile.",
     "rank_diagram": "Mean ranks (1 is the best). A bar joins groups that the tests do not tell apart; with a control "
     "(diamond), filled marks differ from it and hollow ones do not.",
     "trade_off": "F1 against cost, lower cost to the left. The line joins the rows that no smaller or faster row "
     "beats.",
     "gains": "Difference in F1 from supervised training on the labelled images alone, with 95 % intervals. A hollow "
-    "mark's "
-    "interval holds zero.",
+    "mark's interval holds zero.",
     "resampled": "Difference in F1 of every row from the recommended one, on the same test images, with 95 % "
-    "intervals. A "
-    "hollow mark's interval holds zero. The forty best are drawn where there are more.",
+    "intervals. A hollow mark's interval holds zero. The forty best are drawn where there are more.",
     "confusion": "Share of each true class that was given each answer, and the number of test images, mean over seeds.",
     "reliability": "How often answers of a stated confidence are right, with 95 % Wilson intervals; on the dashed "
-    "line, as "
-    "often as stated. Below, how many images have that confidence.",
+    "line, as often as stated. Below, how many images have that confidence.",
     "learning_curve": "F1 against the number of labelled images a class; bands are one standard deviation over seeds.",
     "coverage": "Automatic labels: how many of the unlabelled images got one, and how many of these are right.",
     "history": "Loss and validation accuracy by epoch.",

@@ -30,25 +30,29 @@ def template() -> jinja2.Template:
 
 
 def section(name: str, title: str, blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Describe a section; one of which all blocks are absent is shown in a list of what is not shown."""
     absent = all(block["kind"] == "absent" for block in blocks)
     return {"id": name, "title": title, "blocks": blocks, "absent": absent}
 
 
 def text(text: str) -> dict[str, Any]:
+    """Describe a paragraph."""
     return {"kind": "text", "text": text}
 
 
 def absent(text: str) -> dict[str, Any]:
+    """Say why something is not shown."""
     return {"kind": "absent", "text": text}
 
 
 def details(summary: str, blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Describe blocks that are folded away under a summary."""
     return {"kind": "details", "summary": summary, "blocks": blocks}
 
 
 def figure(caption: str, drawn: Figure, alt: str, *, name: str | None = None, beside: bool = False) -> dict[str, Any]:
-    """Describe a figure: the key of its caption, what is drawn, and what it shows in words; `beside` others of its
-    kind.
+    """Describe a figure: the key of its caption, what is drawn, what that shows in words, and whether to set it
+    beside.
     """
     name = name or caption.replace("_", "-")
     markup = figures.svg(drawn, name)
@@ -108,28 +112,35 @@ def slug(text: str) -> str:
 
 
 def count(number: int, what: str) -> str:
+    """Count things: 1 row, 2,000 rows."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def p(value: float) -> str:
+    """Write a p-value with its relation, to follow a p in a sentence."""
     return "<\u00a00.001" if value < 0.001 else f"=\u00a0{value:.3f}"
 
 
 def p_cell(value: float) -> str:
+    """Write a p-value for a table."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def short(value: float) -> str:
+    """Write a number with three digits."""
     return "∞" if math.isinf(value) else f"{value:.3g}"
 
 
 def hundredfold(value: float) -> str:
+    """Write a score between 0 and 1 as points."""
     return f"{100 * value:.1f}"
 
 
 def signed(value: float) -> str:
+    """Write a difference in points."""
     return f"{value:+.1f}"
 
 
 def signed_hundredfold(value: float) -> str:
+    """Write a difference of scores between 0 and 1 as points."""
     return f"{100 * value:+.1f}"

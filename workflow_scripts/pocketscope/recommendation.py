@@ -232,8 +232,7 @@ def _text(found: dict[str, Any]) -> str:
     if found["outcome"] == "cheaper":
         loss = max(0.0, -100 * found["difference_lower"])
         return (
-            f"{found['row']} is the smallest and fastest that is shown to lose less than {margin} against the "
-            "best, "
+            f"{found['row']} is the smallest and fastest that is shown to lose less than {margin} against the best, "
             f"{found['best_row']}: at most {loss:.1f} with {100 * found['level']:g} % confidence."
         )
     if found["outcome"] == "undecided" and found["units"] < resampling.FEWEST_UNITS:
@@ -250,8 +249,8 @@ def _text(found: dict[str, Any]) -> str:
         )
         return (
             f"{found['row']} scores best, and {found['units']:,} test {unit}s cannot separate "
-            f"{len(found['undecided'])} "
-            f"other row{'s' if len(found['undecided']) > 1 else ''} from it within {margin}.{more}"
+            f"{len(found['undecided'])} other row{'s' if len(found['undecided']) > 1 else ''} from it within "
+            f"{margin}.{more}"
         )
     if found["outcome"] == "unpriced":
         return (

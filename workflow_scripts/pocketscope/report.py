@@ -185,8 +185,7 @@ def _unresampled_headline(study: dict[str, Any]) -> dict[str, Any]:
         "method": method,
         "undecided": True,
         "text": "It scores best. One dataset without its test predictions gives no interval, so that how sure this "
-        "is, and "
-        "whether a smaller network would do, cannot be said.",
+        "is, and whether a smaller network would do, cannot be said.",
         "facts": [
             {"label": "F1 × 100", "value": f"{100 * cells.max():.1f}", "note": "no interval: no predictions given"}
         ],
@@ -220,8 +219,7 @@ def _brought(study: dict[str, Any], key: str, chosen: Mapping[str, Any]) -> dict
         "label": label,
         "value": f"{100 * line['difference']:+.1f} points",
         "note": f"{100 * line['lower']:+.1f} to {100 * line['upper']:+.1f}, against {study['baseline']} "
-        "training of the same "
-        "network",
+        "training of the same network",
     }
 
 

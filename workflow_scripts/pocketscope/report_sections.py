@@ -22,23 +22,19 @@ QUESTION_TITLES = {
 PROTOCOL_TEXTS = {
     "sound": (
         "Protocol: sound. Over datasets, competitors are compared by ranks: Iman and Davenport's F with ties "
-        "corrected, "
-        "Quade's F below five groups, and for two the signed-rank test alone. Pairs are compared by Wilcoxon's "
-        "signed-rank test, "
-        "counted out exactly, with Holm's adjustment over the pairs of one question; the effect is the matched-pairs "
-        "rank-biserial correlation (−1 to 1). No verdict is given where so few datasets could not reach the level.",
+        "corrected, Quade's F below five groups, and for two the signed-rank test alone. Pairs are compared by "
+        "Wilcoxon's signed-rank test, counted out exactly, with Holm's adjustment over the pairs of one question; "
+        "the effect is the matched-pairs rank-biserial correlation (−1 to 1). No verdict is given where so few "
+        "datasets could not reach the level.",
     ),
     "paper": (
         "Protocol: paper. As the published study of compact networks did: Shapiro-Wilk and Levene on the pooled "
-        "values; "
-        "where both hold, ANOVA with Bonferroni-Dunn; else Quade's F below five groups or Iman-Davenport's F without "
-        "tie "
-        "correction, then z-tests of mean ranks against the best-ranked with Holm's adjustment; the effect is Cohen's "
-        "d.",
+        "values; where both hold, ANOVA with Bonferroni-Dunn; else Quade's F below five groups or Iman-Davenport's "
+        "F without tie correction, then z-tests of mean ranks against the best-ranked with Holm's adjustment; the "
+        "effect is Cohen's d.",
         "What is doubtful in it: pre-tests choose the test, the control is chosen by the data that test it, z-tests "
-        "of mean "
-        "ranks depend on which other competitors are in the table, and d over datasets mixes their difficulty into the "
-        "denominator. The protocol 'sound' avoids all four.",
+        "of mean ranks depend on which other competitors are in the table, and d over datasets mixes their "
+        "difficulty into the denominator. The protocol 'sound' avoids all four.",
     ),
 }
 
@@ -79,6 +75,7 @@ DIFFERENCE_COLUMNS = {
 
 
 def scores(study: dict[str, Any]) -> dict[str, Any]:
+    """Show F1 by method and network."""
     frame = study["scores"]
     cells = score_table.cells(study["competing"])
     means = cells.mean()
@@ -130,15 +127,15 @@ def scores(study: dict[str, Any]) -> dict[str, Any]:
     if 0 < len(bound) < len(frame):
         blocks.append(
             page.text(
-                f"Trained on all true labels, the same networks reach {100 * bound['value'].mean():.1f} on average: a "
-                "bound, "
-                "which does not compete."
+                f"Trained on all true labels, the same networks reach {100 * bound['value'].mean():.1f} on average: "
+                "a bound, which does not compete."
             )
         )
     return page.section("scores", "F1 by method and network", blocks)
 
 
 def differences(study: dict[str, Any]) -> dict[str, Any]:
+    """Show which differences the tests find, and which questions do not apply."""
     answers: comparison.Answers = study["answers"]
     blocks = []
     order = [("methods", "mean over networks")]
@@ -205,16 +202,15 @@ def _verdict(row: pd.Series, pairs: pd.DataFrame, alpha: float) -> str:
     if row["verdict"] == comparison.TOO_FEW:
         return text + (
             f"No verdict: {row['datasets']} datasets could not give a p-value below {page.short(row['smallest_p'])} "
-            "whatever the "
-            f"scores were, and the level is {alpha:g}."
+            f"whatever the scores were, and the level is {alpha:g}."
         )
     text += "The groups differ. " if row["verdict"] == comparison.DIFFERENT else "No difference is shown. "
     unreachable = pairs["verdict"] == comparison.TOO_FEW
     if unreachable.all():
         return text + (
             f"No verdict on pairs: with {row['datasets']} datasets and {len(pairs)} comparisons, Holm's adjusted "
-            "p-value cannot "
-            f"fall below {page.short(pairs['smallest_p'].min())}. Declare a control, or bring more datasets."
+            f"p-value cannot fall below {page.short(pairs['smallest_p'].min())}. Declare a control, or bring more "
+            "datasets."
         )
     return text + f"Of {page.count(len(pairs), 'pair')} compared, {different} differ{'s' if different == 1 else ''}."
 
@@ -248,6 +244,7 @@ def _resampled_blocks(study: dict[str, Any], dataset: str, result: resampling.Bo
 
 
 def gain(study: dict[str, Any]) -> dict[str, Any]:
+    """Show what every method gained over training on the labelled images alone."""
     title = "What the unlabelled images brought"
     cells = score_table.cells(study["competing"])
     methods = list(dict.fromkeys(cells.columns.get_level_values("method")))
@@ -320,6 +317,7 @@ def _gain_blocks(lines: pd.DataFrame, name: str, label: str, study: dict[str, An
 
 
 def trade_off(study: dict[str, Any]) -> dict[str, Any]:
+    """Show F1 against latency and file size."""
     title = "F1 against latency and size"
     cells = score_table.cells(study["competing"]).mean()
     names = [f"{method}/{row}" for method, row in cells.index]
@@ -358,6 +356,7 @@ def trade_off(study: dict[str, Any]) -> dict[str, Any]:
 
 
 def errors(study: dict[str, Any]) -> dict[str, Any]:
+    """Show which classes the recommended row confuses, and whether its confidence can be believed."""
     title = "Where the recommended row errs, and whether it knows"
     if not study["evidence"]:
         return page.section(
@@ -422,12 +421,12 @@ def _worst_confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
     i, j = np.unravel_index(np.argmax(off), off.shape)
     return (
         f"Most often confused: {classes[i]} taken for {classes[j]} ({off[i, j]:.3g} of {counts[i].sum():.3g} images, "
-        "mean over "
-        "seeds)."
+        "mean over seeds)."
     )
 
 
 def learning(study: dict[str, Any], histories: pd.DataFrame | None) -> dict[str, Any]:
+    """Show F1 against the number of labelled images, and the course of training."""
     blocks = []
     frame = study["all_scores"]
     frame = frame.assign(labelled=frame["split"].map(score_table.labelled_per_class).astype(float))
@@ -461,6 +460,7 @@ def learning(study: dict[str, Any], histories: pd.DataFrame | None) -> dict[str,
 
 
 def pseudo_label(frame: pd.DataFrame | None) -> dict[str, Any]:
+    """Show how many images were labelled automatically, and how many of these rightly."""
     title = "Labels that teachers gave by themselves"
     if frame is None or frame.empty:
         return page.section(
@@ -489,6 +489,7 @@ def pseudo_label(frame: pd.DataFrame | None) -> dict[str, Any]:
 
 
 def examples(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Show example images by kind."""
     if not examples:
         return page.section("examples", "Example images", [page.absent("No images were given.")])
     shown: dict[str, list[dict[str, str]]] = {}
@@ -503,21 +504,21 @@ def examples(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def models(models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Show a card for each shipped model."""
     if not models:
         return page.section("models", "Shipped models", [page.absent("No model has been shipped from these scores.")])
     return page.section("models", "Shipped models", [{"kind": "card", **model} for model in models])
 
 
 def method(study: dict[str, Any], provenance: Mapping[str, str]) -> dict[str, Any]:
+    """Say how the figures were computed and where they come from."""
     blocks = [page.text(text) for text in PROTOCOL_TEXTS[study["protocol"]]]
     blocks.append(
         page.text(
             "A dataset's test units (groups such as patients where given, else images) are resampled 2,000 times or "
-            "more "
-            "with replacement, all rows' and seeds' predictions of a unit together. Intervals are percentiles, "
-            "expanded "
-            "as few units need it. Over several datasets, the datasets are resampled. A row's F1 is corrected for its "
-            "choice by choosing on each resample and scoring on what it left out."
+            "more with replacement, all rows' and seeds' predictions of a unit together. Intervals are percentiles, "
+            "expanded as few units need it. Over several datasets, the datasets are resampled. A row's F1 is "
+            "corrected for its choice by choosing on each resample and scoring on what it left out."
         )
     )
     if provenance:

@@ -106,8 +106,8 @@ def check(frame: pd.DataFrame, name: str = "scores", bounds: Sequence[str] = BOU
     if (bad := ~np.isfinite(values.to_numpy())).any():
         first = frame[bad].iloc[0]
         raise InputError(
-            f"{name}: the score of {_cell(first[KEYS])} is '{first['value']}', no number"
-            f"{_and_more(int(bad.sum()))}; measure it, or leave its dataset, method or network out of the table"
+            f"{name}: the score of {_cell(first[KEYS])} is '{first['value']}', no number{_and_more(int(bad.sum()))}; "
+            "measure it, or leave its dataset, method or network out of the table"
         )
     if (twice := frame.duplicated(KEYS)).any():
         raise InputError(
