@@ -144,7 +144,7 @@ def rank_diagram(groups: pd.DataFrame, pairs: pd.DataFrame, *, datasets: int) ->
             axes.plot([x, x], [first - 0.25, last + 0.25], color=INK, lw=3, solid_capstyle="round", clip_on=False)
         axes.set_yticks(heights, names)
         axes.tick_params(axis="y", length=0)
-        axes.invert_yaxis()
+        axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlim(0.85, end + 0.32 * (len(bars) + 1) * max(1, len(names) / 12))
         axes.set_xticks(_rank_ticks(len(names)))
         axes.spines["left"].set_visible(False)

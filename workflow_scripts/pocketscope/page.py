@@ -18,7 +18,7 @@ from PIL import Image
 
 from pocketscope import figures
 
-TABLE_ROWS = 1500  # beyond, a page is slow on a phone; the CSV files hold all
+TABLE_ROWS = 1000  # beyond, a page is slow on a phone; the CSV files hold all
 NARROW = 380  # points: a figure no wider is shrunk to fit a phone, a wider one is scrolled, lest its letters vanish
 
 

@@ -228,7 +228,7 @@ def _units_needed(
 
 def _text(found: dict[str, Any]) -> str:
     margin = f"{found['margin']:g} point{'s' if found['margin'] != 1 else ''} of F1"
-    unit = found["unit"]
+    units = "datasets" if found["unit"] == "dataset" else f"test {found['unit']}s"
     if found["outcome"] == "cheaper":
         loss = max(0.0, -100 * found["difference_lower"])
         return (
@@ -237,18 +237,18 @@ def _text(found: dict[str, Any]) -> str:
         )
     if found["outcome"] == "undecided" and found["units"] < resampling.FEWEST_UNITS:
         return (
-            f"{found['row']} scores best. {found['units']} {unit}s are too few to show that another loses less than "
+            f"{found['row']} scores best. {found['units']} {units} are too few to show that another loses less than "
             f"{margin} against it: {resampling.FEWEST_UNITS} are the fewest."
         )
     if found["outcome"] == "undecided":
         needed = found["units_needed"]
         more = (
-            f" About {needed:,} test {unit}s (now {found['units']:,}) would show it, if the gaps stay as measured."
+            f" About {needed:,} {units} (now {found['units']:,}) would show it, if the gaps stay as measured."
             if needed
             else " None of them is within the margin as measured: more would sooner rule them out than let them in."
         )
         return (
-            f"{found['row']} scores best, and {found['units']:,} test {unit}s cannot separate "
+            f"{found['row']} scores best, and {found['units']:,} {units} cannot separate "
             f"{len(found['undecided'])} other row{'s' if len(found['undecided']) > 1 else ''} from it within "
             f"{margin}.{more}"
         )

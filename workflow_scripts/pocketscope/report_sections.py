@@ -1,6 +1,7 @@
 """The sections of the report: each takes the study and returns blocks, or says why it has nothing to show."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from scipy import stats
 from pocketscope import comparison, figures, page, recommendation, resampling, score_table
 
 ROWS_DRAWN = 40  # in a figure with a line a row; the table beside it holds all
+SUBJECTS_DRAWN = 20  # of one question: more ranks than that nobody looks at, and the tables hold them
 COST_LABELS = {"latency_ms": "latency (ms an image, CPU)", "size_mb": "file size (MB)"}
 QUESTION_TITLES = {
     "methods": "Methods",
@@ -144,12 +146,13 @@ def differences(study: dict[str, Any]) -> dict[str, Any]:
     others = [key for key in asked if key not in order]
     for key in (key for key in order if key in asked):
         blocks += _question_blocks(study, *key)
-    for name in dict.fromkeys(question for question, _ in others):
+    count = Counter(question for question, _ in others)
+    for name in count:
         inner = [
             block
             for key in others
             if key[0] == name
-            for block in _question_blocks(study, *key, with_figure=name != "rows")
+            for block in _question_blocks(study, *key, with_figure=count[name] <= SUBJECTS_DRAWN)
         ]
         blocks.append(page.details(f"{QUESTION_TITLES[name]}, one by one", inner))
     if len(asked):
