@@ -214,6 +214,12 @@ def test_cost_is_relative_and_infinite_where_unknown():
     assert prices[3] == np.inf
 
 
+def test_costs_of_two_runtimes_are_refused():
+    twice = pd.DataFrame({"network": ["n0", "n0"], "latency_ms": [1.0, 2.0]})
+    with pytest.raises(InputError, match="'n0' at fp32 are given twice"):
+        recommendation.candidate_costs(["plain/n0"], twice)
+
+
 def test_names_of_candidates():
     for parts in (("plain", "resnet18", "int8"), ("data", "mixnet", "fp32")):
         assert score_table.split_candidate(score_table.candidate_name(*parts)) == parts

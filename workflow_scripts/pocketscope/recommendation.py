@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from pocketscope import resampling, score_table
+from pocketscope.errors import InputError
 
 MARGIN = 2.0  # points of F1
 
@@ -128,13 +129,22 @@ def for_study(
 
 
 def candidate_costs(candidates: list[str], costs: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Give every candidate its network's costs at its precision, None where there are no costs."""
+    """Give every candidate its network's costs at its precision, None where there are no costs.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        A network has two lines at one precision, such as of two runtimes.
+    """
     if costs is None:
         return None
     if "precision" not in costs:
         costs = costs.assign(precision="fp32")
     columns = [column for column in ("size_mb", "latency_ms") if column in costs]
-    by_row = costs.groupby(["network", "precision"])[columns].mean()
+    by_row = costs.set_index(["network", "precision"])[columns].astype(float)
+    if by_row.index.has_duplicates:
+        network, precision = by_row.index[by_row.index.duplicated()][0]
+        raise InputError(f"the costs of '{network}' at {precision} are given twice: choose one runtime")
     return by_row.reindex([score_table.split_candidate(name)[1:] for name in candidates]).set_axis(candidates)
 
 
