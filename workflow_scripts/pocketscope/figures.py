@@ -79,7 +79,7 @@ def heat_map(values: pd.DataFrame, *, label: str = "F1 × 100") -> Figure:
             for j in range(columns):
                 if np.isnan(array[i, j]):
                     continue
-                dark = image.norm(array[i, j]) < 0.55
+                dark = image.norm(array[i, j]) < 0.46
                 mark = " ●" if array[i, j] >= np.nanmax(array[i]) - 1e-9 and columns > 1 else ""
                 axes.text(
                     *(j, i, f"{array[i, j]:.1f}{mark}"),
@@ -234,7 +234,7 @@ def confusion(counts: NDArray[np.float64], classes: Sequence[str]) -> Figure:
             for j in range(n):
                 if counts[i, j] and n <= 20:
                     text = f"{shares[i, j]:.0f} %\n{_number(counts[i, j])}" if n <= 10 else f"{shares[i, j]:.0f}"
-                    colour = "white" if shares[i, j] > 80 else "black"
+                    colour = "white" if shares[i, j] > 92 else "black"
                     axes.text(j, i, text, ha="center", va="center", fontsize=7.5 if n <= 8 else 6.5, color=colour)
         axes.set_xticks(range(n), names, rotation=45 if n > 3 else 0, ha="right" if n > 3 else "center")
         axes.set_yticks(range(n), names)
