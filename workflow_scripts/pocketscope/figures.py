@@ -192,7 +192,7 @@ def trade_off(points: pd.DataFrame, column: str, label: str) -> Figure:
         axes.set_xlabel(label)
         axes.set_ylabel("F1 × 100")
         axes.grid(visible=True, axis="y")
-        _legend_above(axes, len(methods))
+        _legend_above(axes, methods)
     return figure
 
 
@@ -299,7 +299,7 @@ def curves(frame: pd.DataFrame, *, x_label: str, y_label: str = "F1 × 100", per
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         axes.grid(visible=True)
-        _legend_above(axes, len(names))
+        _legend_above(axes, names)
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     return figure
 
@@ -322,7 +322,7 @@ def coverage(frame: pd.DataFrame) -> Figure:
         axes.set_xlabel("unlabelled images that were labelled automatically (%)")
         axes.set_ylabel("of these labelled rightly (%)")
         axes.grid(visible=True)
-        _legend_above(axes, len(names))
+        _legend_above(axes, names)
     return figure
 
 
@@ -331,11 +331,10 @@ def _figure(width: float, height: float) -> tuple[Figure, mpl.axes.Axes]:
     return figure, figure.subplots()
 
 
-def _legend_above(axes: mpl.axes.Axes, entries: int) -> None:
+def _legend_above(axes: mpl.axes.Axes, names: Sequence[str]) -> None:
     """Put the legend over the axes, where it is seen first, and on a phone without scrolling."""
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=min(4, entries), handletextpad=0.3, columnspacing=1.2
-    )
+    columns = max(1, min(5, 62 // (max(map(len, names)) + 5)))
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, handletextpad=0.3, columnspacing=1.2)
 
 
 def _cliques(names: Sequence[str], different: set[frozenset[str]]) -> list[tuple[int, int]]:

@@ -74,7 +74,9 @@ def recommend(
         "undecided": [name for name, open_ in zip(result.rows, undecided, strict=True) if open_],
         "remark": resampling.reliability_remark(result),
     }
-    found["outcome"] = _outcome(found, bool(np.isfinite(prices).any()))
+    # Where no gap is within the margin as measured, more units would sooner rule the others out than let them in.
+    promising = not enough or bool(np.delete(gap > -allowed, best).any())
+    found["outcome"] = _outcome(found, bool(np.isfinite(prices).any()), promising)
     found["units_needed"] = (
         _units_needed(result, gap, lower, allowed, prices, best) if found["outcome"] == "undecided" else None
     )
@@ -211,28 +213,26 @@ def _describe(
     return {prefix + key: value for key, value in found.items()}
 
 
-def _outcome(found: dict[str, Any], priced: bool) -> str:
+def _outcome(found: dict[str, Any], priced: bool, promising: bool) -> str:
     if found["row"] != found["best_row"]:
         return "cheaper"
-    if len(found["passing"]) == 1 and found["undecided"]:
+    if found["undecided"] and len(found["passing"]) == 1 and promising:
         return "undecided"
     return "best" if priced else "unpriced"
 
 
 def _units_needed(
     result: resampling.Bootstrap, gap: NDArray, lower: NDArray, allowed: float, prices: NDArray, best: int
-) -> int | None:
+) -> int:
     """Return how many test units would carry the cheapest promising row over the margin, if the gaps stay as measured.
 
     The distance from point to bound shrinks with the root of the number of units: ``n = n0 (distance / (margin +
     gap))^2``.
     """
-    promising = (gap > -allowed) & (np.arange(len(gap)) != best)
-    if not promising.any():
-        return None
-    row = _cheapest(promising[None], prices, result.point[None])[0]
     if result.units < resampling.FEWEST_UNITS:
         return resampling.FEWEST_UNITS
+    promising = (gap > -allowed) & (np.arange(len(gap)) != best)
+    row = _cheapest(promising[None], prices, result.point[None])[0]
     return math.ceil(result.units * ((gap[row] - lower[row]) / (allowed + gap[row])) ** 2)
 
 
@@ -251,16 +251,10 @@ def _text(found: dict[str, Any]) -> str:
             f"{margin} against it: {resampling.FEWEST_UNITS} are the fewest."
         )
     if found["outcome"] == "undecided":
-        needed = found["units_needed"]
-        more = (
-            f" About {needed:,} {units} (now {found['units']:,}) would show it, if the gaps stay as measured."
-            if needed
-            else " None of them is within the margin as measured: more would sooner rule them out than let them in."
-        )
         return (
             f"{found['row']} scores best, and {found['units']:,} {units} cannot separate "
-            f"{len(found['undecided'])} other row{'s' if len(found['undecided']) > 1 else ''} from it within "
-            f"{margin}.{more}"
+            f"{len(found['undecided'])} other row{'s' if len(found['undecided']) > 1 else ''} from it within {margin}. "
+            f"About {found['units_needed']:,} (now {found['units']:,}) would, if the gaps stay as measured."
         )
     if found["outcome"] == "unpriced":
         return (

@@ -197,7 +197,7 @@ def _unresampled_headline(study: dict[str, Any]) -> dict[str, Any]:
 def _cost_fact(chosen: Mapping[str, Any], key: str, label: str, unit: str) -> dict[str, str]:
     value = chosen[key]
     if value is None:
-        return {"label": label, "value": "–", "note": "not measured: no timing table was given"}
+        return {"label": label, "value": "–", "note": "not measured"}
     best = chosen[f"best_{key}"]
     note = ""
     if best and chosen["row"] != chosen["best_row"]:

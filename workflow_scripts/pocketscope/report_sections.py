@@ -13,6 +13,7 @@ from pocketscope import comparison, figures, page, recommendation, resampling, s
 
 ROWS_DRAWN = 40  # in a figure with a line a row; the table beside it holds all
 SUBJECTS_DRAWN = 20  # of one question: more ranks than that nobody looks at, and the tables hold them
+CLASSES_BESIDE = 5  # a matrix of more classes has no room beside another figure
 COST_LABELS = {"latency_ms": "latency (ms an image, CPU)", "size_mb": "file size (MB)"}
 QUESTION_TITLES = {
     "methods": "Methods",
@@ -88,10 +89,10 @@ def scores(study: dict[str, Any]) -> dict[str, Any]:
     )
     method, row = means.idxmax()
     n = len(cells)
-    best = f"The best mean is {100 * means.max():.1f}, of {row} trained with {method}."
+    best = f"The best mean is {100 * means.max():.1f}, of {row} with method {method}."
     blocks = [
         page.text(
-            best if means.size > 1 else f"There is one row: {row} trained with {method}, {100 * means.max():.1f}."
+            best if means.size > 1 else f"There is one row: {row} with method {method}, {100 * means.max():.1f}."
         ),
         page.figure("heat_map", figures.heat_map(grid), f"Heat map of F1 by network and training method. {best}"),
     ]
@@ -384,7 +385,7 @@ def errors(study: dict[str, Any]) -> dict[str, Any]:
                 "confusion",
                 figures.confusion(counts.round(1), classes),
                 f"Confusion matrix. {worst}",
-                beside=True,
+                beside=len(classes) <= CLASSES_BESIDE,
                 name=f"confusion-{slug}",
             )
         )
@@ -394,7 +395,7 @@ def errors(study: dict[str, Any]) -> dict[str, Any]:
                 "reliability",
                 figures.reliability(confidence, right),
                 f"Reliability diagram. {gap}",
-                beside=True,
+                beside=len(classes) <= CLASSES_BESIDE,
                 name=f"reliability-{slug}",
             )
         )
