@@ -1,0 +1,132 @@
+"""The page in a real browser: nothing fails, tables sort and download, nothing spills over on a phone."""
+
+import csv
+import os
+import shutil
+import time
+
+import pytest
+import synthetic_study
+from pocketscope import comparison, report, score_table
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (BROWSER and DRIVER), reason="no Chromium with chromedriver here: apt-get install chromium chromium-driver"
+)
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def browser(downloads, tmp_path_factory):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for argument in (
+        "--headless=new",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium has no sandbox for root
+    ):
+        options.add_argument(argument)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    driver.set_window_size(1280, 900)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(browser, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    given = {"cells": synthetic_study.evidence("cells", ["basophil", "eosinophil", "neutrophil"], ["k25_s0", "k25_s1"])}
+    scores = synthetic_study.scores(given)
+    answers = comparison.compare(score_table.most_labelled(scores))
+    report.build(folder, scores, answers, evidence=given, **synthetic_study.extras())
+    browser.get((folder / "index.html").as_uri())
+    return browser
+
+
+def column(page, table, number):
+    return [
+        cell.get_attribute("textContent")
+        for cell in page.find_elements("css selector", f"#{table} tbody td:nth-child({number})")
+    ]
+
+
+def test_nothing_is_logged(page):
+    assert [entry for entry in page.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}] == []
+
+
+def test_tables_sort_by_number_and_by_text(page):
+    button = page.find_element("css selector", "#f1-by-row th:nth-child(3) button")
+    button.click()
+    values = [float(text) for text in column(page, "f1-by-row", 3)]
+    assert values == sorted(values)
+    head = page.find_element("css selector", "#f1-by-row th:nth-child(3)")
+    assert head.get_attribute("aria-sort") == "ascending"
+    button.click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert [float(text) for text in column(page, "f1-by-row", 3)] == sorted(values, reverse=True)
+    page.find_element("css selector", "#f1-by-row th:nth-child(2) button").click()
+    assert column(page, "f1-by-row", 2) == sorted(column(page, "f1-by-row", 2))
+    assert head.get_attribute("aria-sort") is None
+
+
+def test_tables_sort_by_keyboard(page):
+    from selenium.webdriver.common.keys import Keys
+
+    page.find_element("css selector", "#f1-by-row th:nth-child(1) button").send_keys(Keys.ENTER)
+    assert column(page, "f1-by-row", 1) == sorted(column(page, "f1-by-row", 1))
+
+
+def test_table_downloads_with_all_digits(page, downloads):
+    page.find_element("css selector", '[data-table="f1-by-row"]').click()
+    path = downloads / "f1-by-row.csv"
+    waited = time.monotonic()
+    while not path.exists() and time.monotonic() - waited < 20:
+        time.sleep(0.1)
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["Network"] for row in rows] == column(page, "f1-by-row", 1)
+    for row, text in zip(rows, column(page, "f1-by-row", 3), strict=True):
+        assert f"{100 * float(row['F1 × 100']):.1f}" == text
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_itself_never_scrolls_sideways(page, width):
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    page.execute_script("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
+    spilling = page.execute_script(
+        """
+        const limit = document.documentElement.clientWidth;
+        return Array.from(document.querySelectorAll("body *"))
+          .filter((item) => !item.closest(".scroll") && item.getBoundingClientRect().right > limit + 1)
+          .map((item) => item.tagName + " " + item.className + " " + item.textContent.slice(0, 60));
+        """
+    )
+    assert spilling == []
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_links_lead_to_sections(page):
+    targets = page.execute_script(
+        "return Array.from(document.querySelectorAll('nav a'), (a) => document.querySelector(a.getAttribute('href')) "
+        "!== null)"
+    )
+    assert targets
+    assert all(targets)

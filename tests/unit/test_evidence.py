@@ -1,0 +1,127 @@
+"""What the report takes from a study's runs."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pocketscope import evidence, recommendation, resampling, score_table, tables
+from pocketscope.errors import InputError
+
+PREDICTIONS = pa.schema([("image_id", pa.string()), ("view", pa.string()), ("probabilities", pa.list_(pa.float32()))])
+LABELS = pa.schema([("image_id", pa.string()), ("label", pa.string()), ("source", pa.string())])
+TRUTH = pa.schema([("image_id", pa.string()), ("label", pa.string())])
+SPLIT = pa.schema([("image_id", pa.string()), ("role", pa.string()), ("group", pa.string())])
+
+
+def write(path, schema, notes=None, **columns):
+    tables.write(pa.table(columns, schema=schema), path, schema, notes=notes)
+    return str(path)
+
+
+@pytest.fixture
+def study(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = []
+    for split in ("k25_s0_f0", "k25_s0_f1", "k25_s1_f0", "k25_s1_f1", "k10_s0_f0"):
+        ids = [f"i{j}" for j in range(20) if j % 2 == int(split[-1])]
+        truth = [("sick", "well")[int(i[1:]) % 3 == 0] for i in ids]
+        folder = tmp_path / split
+        common = {
+            "truth": write(folder / "truth.parquet", TRUTH, image_id=ids, label=truth),
+            "split_table": write(
+                folder / "split.parquet",
+                SPLIT,
+                image_id=[*ids, "u0", "u1"],
+                role=["test"] * len(ids) + ["unlabelled"] * 2,
+                group=[f"p{int(i[1:]) // 4}" for i in ids] + ["p0", None],
+            ),
+        }
+        for precision in ("fp32", "int8"):
+            p = rng.random(len(ids))
+            path = folder / "tiny" / f"test.{precision}.parquet"
+            probabilities = np.stack([p, 1 - p], axis=1).tolist()
+            write(
+                path,
+                PREDICTIONS,
+                {"classes": ["sick", "well"]},
+                image_id=ids,
+                view=["identity"] * len(ids),
+                probabilities=probabilities,
+            )
+            rows.append(
+                {"dataset": "d", "split": split, "method": "plain", "network": "tiny", "precision": precision}
+                | {"predictions": str(path), **common}
+            )
+    return rows
+
+
+def test_folds_are_one_seed_and_few_labels_are_left_out(study):
+    given = evidence.gather(study, {"d": "sick"})["d"]
+    assert set(given.predictions) == {(f"plain/tiny{p}", f"k25_s{s}") for p in ("", " int8") for s in (0, 1)}
+    assert all(len(frame) == 20 for frame in given.predictions.values())
+    assert given.positive == 0
+    data = resampling.align(given.predictions, given.truth, given.classes, given.groups)
+    assert data.predicted.shape == (2, 2, 20)
+    assert len(set(data.units)) == 5
+
+
+def test_evidence_carries_a_recommendation(study):
+    given = evidence.gather(study, {})
+    rows = [(*(row[key] for key in score_table.KEYS), 0.5) for row in study]
+    scores = score_table.check(score_table.pd.DataFrame(rows, columns=score_table.COLUMNS))
+    found, resamples = recommendation.for_study(scores, evidence=given)
+    assert found["overall"] is None
+    assert resamples["d"].unit == "group"
+    assert found["datasets"]["d"]["network"] == "tiny"
+
+
+def test_other_classes_are_refused(study, tmp_path):
+    path = tmp_path / "other.parquet"
+    write(
+        path,
+        PREDICTIONS,
+        {"classes": ["well", "sick"]},
+        image_id=["i0"],
+        view=["identity"],
+        probabilities=[[0.5, 0.5]],
+    )
+    with pytest.raises(InputError, match="different classes"):
+        evidence.gather([*study[:-2], {**study[0], "precision": "int4", "predictions": str(path)}], {})
+
+
+def test_striking_images_are_the_surest_of_each_class(study):
+    given = evidence.gather(study, {})["d"]
+    picked = evidence.striking(given, "plain/tiny")
+    right = [one for one in picked if one["kind"] == "Right and sure"]
+    assert all(one["answer"] == one["truth"] for one in right)
+    assert {one["truth"] for one in right} == {"sick", "well"}
+    assert len(picked) <= 2 * evidence.EXAMPLES
+
+
+def test_automatic_labels(tmp_path, study):
+    labels = write(
+        tmp_path / "labels.parquet",
+        LABELS,
+        image_id=["h", "u0", "u1"],
+        label=["sick", "sick", "well"],
+        source=["human", "pseudo", "pseudo"],
+    )
+    truth = write(tmp_path / "truth.parquet", TRUTH, image_id=["u0", "u1"], label=["sick", "sick"])
+    line = evidence.automatic_labels(labels, study[0]["split_table"], truth, dataset="d", method="plain", round_=1)
+    assert (line["coverage"], line["accuracy"]) == (1.0, 0.5)
+    line = evidence.automatic_labels(labels, study[0]["split_table"], None, dataset="d", method="plain", round_=1)
+    assert math.isnan(line["accuracy"])
+
+
+def test_history_is_long(tmp_path):
+    schema = pa.schema([("epoch", pa.int32()), ("train_loss", pa.float64()), ("validation_accuracy", pa.float64())])
+    path = write(
+        tmp_path / "history.parquet",
+        schema,
+        epoch=[1, 2],
+        train_loss=[1.0, 0.5],
+        validation_accuracy=[None, 0.8],
+    )
+    frame = evidence.history("tiny", path)
+    assert sorted(frame["quantity"]) == ["training loss", "training loss", "validation accuracy"]

@@ -1,0 +1,185 @@
+"""The page: complete with everything given, and right and readable with next to nothing."""
+
+import json
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import published
+import pytest
+import synthetic_study
+from pocketscope import comparison, figures, report, score_table
+from pocketscope import page as page_parts
+
+
+def table(shape, methods=None, networks=None, seed=0, value=None):
+    rng = np.random.default_rng(seed)
+    datasets, m, n = shape
+    methods = methods or ["supervised", "plain", "data", "model"][:m]
+    networks = networks or [f"net{j}" for j in range(n)]
+    rows = [
+        (f"set{i}", method, network, rng.uniform(0.5, 0.9) if value is None else value)
+        for i in range(datasets)
+        for method in methods
+        for network in networks
+    ]
+    return score_table.check(score_table.overall(pd.DataFrame(rows, columns=["dataset", "method", "network", "f1"])))
+
+
+def build(folder, scores, **given):
+    answers = comparison.compare(score_table.most_labelled(scores), protocol=given.get("protocol", "sound"))
+    found = report.build(folder, scores, answers, **given)
+    return (folder / "index.html").read_text(), found
+
+
+class Outline(HTMLParser):
+    """Collects ids, headings, images without a text, and what would be loaded from elsewhere."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.ids, self.levels, self.silent, self.loaded = [], [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if re.fullmatch(r"h[1-6]", tag):
+            self.levels.append(int(tag[1]))
+        if (tag == "img" and not attributes.get("alt")) or (tag == "svg" and not attributes.get("aria-label")):
+            self.silent.append(tag)
+        for name in ("src", "href", "xlink:href"):
+            value = attributes.get(name) or ""
+            if value and not value.startswith(("#", "data:")):
+                self.loaded.append(value)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    given = {
+        "cells": synthetic_study.evidence("cells", ["basophil", "eosinophil", "neutrophil"], ["k25_s0", "k25_s1"]),
+        "moles": synthetic_study.evidence("moles", ["benign", "malignant"], ["k25_s0", "k25_s1"]),
+    }
+    scores = synthetic_study.scores(given)
+    fewer = scores.assign(split=scores["split"].str.replace("k25", "k10"), value=scores["value"] - 0.05)
+    folder = tmp_path_factory.mktemp("full")
+    page, found = build(folder, pd.concat([scores, fewer]), evidence=given, **synthetic_study.extras())
+    return folder, page, found
+
+
+def test_page_is_whole_and_self_contained(full):
+    _, page, _ = full
+    outline = Outline(page)
+    assert outline.loaded == []
+    assert outline.silent == []
+    assert len(outline.ids) == len(set(outline.ids))
+    assert outline.levels[0] == 1
+    assert all(after - before <= 1 for before, after in zip(outline.levels, outline.levels[1:], strict=False))
+    assert len(page) < 5e6
+    assert "Not shown, and why" not in page
+    assert "nan" not in re.sub(r"<(script|style|svg).*?</\1>", "", page, flags=re.DOTALL).lower().split()
+
+
+def test_recommendations_are_written_for_ship(full):
+    folder, page, found = full
+    assert json.loads((folder / "recommendation.json").read_text()) == found
+    assert set(found["datasets"]) == {"cells", "moles"}
+    for chosen in (*found["datasets"].values(), found["overall"]):
+        assert chosen["method"] in synthetic_study.METHODS
+        assert chosen["network"] in synthetic_study.NETWORKS
+        assert chosen["precision"] in synthetic_study.PRECISIONS
+        assert chosen["size_mb"] > 0
+    assert "The row to take, by dataset" in page
+
+
+def test_every_figure_is_a_file_of_its_own(full):
+    folder, page, _ = full
+    names = {path.stem for path in (folder / "figures").glob("*.svg")}
+    assert {
+        "heat-map",
+        "trade-off-size-mb",
+        "confusion-cells",
+        "reliability-moles",
+        "learning-curve",
+        "coverage",
+    } <= names
+    assert all(f'id="figure-{name}"' in page for name in names)
+
+
+def test_equal_inputs_give_equal_bytes(tmp_path):
+    scores = table((6, 3, 4))
+    assert build(tmp_path / "a", scores)[0] == build(tmp_path / "b", scores)[0]
+
+
+@pytest.mark.parametrize("protocol", comparison.PROTOCOLS)
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((1, 1, 1), "There is one row"),
+        ((1, 3, 3), "One dataset without its test predictions gives no interval"),
+        ((2, 3, 3), "Two datasets are too few for an interval over datasets"),
+        ((6, 1, 4), "no other method was run"),
+        ((6, 4, 1), "nothing to compare it with"),
+    ],
+)
+def test_small_tables_say_what_does_not_apply(shape, said, protocol, tmp_path):
+    page, _ = build(tmp_path, table(shape), protocol=protocol)
+    assert said in page
+    assert Outline(page).silent == []
+
+
+def test_identical_scores(tmp_path):
+    page, found = build(tmp_path, table((5, 3, 3), value=0.75))
+    assert "All groups score alike" in page
+    assert found["overall"]["f1_lower"] == found["overall"]["f1_upper"] == pytest.approx(0.75)
+
+
+def test_no_baseline(tmp_path):
+    page, _ = build(tmp_path, table((6, 2, 2), methods=["a", "b"]))
+    assert "no row was trained on the labelled images alone" in page
+
+
+def test_sixty_networks(tmp_path):
+    page, _ = build(tmp_path, table((6, 2, 60)))
+    assert len(page) < 5e6
+    assert "more rows are in the tables beside this page" in page
+
+
+def test_names_are_escaped(tmp_path):
+    page, _ = build(tmp_path, table((4, 2, 3), networks=["<b>", "a&b", 'q"']), title="<script>x</script>")
+    assert "<b>" not in page
+    assert "<script>x" not in page
+
+
+def test_the_published_study_in_under_a_minute(tmp_path):
+    scores = score_table.read(published.path("published_results.csv"))
+    start = time.process_time()
+    page, found = build(tmp_path, scores)
+    assert time.process_time() - start < 60
+    assert found["overall"]["best_row"] == "data/mixnet"
+    assert len(page) < 5e6
+
+
+def test_captions_for_the_workflow_report_are_the_pages():
+    """`snakemake --report` reads them from files; a figure's file name begins with the caption's."""
+    folder = Path(__file__).parents[2] / "captions"
+    written = {path.stem: " ".join(path.read_text().split()) for path in folder.glob("*.rst")}
+    assert written == dict(figures.CAPTIONS)
+
+
+def test_pixels_are_encoded():
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    assert page_parts.image_source(pixels).startswith("data:image/jpeg;base64,")
+
+
+def test_cliques_join_only_what_no_pair_tells_apart():
+    different = {frozenset(pair) for pair in ("ac", "ad")}
+    assert figures._cliques(list("abcd"), different) == [(0, 1), (1, 3)]
+    assert figures._cliques(list("abc"), {frozenset(p) for p in ("ab", "bc", "ac")}) == []
+
+
+def test_the_front_holds_what_no_cheaper_row_beats():
+    assert figures._front(np.array([1, 2, 3, 4]), np.array([0.5, 0.4, 0.6, 0.6])) == [0, 2]

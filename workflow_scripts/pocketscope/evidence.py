@@ -1,0 +1,146 @@
+"""What a study's runs hold beyond scores, gathered for the report: predictions, histories, automatic labels, images."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pocketscope import resampling, score_table, tables
+from pocketscope.errors import InputError
+
+EXAMPLES = 4  # images of a kind
+
+
+def gather(rows: Sequence[Mapping[str, str]], positive: Mapping[str, str | None]) -> dict[str, resampling.Evidence]:
+    """Read the test predictions of a study.
+
+    Parameters
+    ----------
+    rows
+        One for each row of the study's tables: dataset, split, method, network and precision, and the paths
+        `predictions` (image_id, probabilities; notes hold the classes), `truth` (image_id, label) and `split_table`
+        (image_id, group). Leave out what does not compete.
+    positive
+        By dataset the class whose F1 is the score, None for the mean over classes.
+
+    Returns
+    -------
+    dict
+        By dataset. Only the splits with the most labelled images are taken; the folds of a cross-validation
+        (``k25_s0_f0``, ``k25_s0_f1``, ...) become one seed, as each predicts images of its own.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        Runs of one dataset have different classes.
+    """
+    found = {}
+    frame = pd.DataFrame(rows)
+    for dataset, of_dataset in frame.groupby("dataset", sort=False):
+        kept = score_table.most_labelled(of_dataset)
+        classes = _one_list_of_classes(dataset, kept["predictions"])
+        parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
+        for row in kept.itertuples():
+            name = score_table.candidate_name(row.method, row.network, row.precision)
+            seed = re.sub(r"_f\d+$", "", row.split)
+            parts.setdefault((name, seed), []).append(_read(row.predictions, ["image_id", "probabilities"]))
+        truths = [_read(path, ["image_id", "label"]) for path in dict.fromkeys(kept["truth"])]
+        groups = pd.concat([_read(path, ["image_id", "group"]) for path in dict.fromkeys(kept["split_table"])]).dropna()
+        asked = positive.get(dataset)
+        found[dataset] = resampling.Evidence(
+            {key: pd.concat(frames, ignore_index=True) for key, frames in parts.items()},
+            pd.concat(truths).drop_duplicates("image_id"),
+            classes,
+            dict(zip(groups["image_id"], groups["group"], strict=True)) or None,
+            None if asked is None else classes.index(asked),
+        )
+    return found
+
+
+def history(name: str, path: str) -> pd.DataFrame:
+    """Read a training history (epoch, and a column a quantity) as the report takes it: name, epoch, quantity, value."""
+    wanted = {"train_loss": "training loss", "validation_accuracy": "validation accuracy"}
+    frame = _read(path, ["epoch", *wanted]).rename(columns=wanted)
+    long = frame.melt(id_vars="epoch", var_name="quantity", value_name="value").dropna(subset=["value"])
+    return long.assign(name=name)
+
+
+def automatic_labels(
+    labels: str, split_table: str, truth: str | None, *, dataset: str, method: str, round_: int
+) -> dict[str, Any]:
+    """Say how many unlabelled images a round labelled, and how many of these rightly (NaN where the truth is unknown).
+
+    Parameters
+    ----------
+    labels
+        The round's labels: image_id, label, source (human or pseudo).
+    split_table
+        image_id, role.
+    truth
+        image_id, label; None where it is unknown.
+    dataset, method, round_
+        What the line is about.
+    """
+    given = _read(labels, ["image_id", "label", "source"])
+    given = given[given["source"] == "pseudo"]
+    roles = _read(split_table, ["image_id", "role"])
+    unlabelled = int((roles["role"] == "unlabelled").sum())
+    accuracy = np.nan
+    if truth is not None and len(given):
+        known = given.merge(_read(truth, ["image_id", "label"]), on="image_id", suffixes=("", "_true"))
+        accuracy = float((known["label"] == known["label_true"]).mean()) if len(known) else np.nan
+    return {
+        "dataset": dataset,
+        "method": method,
+        "round": round_,
+        "coverage": len(given) / unlabelled if unlabelled else 0.0,
+        "accuracy": accuracy,
+    }
+
+
+def striking(given: resampling.Evidence, candidate: str) -> list[dict[str, Any]]:
+    """Pick the test images of which a row is surest, rightly and wrongly.
+
+    Returns
+    -------
+    list of dict
+        kind (``Right and sure``, ``Wrong and sure``), image_id, truth, answer and confidence; the surest of each class
+        first, so that one class does not fill the row.
+    """
+    frame = next(frame for (name, _), frame in given.predictions.items() if name == candidate)
+    probabilities = np.stack(frame["probabilities"].to_numpy())
+    answers = pd.DataFrame(
+        {
+            "image_id": frame["image_id"],
+            "answer": np.asarray(given.classes, dtype=object)[probabilities.argmax(axis=1)],
+            "confidence": probabilities.max(axis=1),
+        }
+    ).merge(given.truth.rename(columns={"label": "truth"}), on="image_id")
+    picked = []
+    for kind, part in (
+        ("Right and sure", answers[answers["answer"] == answers["truth"]]),
+        ("Wrong and sure", answers[answers["answer"] != answers["truth"]]),
+    ):
+        part = part.sort_values(["confidence", "image_id"], ascending=[False, True])
+        turn = part.groupby("truth").cumcount()
+        chosen = part.assign(turn=turn).sort_values(["turn", "confidence"], ascending=[True, False]).head(EXAMPLES)
+        columns = ["image_id", "truth", "answer", "confidence"]
+        picked += [{"kind": kind, **row} for row in chosen[columns].to_dict("records")]
+    return picked
+
+
+def _one_list_of_classes(dataset: str, paths: pd.Series) -> list[str]:
+    lists = {path: tables.notes(path)["classes"] for path in paths}
+    first = next(iter(lists))
+    for path, classes in lists.items():
+        if classes != lists[first]:
+            raise InputError(f"{dataset}: {path} and {first} have different classes; delete the older and run again")
+    return lists[first]
+
+
+def _read(path: str, columns: list[str]) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path, columns=columns, partitioning=None).to_pandas()
