@@ -23,12 +23,15 @@ include: "rules/train.smk"
 include: "rules/pseudo_label.smk"
 include: "rules/deploy.smk"
 include: "rules/evaluate.smk"
+include: "rules/statistics.smk"
 
 
 rule all:
     default_target: True
     input:
         f"{STUDY}/scores.parquet",
+        f"{STUDY}/statistics/pairs.parquet",
+        f"{STUDY}/report/index.html",
     localrule: True
 
 

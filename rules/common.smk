@@ -26,6 +26,7 @@ RUNS = f"{STUDY}/runs"
 SPLIT = f"{RUNS}/{{dataset}}/{{split}}"
 RUN = f"{SPLIT}/{{labelset}}/{{network}}"
 LOGS = f"{STUDY}/logs"
+BOUNDS = [name for name, method in CONFIG.methods.items() if method.labels == "full"]
 TEACHERS_LABELS = [name for name, method in CONFIG.methods.items() if method.labels == "teachers"]
 
 
@@ -146,9 +147,29 @@ def rows():
     ]
 
 
-def scores_of(row):
+def path_of(row, what):
+    """Return a file of a row of the tables: `model`, what it predicts of the `test` part, or its `scores`."""
     run = RUN.format(**row, labelset=final_labels(row["method"]))
-    return f"{run}/scores.{row['precision']}.parquet"
+    return f"{run}/{what}.{row['precision']}.{'onnx' if what == 'model' else 'parquet'}"
+
+
+def history_of(row):
+    run = RUN.format(**row, labelset=final_labels(row["method"]))
+    return f"{run}/history.parquet"
+
+
+def all_splits():
+    return [(dataset, split) for dataset in CONFIG.datasets for split in SPLITS]
+
+
+def automatic_label_sets():
+    """Return path, data set, split, method and round of every label set that teachers made."""
+    return [
+        (f"{RUNS}/{dataset}/{split}/{method}.r{number}/labels.parquet", dataset, split, method, number)
+        for dataset, split in all_splits()
+        for method in TEACHERS_LABELS
+        for number in range(1, CONFIG.methods[method].rounds + 1)
+    ]
 
 
 def gpus(wildcards=None):

@@ -26,7 +26,7 @@ rule evaluate:
 
 rule scores:
     input:
-        [scores_of(row) for row in rows()],
+        [path_of(row, "scores") for row in rows()],
     output:
         scores=f"{STUDY}/scores.parquet",
         csv=f"{STUDY}/scores.csv",

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pocketscope import __version__
+from pocketscope import __version__, command_compare
 from pocketscope.errors import InputError
 
 
@@ -17,6 +17,10 @@ def main(arguments: list[str] | None = None) -> int:
     summary = commands.add_parser("summary", help="print the F1 of a study that has run")
     summary.add_argument("study", type=Path, help="the study's folder, such as results/demo")
     summary.set_defaults(run=_summary)
+
+    compare = commands.add_parser("compare", help="statistics and report of any table of scores")
+    command_compare.add_arguments(compare)
+    compare.set_defaults(run=command_compare.main)
 
     schema = commands.add_parser("schema", help="print the JSON schema of a configuration file")
     schema.set_defaults(run=_schema)

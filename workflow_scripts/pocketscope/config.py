@@ -182,6 +182,17 @@ class Augmentation(Model):
     contrast: float = Field(0.05, ge=0, lt=1, description="Share, at most, either way.")
 
 
+class Statistics(Model):
+    """How rows are compared; docs/statistics.md says what each protocol does."""
+
+    protocol: Literal["sound", "paper"] = Field("sound", description="paper: as the published comparison did.")
+    controls: list[str] = Field(
+        default=[], description="Methods, networks or families that the others are compared with; else all pairs."
+    )
+    alpha: Share = Field(0.05, description="Level of significance.")
+    margin: float = Field(2.0, ge=0, description="Points of F1 that a smaller network may lose to be recommended.")
+
+
 class Compute(Model):
     """What a job may take of a machine."""
 
@@ -206,6 +217,7 @@ class Config(Model):
     )
     training: Training = Training()
     augmentation: Augmentation = Augmentation()
+    statistics: Statistics = Statistics()
     compute: Compute = Compute()
     catalogue: str = Field("config/networks.yaml", description="The networks that may be named.")
 

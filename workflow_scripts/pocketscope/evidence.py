@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pocketscope import resampling, score_table, tables
+from pocketscope import packed, resampling, score_table, tables
 from pocketscope.errors import InputError
 
 EXAMPLES = 4  # images of a kind
@@ -144,3 +145,97 @@ def _read(path: str, columns: list[str]) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     return pq.read_table(path, columns=columns, partitioning=None).to_pandas()
+
+
+def positives(rows: Sequence[Mapping[str, str]], measured: Sequence[str]) -> dict[str, str | None]:
+    """Return by dataset the class whose F1 was measured, None for the mean over classes, from the runs' own notes."""
+    found = {}
+    for row, path in zip(rows, measured, strict=True):
+        if row["dataset"] not in found:
+            found[row["dataset"]] = tables.notes(path)["positive"]
+    return found
+
+
+def file_sizes(rows: Sequence[Mapping[str, str]], models: Sequence[str]) -> pd.DataFrame:
+    """Return network, precision and size_mb (10^6 bytes), the mean over the model files of a study."""
+    frame = pd.DataFrame([{"network": row["network"], "precision": row["precision"]} for row in rows])
+    frame["size_mb"] = [Path(path).stat().st_size / 1e6 for path in models]
+    return frame.groupby(["network", "precision"], sort=False, as_index=False).mean()
+
+
+def histories(paths: Sequence[str]) -> pd.DataFrame | None:
+    """Read all histories of a study (see `history`), named by their folders; None where there are none."""
+    read = [history("/".join(Path(path).parts[2:-1]), path) for path in paths]
+    filled = [frame for frame in read if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else None
+
+
+def all_automatic_labels(
+    paths: Sequence[str], about: Sequence[Sequence[Any]], places: Mapping[str, Mapping[tuple[str, str], str]]
+) -> pd.DataFrame | None:
+    """Return `automatic_labels` of every label set that teachers made; None where there are none.
+
+    Parameters
+    ----------
+    paths
+        The label sets.
+    about
+        Of each its dataset, split, method and round.
+    places
+        `splits` and `truths`: by (dataset, split) the paths of the two tables.
+    """
+    lines = [
+        automatic_labels(
+            path,
+            places["splits"][dataset, split],
+            places["truths"][dataset, split],
+            dataset=dataset,
+            method=method,
+            round_=number,
+        )
+        for path, (dataset, split, method, number) in zip(paths, about, strict=True)
+    ]
+    return pd.DataFrame(lines) if lines else None
+
+
+def examples(
+    given: Mapping[str, resampling.Evidence],
+    scores: pd.DataFrame,
+    images: Mapping[str, str],
+    bounds: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Pick striking test images of the row that scores best, with their pixels.
+
+    Parameters
+    ----------
+    given
+        Test predictions by dataset.
+    scores
+        A checked score table.
+    images
+        By dataset the packed images.
+    bounds
+        Methods that do not compete.
+    """
+    cells = score_table.cells(score_table.competitors(scores, bounds)).mean()
+    candidate = "/".join(cells.idxmax())  # method, and network with its precision
+    picked = []
+    for dataset, of_dataset in given.items():
+        if candidate not in {name for name, _ in of_dataset.predictions}:
+            continue
+        for example in striking(of_dataset, candidate):
+            pixels = packed.load_images(images[dataset], [example.pop("image_id")])[0]
+            kind = example["kind"] if len(given) == 1 else f"{dataset}: {example['kind'].lower()}"
+            picked.append(example | {"kind": kind, "image": pixels})
+    return picked
+
+
+def provenance(histories: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Return what a study was computed with, from its histories' notes, and warnings where runs differ in it."""
+    found: dict[str, set[str]] = {}
+    for path in histories:
+        for key, value in tables.notes(path).items():
+            if key != "seed":
+                found.setdefault(key, set()).add(str(value))
+    shown = {key: ", ".join(sorted(values)) for key, values in sorted(found.items())}
+    return shown, [f"The runs differ in {key}: {text}." for key, text in shown.items() if len(found[key]) > 1]

@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from pocketscope import networks, packed
@@ -46,7 +45,7 @@ TIMINGS = pa.schema(
     ]
 )
 
-HEAD_PENALTY = 0.1  # inverse strength C of the logistic regression, on standardised features
+HEAD_PENALTY = 1.0  # inverse strength C of the logistic regression, on features of unit variance
 BATCH_WITHOUT_GRADIENTS = 64
 
 log = logging.getLogger(__name__)
@@ -199,15 +198,17 @@ def _fit_head(classifier: networks.Classifier, images: torch.Tensor, targets: np
     present = np.unique(targets)
     if len(present) < 2:
         return  # nothing to tell apart
-    scaler = StandardScaler().fit(features)
-    fitted = LogisticRegression(C=HEAD_PENALTY, max_iter=500).fit(scaler.transform(features), targets)
+    # One scale for all features. With one each, features that hardly vary get huge weights, and the rounding of an int8
+    # network in them outweighs the rest.
+    mean, scale = features.mean(axis=0), features.std() or 1.0
+    fitted = LogisticRegression(C=HEAD_PENALTY, max_iter=1000).fit((features - mean) / scale, targets)
     # Two classes are one row: their difference.
     coefficients = fitted.coef_ if len(present) > 2 else np.vstack([-fitted.coef_, fitted.coef_]) / 2
     intercepts = fitted.intercept_ if len(present) > 2 else np.concatenate([-fitted.intercept_, fitted.intercept_]) / 2
     weight = np.zeros(classifier.head.weight.shape)
     bias = np.full(len(weight), intercepts.min() - 5.0)  # a class without an image is not guessed
-    weight[present] = coefficients / scaler.scale_
-    bias[present] = intercepts - weight[present] @ scaler.mean_
+    weight[present] = coefficients / scale
+    bias[present] = intercepts - weight[present] @ mean
     classifier.head.weight.copy_(torch.from_numpy(weight))
     classifier.head.bias.copy_(torch.from_numpy(bias))
 

@@ -1,0 +1,63 @@
+"""Which differences hold, and a page that people read."""
+
+
+rule compare:
+    input:
+        scores=f"{STUDY}/scores.parquet",
+    output:
+        expand(
+            f"{STUDY}/statistics/{{table}}.{{ending}}",
+            table=["groups", "omnibus", "pairs", "skipped"],
+            ending=["parquet", "csv"],
+        ),
+    log:
+        f"{LOGS}/compare.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        code=code("compare.py"),
+        statistics=configuration.plain(CONFIG.statistics),
+        families={name: network.family for name, network in sorted(NETWORKS.items())},
+        bounds=BOUNDS,
+    script:
+        "../workflow_scripts/compare.py"
+
+
+rule report:
+    input:
+        scores=f"{STUDY}/scores.parquet",
+        measured=[path_of(row, "scores") for row in rows()],
+        predictions=[path_of(row, "test") for row in rows()],
+        models=[path_of(row, "model") for row in rows()],
+        histories=sorted({history_of(row) for row in rows()}),
+        labels=[path for path, *_ in automatic_label_sets()],
+        splits=[f"{RUNS}/{dataset}/{split}/split.parquet" for dataset, split in all_splits()],
+        truths=[f"{RUNS}/{dataset}/{split}/truth.parquet" for dataset, split in all_splits()],
+        images=[f"datasets/{name}/images.parquet" for name in PACKED],
+    output:
+        page=report(f"{STUDY}/report/index.html", category="report"),
+        recommendation=f"{STUDY}/report/recommendation.json",
+        figures=directory(f"{STUDY}/report/figures"),
+    log:
+        f"{LOGS}/report.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=code("report.py"),
+        template=configuration.digest((SCRIPTS / "pocketscope/templates/report.html").read_text(encoding="utf-8")),
+        statistics=configuration.plain(CONFIG.statistics),
+        families={name: network.family for name, network in sorted(NETWORKS.items())},
+        bounds=BOUNDS,
+        rows=rows(),
+        splits=all_splits(),
+        label_sets=[about for _, *about in automatic_label_sets()],
+        datasets=list(CONFIG.datasets),
+        config=configuration.digest(configuration.plain(CONFIG)),
+    script:
+        "../workflow_scripts/report.py"

@@ -1,0 +1,37 @@
+"""Write the page that says which network to take, and what that rests on."""
+
+from pathlib import Path
+
+from pocketscope import comparison, evidence, job, report, score_table
+
+job.begin(snakemake)
+source, params, asked = snakemake.input, snakemake.params, snakemake.params.statistics
+scores = score_table.read(source.scores, bounds=params.bounds)
+main = score_table.most_labelled(scores)
+asking = {"protocol": asked["protocol"], "alpha": asked["alpha"]}
+answers = comparison.compare(main, controls=asked["controls"], families=params.families, bounds=params.bounds, **asking)
+splits = [tuple(split) for split in params.splits]
+places = {key: dict(zip(splits, source[key], strict=True)) for key in ("splits", "truths")}
+rows = [
+    row | {"predictions": path, "split_table": places["splits"][where], "truth": places["truths"][where]}
+    for row, path in zip(params.rows, source.predictions, strict=True)
+    if row["method"] not in params.bounds and (where := (row["dataset"], row["split"]))
+]
+gathered = evidence.gather(rows, evidence.positives(params.rows, source.measured))
+provenance, warnings = evidence.provenance(source.histories)
+report.build(
+    Path(snakemake.output.page).parent,
+    scores,
+    answers,
+    **asking,
+    margin=asked["margin"],
+    title=Path(snakemake.output.page).parts[0],
+    bounds=params.bounds,
+    costs=evidence.file_sizes(params.rows, source.models),
+    evidence=gathered,
+    histories=evidence.histories(source.histories),
+    pseudo_labels=evidence.all_automatic_labels(source.labels, params.label_sets, places),
+    examples=evidence.examples(gathered, main, dict(zip(params.datasets, source.images, strict=True)), params.bounds),
+    provenance=provenance | {"configuration": params.config},
+    warnings=warnings,
+)
