@@ -159,10 +159,10 @@ class Training(Model):
     steps: int = Field(300, ge=1, description="Steps of fine-tuning from pretrained weights, whatever the set's size.")
     steps_from_scratch: int = Field(600, ge=1, description="Steps for a network without pretrained weights.")
     batch_size: int = Field(16, ge=2)
-    learning_rate: float = Field(3e-4, gt=0, description="Of the highest layers, at the top of the one-cycle schedule.")
+    learning_rate: float = Field(1e-3, gt=0, description="Of the highest layers, at the top of the one-cycle schedule.")
     learning_rate_from_scratch: float = Field(3e-3, gt=0, description="Of all layers, without pretrained weights.")
     lowest_layers: float = Field(
-        0.01, gt=0, le=1, description="Learning rate of the lowest layers as a share of the highest's, if pretrained."
+        0.1, gt=0, le=1, description="Learning rate of the lowest layers as a share of the highest's, if pretrained."
     )
     weight_decay: float = Field(0.01, ge=0)
     human_share: float = Field(0.5, ge=0, le=1, description="Share of each batch that people labelled.")
