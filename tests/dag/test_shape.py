@@ -53,6 +53,8 @@ def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
         "quantize": 2 * 5 * 2,
         "evaluate": 2 * 5 * 12,
         "scores": 1,
+        "compare": 1,
+        "report": 1,
     }
 
 
@@ -72,7 +74,7 @@ def test_teachers_who_are_no_students_are_trained_for_their_predictions_alone(tm
 
 
 def test_the_upper_bound_alone_asks_for_the_truth(tmp_path):
-    """`truth.parquet` is an input of what measures and of the label set `full`, and of nothing else."""
+    """`truth.parquet` is an input of what measures or reports, and of the label set `full`, and of nothing else."""
     config = study_a(methods=METHODS_A | {"full": {"labels": "full"}})
     path = write_config(tmp_path, config, CATALOGUE | dict.fromkeys(NETWORKS_A, SCRATCH))
     printed = snakemake("--dry-run", "--verbose", config=path, results=tmp_path / "results").stdout
@@ -82,7 +84,7 @@ def test_the_upper_bound_alone_asks_for_the_truth(tmp_path):
         for rule, inputs in re.findall(r"^(?:local)?rule (\w+):\n +input: (.*)$", printed, re.MULTILINE)
         if "truth.parquet" in inputs
     }
-    assert readers == {"reveal", "evaluate"}
+    assert readers == {"reveal", "evaluate", "report"}
 
 
 def test_threshold_vote_and_views_retrain_no_base_model(tmp_path):

@@ -80,9 +80,12 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 
 def test_a_round_that_accepts_nothing_passes_its_teacher_on(finished):
-    logs = finished / "results/small/logs"
+    """The method `twice` accepts nothing: the network that is teacher and student is trained in round 1 alone."""
+    logs, run = finished / "results/small/logs", finished / "results/small/runs/digits/k4_s0"
     passed = [path.name for path in (logs / "train").iterdir() if "its model is passed on" in path.read_text()]
-    assert passed == []  # round 2's students are no teachers of a third round
+    assert passed == ["digits.k4_s0.twice.r2.shufflenet_v2_x0_5.log"]
+    first, second = (run / f"twice.r{n}/shufflenet_v2_x0_5/model.fp32.onnx" for n in (1, 2))
+    assert first.read_bytes() == second.read_bytes()
     assert "no label was sure enough" in (logs / "pseudo_label/digits.k4_s0.twice.r2.log").read_text()
 
 
@@ -104,11 +107,11 @@ def test_a_fresh_checkout_and_a_moved_results_folder_make_nothing_again(copied, 
 @pytest.mark.parametrize(
     ("module", "old", "new", "again"),
     [
-        ("pocketscope/metrics.py", "zero_division=0", "zero_division=1", {"evaluate", "scores"}),
+        ("pocketscope/metrics.py", "zero_division=0", "zero_division=1", {"evaluate", "scores", "compare", "report"}),
         ("pocketscope/pseudo_labels.py", "mean / 2", "mean / 3", None),
-        ("pocketscope/quantization.py", "BATCH = 16", "BATCH = 8", {"quantize", "evaluate", "scores"}),
+        ("pocketscope/quantization.py", "BATCH = 16", "BATCH = 8", {"quantize", "evaluate", "scores", "compare", "report"}),
         ("pocketscope/views.py", "GAMMA = 1.5", "GAMMA = 1.6", {"predict", "pseudo_label", "train", "quantize",
-                                                                "evaluate", "scores"}),
+                                                                "evaluate", "scores", "compare", "report"}),
         ("pocketscope/summary.py", "F1 in percent", "F1 (%)", set()),
         ("pocketscope/config.py", "did you mean", "perhaps", set()),
     ],
@@ -129,18 +132,34 @@ def test_a_change_in_a_module_makes_its_dependants_again(copied, module, old, ne
 def test_a_new_method_trains_no_base_model(copied):
     methods = METHODS | {"data": {"teachers": ["shufflenet_v2_x0_5"], "views": ["identity", "gamma"]}}
     counts = plan(copied, CONFIG | {"methods": methods})
-    assert counts == {"pseudo_label": 1, "train": 1, "quantize": 1, "evaluate": 2, "scores": 1}
+    assert counts == {
+        "pseudo_label": 1,
+        "train": 1,
+        "quantize": 1,
+        "evaluate": 2,
+        "scores": 1,
+        "compare": 1,
+        "report": 1,
+    }
 
 
 def test_a_new_threshold_trains_no_base_model(copied):
     methods = METHODS | {"plain": METHODS["plain"] | {"threshold": 0.2}}
     counts = plan(copied, CONFIG | {"methods": methods})
-    assert counts == {"pseudo_label": 1, "train": 1, "quantize": 1, "evaluate": 2, "scores": 1}
+    assert counts == {
+        "pseudo_label": 1,
+        "train": 1,
+        "quantize": 1,
+        "evaluate": 2,
+        "scores": 1,
+        "compare": 1,
+        "report": 1,
+    }
 
 
 def test_a_new_student_trains_no_old_one(copied):
     counts = plan(copied, CONFIG | {"students": CONFIG["students"] | {"resnet18": ["fp32"]}})
-    assert counts == {"train": 4, "evaluate": 4, "scores": 1}
+    assert counts == {"train": 4, "evaluate": 4, "scores": 1, "compare": 1, "report": 1}
 
 
 def test_a_new_seed_touches_no_old_one(copied):
@@ -173,7 +192,7 @@ def test_poisoned_truth_reaches_no_label_weight_or_prediction(finished, tmp_path
     wrong = {"0": "1", "1": "2", "2": "0"}
     poisoned = pa.table(known | {"label": [wrong[label] for label in known["label"]]})
     tables.write(poisoned, truth, splits.TRUTH)
-    snakemake(config=path, results=results, root=checkout)
+    snakemake("small/scores.parquet", config=path, results=results, root=checkout)
 
     clean, dirty = (folder / "small/runs/digits/k4_s0" for folder in (finished / "results", results))
     compared = [

@@ -8,7 +8,7 @@ import pytest
 from helpers import ROOT
 
 SCRIPTS = ROOT / "workflow_scripts"
-LIGHT = ("pack", "split", "reveal", "pseudo_label", "quantize", "evaluate", "scores")
+LIGHT = ("pack", "split", "reveal", "pseudo_label", "quantize", "evaluate", "scores", "compare")
 HEAVY = ("torch", "torchvision", "timm", "matplotlib", "pydantic", "snakemake")
 
 
