@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 LOCK := envs/requirements.lock
 READY := $(VENV)/ready
 
-.PHONY: demo test lint format lock schema clean help
+.PHONY: demo test test-browser lint format lock schema clean help
 
 help:
 	@echo "make demo    install into .venv and run the demo: ten minutes without a GPU"
 	@echo "make test    unit, DAG and workflow tests"
+	@echo "make test-browser  the report in a headless Chromium"
 	@echo "make lint    check style, code and workflow"
 	@echo "make format  bring the code into the project's style"
 	@echo "make schema  write the configuration's JSON schema"
@@ -30,6 +31,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest tests/unit tests/dag tests/workflow
+
+# Skipped, with the reason, where there is no Chromium.
+test-browser: $(READY)
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(READY)
 	$(BIN)/ruff check .
