@@ -1,5 +1,7 @@
 """One small study is run for real, and then changed: what is made again, and what is not."""
 
+import json
+import re
 import shutil
 import subprocess
 
@@ -13,6 +15,7 @@ METHODS = {
     "full": {"labels": "full"},
 }
 TABLES = {"scores", "compare", "report"}  # what joins all runs, and is made again with any of them
+TRAINED = {"predict", "pseudo_label", "train", "quantize", "evaluate"}
 ONCE = dict.fromkeys(TABLES, 1)
 CONFIG = study(methods=METHODS, students={"shufflenet_v2_x0_5": ["fp32", "int8"]})
 
@@ -74,6 +77,10 @@ def test_a_finished_study_has_its_tables(finished):
     history = tables.read(run / "human/shufflenet_v2_x0_5/history.parquet", training.HISTORY).to_pandas()
     assert history.step.max() == 4
     assert history.kept.sum() == 1
+    page = (results / "small/report/index.html").read_text(encoding="utf-8")
+    assert "shufflenet_v2_x0_5" in page
+    assert "https://" not in re.sub(r"xmlns[:\w]*=.[^ >]+", "", page)  # nothing is loaded from elsewhere
+    assert json.loads((results / "small/report/recommendation.json").read_text())
     assert (results / "small/scores.csv").read_text().startswith('"dataset","split","method"')
 
 
@@ -112,7 +119,7 @@ def test_a_fresh_checkout_and_a_moved_results_folder_make_nothing_again(copied, 
         ("pocketscope/metrics.py", "zero_division=0", "zero_division=1", {"evaluate"} | TABLES),
         ("pocketscope/pseudo_labels.py", "mean / 2", "mean / 3", None),
         ("pocketscope/quantization.py", "BATCH = 16", "BATCH = 8", {"quantize", "evaluate"} | TABLES),
-        ("pocketscope/views.py", "GAMMA = 1.5", "GAMMA = 1.6", {"predict", "pseudo_label", "train", "quantize", "evaluate"} | TABLES),
+        ("pocketscope/views.py", "GAMMA = 1.5", "GAMMA = 1.6", TRAINED | TABLES),
         ("pocketscope/summary.py", "F1 in percent", "F1 (%)", set()),
         ("pocketscope/config.py", "did you mean", "perhaps", set()),
     ],
