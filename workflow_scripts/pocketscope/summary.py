@@ -41,7 +41,7 @@ def show(study: Path) -> None:
         rows = part.groupby(["method", "network", "precision"], sort=False)["value"].agg(["mean", "std"]) * 100
         columns = list(dict.fromkeys((network, precision) for _, network, precision in rows.index))
         for network, precision in columns:
-            table.add_column(f"{network} {precision}", justify="right")
+            table.add_column(f"{network}\n{precision}", justify="right", overflow="fold")
         for method in dict.fromkeys(rows.index.get_level_values("method")):
             cells = [rows.loc[(method, *column)] for column in columns]
             shown = [f"{cell['mean']:.1f}" + (f" ± {cell['std']:.1f}" if splits > 1 else "") for cell in cells]
