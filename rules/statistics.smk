@@ -38,9 +38,14 @@ rule report:
         truths=[f"{RUNS}/{dataset}/{split}/truth.parquet" for dataset, split in all_splits()],
         images=[f"datasets/{name}/images.parquet" for name in PACKED],
     output:
-        page=report(f"{STUDY}/report/index.html", category="report"),
+        page=report(f"{STUDY}/report/index.html", caption="../captions/report.rst", category="Page"),
         recommendation=f"{STUDY}/report/recommendation.json",
-        figures=directory(f"{STUDY}/report/figures"),
+        figures=report(
+            directory(f"{STUDY}/report/figures"),
+            patterns=["{figure}.svg"],
+            caption="../captions/figure.rst",
+            category="Figures",
+        ),
     log:
         f"{LOGS}/report.log",
     conda:

