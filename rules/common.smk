@@ -172,6 +172,12 @@ def automatic_label_sets():
     ]
 
 
+def digest_of_study():
+    """Return eight digits for all that the configuration says, wherever its files lie."""
+    said = configuration.plain(CONFIG) | {"catalogue": {name: configuration.plain(NETWORKS[name]) for name in NETWORKS}}
+    return configuration.digest(said)
+
+
 def gpus(wildcards=None):
     return 0 if CONFIG.compute.device == "cpu" else 1
 

@@ -63,6 +63,6 @@ rule report:
         splits=all_splits(),
         label_sets=[about for _, *about in automatic_label_sets()],
         datasets=list(CONFIG.datasets),
-        config=configuration.digest(configuration.plain(CONFIG)),
+        config=digest_of_study(),
     script:
         "../workflow_scripts/report.py"

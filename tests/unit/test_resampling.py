@@ -222,3 +222,13 @@ def test_costs_of_two_runtimes_are_refused():
 def test_names_of_candidates():
     for parts in (("plain", "resnet18", "int8"), ("data", "mixnet", "fp32")):
         assert score_table.split_candidate(score_table.candidate_name(*parts)) == parts
+
+
+def test_resamples_without_a_positive_image_do_no_harm():
+    """Of five test images one is positive: a third of the resamples hold none, and F1 is undefined in them."""
+    truth, right = np.array([0, 0, 0, 0, 1]), np.array([[[0, 0, 0, 0, 1]], [[0, 0, 0, 0, 0]]])
+    names = [str(i) for i in range(5)]
+    data = resampling.Predicted(["a/x", "b/x"], ["s0"], ["no", "yes"], names, right, truth, np.arange(5))
+    found = recommendation.recommend(resampling.bootstrap(data, positive=1, samples=200))
+    assert found["row"] == "a/x"
+    json.dumps(found, allow_nan=False)

@@ -63,7 +63,7 @@ def recommend(
     bounds = resampling.interval(result, alpha)
     found = {
         **_describe(result, bounds, costs, int(row), "", picked),
-        **_describe(result, bounds, costs, best, "best_", np.nanargmax(result.inside, axis=1)),
+        **_describe(result, bounds, costs, best, "best_", np.argmax(np.nan_to_num(result.inside, nan=-1), axis=1)),
         "difference": float(gap[row]),
         "difference_lower": float(lower[row]),
         "margin": margin,
