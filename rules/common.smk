@@ -73,7 +73,11 @@ def source_of(wildcards):
 
 def content_of_source(wildcards):
     """Return a digest of the source's files: an image that is added, changed or gone packs anew, one touched does not."""
-    return sources.fingerprint(source_of(wildcards), ROOT, Path(f"datasets/{wildcards.packed}/files.parquet"))
+    known = Path(f"datasets/{wildcards.packed}/files.parquet")
+    try:
+        return sources.fingerprint(source_of(wildcards), ROOT, known)
+    except InputError as error:
+        raise WorkflowError(f"data set '{PACKED[wildcards.packed]}': {error}") from None
 
 
 def packing(key):

@@ -120,6 +120,17 @@ def test_a_wrong_configuration_stops_before_anything_is_planned(tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_a_folder_that_is_not_there_is_named_before_anything_is_planned(tmp_path):
+    datasets = {"mine": {"source": {"kind": "folder", "path": str(tmp_path / "nowhere")}}}
+    path = write_config(tmp_path, study(datasets=datasets))
+    done = snakemake("--dry-run", config=path, results=tmp_path / "results", check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode
+    assert "data set 'mine'" in said
+    assert "nowhere: there is no such folder" in said
+    assert "most recent call last" not in said
+
+
 def test_a_users_configuration_takes_nothing_from_the_demos(tmp_path):
     printed = snakemake("--dry-run", config=write_config(tmp_path, study()), results=tmp_path / "results")
     text = printed.stdout + printed.stderr
