@@ -58,6 +58,14 @@ def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
     }
 
 
+def test_seven_methods_of_ten_networks_are_seventy_trainings(tmp_path):
+    """Teachers included: no method trains a base model of its own."""
+    more = {f"{name}_all": METHODS_A[name] | {"threshold": 0.0} for name in ("data", "model_data")}
+    counts = plan(tmp_path, study_a(methods=METHODS_A | more))
+    assert counts["train"] == 70
+    assert counts["predict"] == 3
+
+
 def test_rounds_are_unrolled_and_students_trained_on_the_last(tmp_path):
     methods = {"supervised": {"labels": "human"}, "iterated": {"teachers": ["resnet50"], "rounds": 3}}
     counts = plan(tmp_path, study_a(methods=methods))
