@@ -32,6 +32,7 @@ rule all:
         f"{STUDY}/scores.parquet",
         f"{STUDY}/statistics/pairs.parquet",
         f"{STUDY}/report/index.html",
+        audits(),
     localrule: True
 
 

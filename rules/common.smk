@@ -27,6 +27,7 @@ SPLIT = f"{RUNS}/{{dataset}}/{{split}}"
 RUN = f"{SPLIT}/{{labelset}}/{{network}}"
 LOGS = f"{STUDY}/logs"
 BOUNDS = [name for name, method in CONFIG.methods.items() if method.labels == "full"]
+FOLDS = range(CONFIG.folds)
 TEACHERS_LABELS = [name for name, method in CONFIG.methods.items() if method.labels == "teachers"]
 
 
@@ -52,8 +53,9 @@ wildcard_constraints:
     split=any_of(SPLITS),
     method=any_of(TEACHERS_LABELS),
     round=r"[1-9]\d*",
-    labelset=rf"human|full|(?:{any_of(TEACHERS_LABELS)})\.r[1-9]\d*",
-    network=any_of(NETWORKS),
+    labelset=rf"human(?:\.f\d+)?|full|(?:{any_of(TEACHERS_LABELS)})\.r[1-9]\d*",
+    fold=r"\d+",
+    network=any_of([*NETWORKS, configuration.BEST_TEACHER]),
     precision="fp32|int8",
 
 
@@ -108,16 +110,85 @@ def views_of(dataset, views):
     return configuration.allowed_views(views, CONFIG.datasets[dataset].symmetries)
 
 
+def views_of_method(wildcards):
+    asked = CONFIG.methods[wildcards.method].views
+    return views_of(wildcards.dataset, CONFIG.views if asked == "auto" else asked)
+
+
+def has_validation(wildcards):
+    return CONFIG.has_validation(SPLITS[wildcards.split][0])
+
+
+def seed_of_folds(wildcards):
+    return randomness.seed(CONFIG.seed, wildcards.dataset, wildcards.split, "folds")
+
+
 def labels_before(wildcards):
     """Return the label set that a round's teachers were trained on: people's labels, then each round the last's."""
     last = int(wildcards.round) - 1
     return f"{wildcards.method}.r{last}" if last else "human"
 
 
-def teachers_predictions(wildcards):
-    split, labelset = SPLIT.format(**wildcards), labels_before(wildcards)
-    teachers = CONFIG.methods[wildcards.method].teachers
-    return [f"{split}/{labelset}/{teacher}/unlabelled.parquet" for teacher in teachers]
+def teachers_of(wildcards):
+    """Return the name and the label set of each network that labels in a round."""
+    method, trained_on = CONFIG.methods[wildcards.method], labels_before(wildcards)
+    label_sets = [f"human.f{fold}" for fold in FOLDS] if method.fold_teachers else [trained_on]
+    return [(teacher, label_set) for teacher in method.teachers for label_set in label_sets]
+
+
+def unseen_labelled(wildcards, teacher):
+    """Return a teacher's predictions of labelled images that it was not trained on."""
+    split = SPLIT.format(**wildcards)
+    if has_validation(wildcards):
+        label_set = wildcards.labelset if "labelset" in wildcards.keys() else labels_before(wildcards)
+        return f"{split}/{label_set}/{teacher}/predictions.parquet"
+    return f"{split}/human/{teacher}/out_of_fold.{CONFIG.crossfit}.parquet"
+
+
+def what_teachers_say(wildcards):
+    """Return what a round reads: teachers' predictions, and where they are asked for those out of fold and before."""
+    method, split = CONFIG.methods[wildcards.method], SPLIT.format(**wildcards)
+    said = {"predictions": [f"{split}/{labels}/{name}/predictions.parquet" for name, labels in teachers_of(wildcards)]}
+    if method.needs_held_out and not has_validation(wildcards):
+        said["out_of_fold"] = [unseen_labelled(wildcards, name) for name, _ in teachers_of(wildcards)]
+    if method.stop == "no_improvement" and int(wildcards.round) > 1:
+        last = int(wildcards.round) - 2
+        earlier = f"{wildcards.method}.r{last}" if last else "human"
+        said["before"] = [f"{split}/{earlier}/{name}/predictions.parquet" for name, _ in teachers_of(wildcards)]
+    return said
+
+
+def labelling_of(method):
+    """Return that part of a method's configuration which says how teachers' predictions become labels."""
+    settings = configuration.plain(CONFIG.methods[method])
+    return {key: value for key, value in settings.items() if key not in ("labels", "teachers", "rounds")}
+
+
+def candidates_of(wildcards):
+    """Return the networks of which the best is a label set's `best_teacher`: all teachers, where it is no method's."""
+    method = wildcards.labelset.partition(".r")[0]
+    asked = [method] if method in TEACHERS_LABELS else TEACHERS_LABELS
+    return list(dict.fromkeys(name for method in asked for name in CONFIG.methods[method].teachers))
+
+
+def runs_of_candidates(wildcards, file):
+    split = SPLIT.format(**wildcards)
+    return [f"{split}/{wildcards.labelset}/{name}/{file}" for name in candidates_of(wildcards)]
+
+
+def automatic_rounds():
+    """Return method and round of every label set that teachers make in a split."""
+    return [(name, number) for name in TEACHERS_LABELS for number in range(1, CONFIG.methods[name].rounds + 1)]
+
+
+def audits(table="classes"):
+    """Return a table of every split's audit; there is none where no method has teachers."""
+    return [f"{RUNS}/{dataset}/{split}/audit/{table}.parquet" for dataset, split in all_splits() if TEACHERS_LABELS]
+
+
+def candidates_of_split(wildcards):
+    split = SPLIT.format(**wildcards)
+    return [f"{split}/{method}.r{number}/candidates.parquet" for method, number in automatic_rounds()]
 
 
 def previous_run(wildcards):

@@ -34,6 +34,8 @@ rule report:
         models=[path_of(row, "model") for row in rows()],
         histories=sorted({history_of(row) for row in rows()}),
         labels=[path for path, *_ in automatic_label_sets()],
+        audits=audits(),
+        coverages=audits("coverage"),
         splits=[f"{RUNS}/{dataset}/{split}/split.parquet" for dataset, split in all_splits()],
         truths=[f"{RUNS}/{dataset}/{split}/truth.parquet" for dataset, split in all_splits()],
         images=[f"datasets/{name}/images.parquet" for name in PACKED],

@@ -14,6 +14,8 @@ rule train:
         timings=f"{RUN}/timings.parquet",
     log:
         f"{LOGS}/train/{{dataset}}.{{split}}.{{labelset}}.{{network}}.log",
+    wildcard_constraints:
+        network=any_of(NETWORKS),
     conda:
         "../envs/environment.yaml"
     threads: CONFIG.compute.threads

@@ -1,15 +1,27 @@
 """Accept what the teachers agree on, and leave the rest unlabelled."""
 
-from pocketscope import job, prediction, pseudo_labels, tables
+from pocketscope import job, prediction, pseudo_labels, rounds, splits, tables
 
 job.begin(snakemake)
-labels = pseudo_labels.accept(
-    [tables.read(path, prediction.PROBABILITIES) for path in snakemake.input.predictions],
-    tables.read(snakemake.input.labels, pseudo_labels.LABELS),
-    tables.notes(snakemake.input.predictions[0])["classes"],
-    views=snakemake.params.views,
-    how=snakemake.params.how,
-    threshold=snakemake.params.threshold,
+source, params, made = snakemake.input, snakemake.params, snakemake.output
+split = tables.read(source.split, splits.SPLIT)
+classes = tables.notes(source.predictions[0])["classes"]
+unseen = dict(zip(params.teachers, source.get("out_of_fold", [])))
+teachers = []
+for name, path in zip(params.teachers, source.predictions, strict=True):
+    predictions = tables.read(path, prediction.PROBABILITIES)
+    held_out = tables.read(unseen[name], prediction.PROBABILITIES) if unseen else rounds.held_out(predictions, split)
+    teachers.append(rounds.Teacher(name, predictions, held_out))
+labels, candidates, about = rounds.label(
+    teachers,
+    tables.read(source.labels, pseudo_labels.LABELS),
+    split,
+    classes,
+    params.method,
+    params.views,
     round_number=int(snakemake.wildcards["round"]),
+    before=[tables.read(path, prediction.PROBABILITIES) for path in source.get("before", [])],
 )
-tables.write(labels, snakemake.output[0], pseudo_labels.LABELS)
+tables.write(labels, made.labels, pseudo_labels.LABELS)
+tables.write(candidates, made.candidates, pseudo_labels.CANDIDATES, notes={"classes": classes})
+tables.write(about, made.teachers, rounds.TEACHERS)

@@ -19,6 +19,7 @@ rows = [
     if row["method"] not in params.bounds and (where := (row["dataset"], row["split"]))
 ]
 gathered = evidence.gather(rows, evidence.positives(params.rows, source.measured))
+accepted, curves = evidence.automatic_labels(source.audits, source.coverages, splits)
 provenance, warnings = evidence.provenance(source.histories)
 report.build(
     Path(snakemake.output.page).parent,
@@ -31,7 +32,8 @@ report.build(
     costs=evidence.file_sizes(params.rows, source.models),
     evidence=gathered,
     histories=evidence.histories(source.histories),
-    pseudo_labels=evidence.all_automatic_labels(source.labels, params.label_sets, places),
+    pseudo_labels=accepted,
+    pseudo_label_curves=curves,
     examples=evidence.examples(gathered, main, images, params.bounds)
     + evidence.wrongly_accepted(source.labels, params.label_sets, places, images),
     provenance=provenance | {"configuration": params.config},

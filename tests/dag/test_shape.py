@@ -52,6 +52,7 @@ def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
         "pseudo_label": 2 * 4,
         "quantize": 2 * 5 * 2,
         "evaluate": 2 * 5 * 12,
+        "audit": 2,
         "scores": 1,
         "compare": 1,
         "report": 1,
@@ -74,6 +75,32 @@ def test_rounds_are_unrolled_and_students_trained_on_the_last(tmp_path):
     assert counts["pseudo_label"] == 3
 
 
+def test_fold_teachers_are_trained_once_for_all_methods(tmp_path):
+    """Below the smallest validation part: five folds a teacher, whatever rests on them."""
+    asked = {"calibration": "temperature", "teachers": ["resnet50"]}
+    methods = {"one": asked, "two": asked | {"views": "auto"}, "three": asked | {"fold_teachers": True}}
+    config = study_a(methods=methods, crossfit="full") | {"students": {"resnet18": ["fp32"]}}
+    config["split"] = {"labelled": [10]}
+    counts = plan(tmp_path, config)
+    assert counts["leave_out"] == 5
+    assert counts["train"] == 1 + 5 + 3  # the base model, its fold teachers, a student for each method
+    assert counts["join_folds"] == 1
+    del methods["three"]
+    frozen = plan(tmp_path, config | {"crossfit": "frozen"})
+    assert frozen["cross_fit"] == 1
+    assert "leave_out" not in frozen
+    above = plan(tmp_path, config | {"crossfit": "frozen", "split": {"labelled": [25]}})
+    assert not {"cross_fit", "leave_out"} & set(above)
+
+
+def test_the_best_teacher_is_chosen_and_not_trained(tmp_path):
+    methods = {"supervised": {"labels": "human"}, "model": METHODS_A["model"]}
+    counts = plan(tmp_path, study_a(methods=methods) | {"students": {"best_teacher": ["fp32", "int8"]}})
+    assert counts["choose"] == 2
+    assert counts["train"] == 3 + 3  # on people's labels, and, to have a best one, on those of the method
+    assert counts["evaluate"] == 4
+
+
 def test_teachers_who_are_no_students_are_trained_for_their_predictions_alone(tmp_path):
     config = study_a(methods={"model": METHODS_A["model"]}) | {"students": {"resnet18": ["int8"]}}
     counts = plan(tmp_path, config)
@@ -92,7 +119,7 @@ def test_the_upper_bound_alone_asks_for_the_truth(tmp_path):
         for rule, inputs in re.findall(r"^(?:local)?rule (\w+):\n +input: (.*)$", printed, re.MULTILINE)
         if "truth.parquet" in inputs
     }
-    assert readers == {"reveal", "evaluate", "report"}
+    assert readers == {"reveal", "evaluate", "audit", "report"}
 
 
 def test_threshold_vote_and_views_retrain_no_base_model(tmp_path):

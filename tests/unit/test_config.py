@@ -48,7 +48,7 @@ def test_the_demo_shows_every_key():
     """Each key of the model stands in config.yaml, as a value or in a comment."""
     text = (ROOT / "config" / "config.yaml").read_text()
     for model in (config.Config, config.Dataset, config.Split, config.Method, config.Training, config.Augmentation,
-                  config.Statistics, config.Compute):  # fmt: skip
+                  config.ViewStrengths, config.Statistics, config.Compute):  # fmt: skip
         for key in model.model_fields:
             assert f"{key}:" in text or f" {key} " in text, key
 

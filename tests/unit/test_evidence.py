@@ -1,11 +1,9 @@
 """What the report takes from a study's runs."""
 
-import math
-
 import numpy as np
 import pyarrow as pa
 import pytest
-from pocketscope import evidence, recommendation, resampling, score_table, tables
+from pocketscope import audit, evidence, tables
 from pocketscope.errors import InputError
 
 PREDICTIONS = pa.schema([("image_id", pa.string()), ("view", pa.string()), ("probabilities", pa.list_(pa.float32()))])
@@ -99,19 +97,27 @@ def test_striking_images_are_the_surest_of_each_class(study):
     assert len(picked) <= 2 * evidence.EXAMPLES
 
 
-def test_automatic_labels(tmp_path, study):
-    labels = write(
-        tmp_path / "labels.parquet",
-        LABELS,
-        image_id=["h", "u0", "u1"],
-        label=["sick", "sick", "well"],
-        source=["human", "pseudo", "pseudo"],
-    )
-    truth = write(tmp_path / "truth.parquet", TRUTH, image_id=["u0", "u1"], label=["sick", "sick"])
-    line = evidence.automatic_labels(labels, study[0]["split_table"], truth, dataset="d", method="plain", round_=1)
-    assert (line["coverage"], line["accuracy"]) == (1.0, 0.5)
-    line = evidence.automatic_labels(labels, study[0]["split_table"], None, dataset="d", method="plain", round_=1)
-    assert math.isnan(line["accuracy"])
+def test_automatic_labels_are_means_over_splits(tmp_path):
+    audits, curves = [], []
+    for seed, right in enumerate((1.0, 0.5)):
+        total = {"method": "plain", "round": 1, "class": None, "given": 4, "accepted": 2, "confidence": 0.9, "known": 2}
+        total |= {"accuracy": right, "accuracy_of_given": 0.5, "remark": "a collapse" if seed else None}
+        table = pa.Table.from_pylist([total, total | {"class": "sick", "remark": None}], schema=audit.AUDIT)
+        audits.append(str(tmp_path / f"audit{seed}.parquet"))
+        tables.write(table, audits[-1], audit.AUDIT)
+        curve = {"method": ["plain"] * 2, "round": [1] * 2, "threshold": [0.9, 0.5], "coverage": [0.5, 1.0]}
+        curves.append(str(tmp_path / f"coverage{seed}.parquet"))
+        tables.write(pa.table(curve | {"accuracy": [right, 0.5]}, schema=audit.COVERAGE), curves[-1], audit.COVERAGE)
+    about = [("d", "k4_s0"), ("d", "k4_s1")]
+    lines, mean = evidence.automatic_labels(audits, curves, about)
+    assert lines.to_dict("records") == [
+        {"dataset": "d", "method": "plain", "round": 1, "coverage": 0.5, "accuracy": 0.75, "accuracy_of_given": 0.5,
+         "remark": "a collapse"}
+    ]  # fmt: skip
+    at = dict(zip(mean["coverage"].round(2), mean["accuracy"], strict=True))
+    assert (at[0.5], at[1.0]) == (0.75, 0.5)
+    assert at[0.75] == pytest.approx(0.625)
+    assert evidence.automatic_labels([], [], []) == (None, None)
 
 
 def test_history_is_long(tmp_path):

@@ -3,20 +3,19 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pocketscope import prediction, pseudo_labels
 from pocketscope.errors import InputError
 
 CLASSES = ["cat", "dog", "fox"]
 
 
-def teacher(image_ids, views, probabilities):
-    return prediction.table(image_ids, views, np.asarray(probabilities, dtype=np.float32))
-
-
-def accept(predictions, labels=None, **options):
-    labels = labels if labels is not None else pseudo_labels.human(["known"], ["cat"])
-    asked = {"views": ["identity"], "how": "mean_probability", "threshold": 0.5, "round_number": 1} | options
-    return pseudo_labels.accept(predictions, labels, CLASSES, **asked)
+def propose(probabilities, how="mean_probability"):
+    """Return candidates of one prediction, (N, 3), or of several, (predictions, N, 3)."""
+    array = np.asarray(probabilities, dtype=np.float32)
+    array = array if array.ndim == 3 else array[None]
+    return pseudo_labels.candidates(np.array([f"i{i}" for i in range(array.shape[1])], object), array, CLASSES, how)
 
 
 def test_mean_probability_takes_the_class_of_the_highest_mean_and_its_mean():
@@ -42,53 +41,87 @@ def test_even_a_sure_minority_does_not_outweigh_a_vote():
     assert pseudo_labels.vote(votes, "majority")[0].tolist() == [1]
 
 
-def test_acceptance_is_strictly_above_the_threshold_and_keeps_what_was_known():
-    predicted = teacher(["x", "y", "known"], ["identity"], [[[0.5, 0.5, 0], [0.25, 0.75, 0], [0, 1, 0]]])
-    labels = accept([predicted], threshold=0.5)
-    assert labels.select(["image_id", "label", "source", "round"]).to_pylist() == [
-        {"image_id": "known", "label": "cat", "source": "human", "round": 0},
-        {"image_id": "y", "label": "dog", "source": "pseudo", "round": 1},
+def test_acceptance_is_strictly_above_the_threshold():
+    found = pseudo_labels.accept(propose([[0.5, 0.5, 0], [0.25, 0.75, 0]]), "threshold", 0.5, 0.5)
+    assert found["accepted"].to_pylist() == [False, True]
+    assert found["label"].to_pylist() == ["cat", "dog"]
+
+
+def test_what_was_known_stays_and_what_is_accepted_follows():
+    found = pseudo_labels.accept(propose([[0.5, 0.5, 0], [0.25, 0.75, 0]]), "threshold", 0.5, 0.5)
+    known = pseudo_labels.human(["known"], ["cat"])
+    labels = pseudo_labels.extend(known, found, round_number=2, targets="hard", temperature=1.0)
+    assert labels.slice(0, 1).equals(known)
+    assert labels.slice(1).to_pylist() == [
+        {"image_id": "i1", "label": "dog", "confidence": 0.75, "source": "pseudo", "round": 2, "probabilities": None}
     ]
-    assert labels["confidence"].to_pylist() == [1.0, 0.75]
-    assert labels["probabilities"].to_pylist() == [None, [0.25, 0.75, 0.0]]
+    assert pseudo_labels.by_people(labels).equals(known)
 
 
-def test_only_the_chosen_views_vote_and_teachers_count_alike():
-    one = teacher(["x"], ["identity", "gamma"], [[[0.9, 0.1, 0]], [[0, 0, 1]]])
-    two = teacher(["x"], ["identity", "gamma"], [[[0.2, 0.8, 0]], [[0, 0, 1]]])
-    assert accept([one, two])["label"].to_pylist()[-1] == "cat"
-    assert accept([one, two], views=["identity", "gamma"], threshold=0.4)["label"].to_pylist()[-1] == "fox"
+def test_soft_targets_are_the_mean_probabilities_sharpened():
+    found = pseudo_labels.accept(propose([[0.6, 0.3, 0.1], [1.0, 0.0, 0.0]]), "threshold", 0.5, 0.5)
+    none = pseudo_labels.human([], [])
+    plain = pseudo_labels.extend(none, found, round_number=1, targets="soft", temperature=1.0)
+    assert plain["probabilities"].to_pylist()[0] == pytest.approx([0.6, 0.3, 0.1])
+    sharp = pseudo_labels.extend(none, found, round_number=1, targets="soft", temperature=0.5)
+    assert sharp["probabilities"].to_pylist()[0] == pytest.approx([0.36 / 0.46, 0.09 / 0.46, 0.01 / 0.46])
+    assert sharp["probabilities"].to_pylist()[1] == [1.0, 0.0, 0.0]  # a class of probability 0 keeps it
+
+
+def test_each_class_gets_the_surest_share_of_its_own_predictions():
+    """Dogs, of which the teachers are never very sure, are learned too."""
+    sure, unsure = [0.9, 0.1, 0], [0.45, 0.55, 0]
+    proposed = propose([sure, [0.8, 0.2, 0], [0.95, 0.05, 0], [0.7, 0.3, 0], unsure, [0.4, 0.6, 0]])
+    found = pseudo_labels.accept(proposed, "per_class", 0.5, 0.5)
+    assert found["accepted"].to_pylist() == [True, False, True, False, False, True]
+    assert not pseudo_labels.accept(proposed, "per_class", 0.6, 0.5)["accepted"].to_pylist()[5]  # the floor
+
+
+@given(st.lists(st.tuples(*[st.floats(0.01, 1)] * 3), min_size=1, max_size=30), st.floats(0.01, 1), st.floats(0, 1))
+def test_no_class_gets_more_than_its_share_nor_any_below_the_floor(rows, share, floor):
+    array = np.array(rows)
+    proposed = propose(array / array.sum(axis=1, keepdims=True))
+    found = pseudo_labels.accept(proposed, "per_class", floor, share).to_pandas()
+    assert (found.loc[found["accepted"], "confidence"] > floor).all()
+    for _, given_ in found.groupby("label"):
+        assert given_["accepted"].sum() <= round(share * len(given_))
+        if given_["accepted"].any():
+            left_out = given_.loc[~given_["accepted"], "confidence"]
+            assert (left_out <= given_.loc[given_["accepted"], "confidence"].min()).all() or (left_out <= floor).any()
 
 
 @pytest.mark.parametrize(
     ("probabilities", "threshold", "said"),
     [
-        ([0.4, 0.3, 0.3], 0.8, "no label was sure enough"),
-        ([1.0, 0.0, 0.0], 1.0, "no label was sure enough"),
-        ([0.9, 0.1, 0.0], 0.8, "collapse into one class"),
+        ([[0.4, 0.3, 0.3]], 0.8, "no label was sure enough"),
+        ([[1.0, 0.0, 0.0]], 1.0, "no label was sure enough"),
+        ([[0.9, 0.1, 0.0], [0.1, 0.6, 0.3]], 0.8, "a collapse into one class"),
+        ([[0.9, 0.1, 0], [0.1, 0.6, 0.3], [0, 0, 1]], 0.8, "'dog' was given to 1 images and accepted for none"),
+        ([[0.9, 0.1, 0], [0.1, 0.9, 0]], 0.8, "no image was taken for 'fox'"),
     ],
 )
-def test_what_went_wrong_is_in_the_log(probabilities, threshold, said, caplog):
-    accept([teacher(["x"], ["identity"], [[probabilities]])], threshold=threshold)
-    assert said in caplog.text
+def test_what_went_wrong_is_said(probabilities, threshold, said):
+    found = pseudo_labels.accept(propose(probabilities), "threshold", threshold, 0.5)
+    assert said in "; ".join(pseudo_labels.remarks(found, CLASSES))
 
 
-@pytest.mark.parametrize("image_ids", [[], ["known"]])
-def test_with_nothing_left_to_label_the_labels_stay(image_ids, caplog):
-    labels = pseudo_labels.human(["known"], ["cat"])
-    predicted = teacher(image_ids, ["identity"], np.full((1, len(image_ids), 3), 1 / 3))
-    assert accept([predicted], labels).equals(labels)
-    assert "no unlabelled image is left" in caplog.text
-
-
-def test_teachers_of_other_images_are_refused():
-    with pytest.raises(InputError, match="differ in their images"):
-        accept([teacher([name], ["identity"], [[[1, 0, 0]]]) for name in "xy"])
+def test_teachers_who_always_disagree_are_named():
+    found = propose([[[0.9, 0.1, 0]] * 4, [[0.1, 0.9, 0]] * 4])
+    assert found["agreement"].to_pylist() == [0.5] * 4
+    assert "more than half of the teachers' votes" in "; ".join(pseudo_labels.remarks(found, CLASSES))
 
 
 def test_predictions_come_back_as_they_went_in():
     seen = np.random.default_rng(0).random((2, 5, 3), dtype=np.float32)
     table = prediction.table(list("abcde"), ["identity", "gamma"], seen)
     assert table["image_id"].to_pylist()[:3] == ["a", "a", "b"]
-    assert np.array_equal(prediction.array(table).reshape(5, 2, 3), seen.transpose(1, 0, 2))
+    image_ids, arranged = prediction.arrange(table, ["gamma", "identity"])
+    assert image_ids.tolist() == list("abcde")
+    assert np.array_equal(arranged, seen[::-1])
     assert isinstance(table, pa.Table)
+
+
+def test_a_view_that_was_not_predicted_is_named():
+    table = prediction.table(["a"], ["identity"], np.ones((1, 1, 3), np.float32))
+    with pytest.raises(InputError, match="the view 'gamma' is not among them"):
+        prediction.arrange(table, ["gamma"])

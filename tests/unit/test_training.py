@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from pocketscope import augmentation, config, export, inference, networks, quantization, training, views
+from pocketscope import augmentation, config, export, inference, networks, quantization, training
 from pocketscope.errors import InputError
 
 TINY = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "family": "manual", "weights": "none"}
@@ -148,20 +148,6 @@ def test_every_image_is_changed_in_its_own_way():
     assert changed.min() >= 0
     assert changed.max() <= 1
     assert len({round(float(image.mean()), 6) for image in changed}) == 6
-
-
-def test_views_do_what_their_names_say():
-    image = torch.rand(1, 3, 8, 8)
-    assert torch.equal(views.see(image, "identity"), image)
-    assert torch.equal(views.see(image, "horizontal_flip"), image.flip(3))
-    assert torch.equal(views.see(image, "vertical_flip"), image.flip(2))
-    assert torch.equal(views.see(image, "both_flips"), image.flip(2, 3))
-    assert not torch.allclose(views.see(image, "gamma"), image)
-    for blur in ("box_blur", "gaussian_blur"):
-        assert views.see(image, blur).var() < image.var()
-        assert torch.allclose(views.see(torch.ones(1, 3, 8, 8), blur), torch.ones(1, 3, 8, 8))
-    for view in config.View.__args__:
-        assert views.see(image, view).shape == image.shape
 
 
 @pytest.fixture(scope="module")

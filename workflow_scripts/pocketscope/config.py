@@ -20,10 +20,20 @@ from pocketscope.errors import InputError
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Precision = Literal["fp32", "int8"]
-Flip = Literal["horizontal_flip", "vertical_flip"]
+Symmetry = Literal["horizontal_flip", "vertical_flip", "quarter_turn"]
 View = Literal[
-    "identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"
+    "identity", "horizontal_flip", "vertical_flip", "both_flips", "rotate_90", "rotate_270", "box_blur",
+    "gaussian_blur", "gamma",
 ]  # fmt: skip
+# Which symmetries of a data set a view rests on; the others change no geometry.
+VIEW_NEEDS: dict[str, set[str]] = {
+    "horizontal_flip": {"horizontal_flip"},
+    "vertical_flip": {"vertical_flip"},
+    "both_flips": {"horizontal_flip", "vertical_flip"},
+    "rotate_90": {"quarter_turn"},
+    "rotate_270": {"quarter_turn"},
+}
+BEST_TEACHER = "best_teacher"  # the student that is a method's best teacher
 
 
 class Model(BaseModel):
@@ -101,9 +111,10 @@ class Dataset(Model):
     positive: str | None = Field(
         None, description="Two classes: the one whose F1 is reported; the rarer one where none is named."
     )
-    symmetries: list[Flip] = Field(
+    symmetries: list[Symmetry] = Field(
         default=["horizontal_flip", "vertical_flip"],
-        description="Flips that leave an image's class what it was: augmentation and teachers' views use no others.",
+        description="Flips and turns that leave an image's class what it was: augmentation and teachers' views use no "
+        "others.",
     )
     max_skipped_share: float = Field(
         0.1, ge=0, le=1, description="Stop where a larger share of the files cannot be read."
@@ -135,14 +146,42 @@ class Method(Model):
         "teachers: the labelled images, and those that the teachers label.",
     )
     teachers: list[Name] = Field(default=[], description="Networks that label; several are an ensemble.")
-    views: list[View] = Field(default=["identity"], min_length=1, description="What the teachers see of each image.")
+    fold_teachers: bool = Field(
+        False,
+        description="The fold teachers of a full cross-fit vote, each trained without one fold, in the place of "
+        "the one that is trained on all labels.",
+    )
+    views: list[View] | Literal["auto"] = Field(
+        default=["identity"],
+        min_length=1,
+        description="What the teachers see of each image; auto: all of the study's views, without those that held-out "
+        "labelled images show to be harmful.",
+    )
+    calibration: Literal["none", "temperature"] = Field(
+        "none", description="temperature: each teacher's confidence is scaled on labelled images that it has not seen."
+    )
     vote: Literal["mean_probability", "majority"] = Field(
         "mean_probability", description="How the predictions of all teachers and views become one label."
+    )
+    acceptance: Literal["threshold", "per_class"] = Field(
+        "threshold",
+        description="threshold: every label above it; per_class: of the images given to each class the surest `share`.",
     )
     threshold: float = Field(
         0.8, ge=0, le=1, description="A label is accepted where its confidence is strictly above this."
     )
-    rounds: int = Field(1, ge=1, le=20, description="How often teachers are trained and label.")
+    share: float = Field(0.5, gt=0, le=1, description="Of the images given to a class, with `acceptance: per_class`.")
+    targets: Literal["hard", "soft"] = Field(
+        "hard", description="soft: students learn the teachers' mean probabilities in the place of the label."
+    )
+    target_temperature: float = Field(1.0, gt=0, le=5, description="Below 1 soft targets are sharpened.")
+    rounds: int = Field(1, ge=1, le=20, description="How often teachers are trained and label, at most.")
+    stop: Literal["unlabelled", "rounds", "no_improvement"] = Field(
+        "unlabelled",
+        description="unlabelled: a label once given stays, and rounds end when none is left to give; rounds: each round "
+        "labels anew all that people did not; no_improvement: like unlabelled, and rounds end when the teachers' "
+        "validation F1 no longer rises.",
+    )
 
     @model_validator(mode="after")
     def _teachers_fit_labels(self) -> "Method":
@@ -150,7 +189,22 @@ class Method(Model):
             raise ValueError("a method that takes its labels from teachers names at least one network in 'teachers'")
         if self.labels != "teachers" and (unused := self.model_fields_set - {"labels"}):
             raise ValueError(f"with 'labels: {self.labels}' the key '{min(unused)}' has no effect; leave it out")
+        for key, other, value in (
+            ("share", "acceptance", "per_class"),
+            ("target_temperature", "targets", "soft"),
+            ("stop", "rounds", None),
+        ):
+            if key in self.model_fields_set and (self.rounds == 1 if value is None else getattr(self, other) != value):
+                wanted = "more than one of 'rounds'" if value is None else f"'{other}: {value}'"
+                raise ValueError(f"'{key}' has no effect without {wanted}; leave it out")
+        if self.fold_teachers and self.rounds > 1:
+            raise ValueError("fold teachers are trained on people's labels alone: 'fold_teachers' allows one round")
         return self
+
+    @property
+    def needs_held_out(self) -> bool:
+        """Whether something is chosen or calibrated on labelled images that the teachers were not trained on."""
+        return self.calibration != "none" or self.views == "auto"
 
 
 class Training(Model):
@@ -170,6 +224,22 @@ class Training(Model):
         10, ge=1, description="How often the validation part is looked at; an epoch in the tables."
     )
     patience: int = Field(5, ge=1, description="Stop after so many evaluations without a better one.")
+
+
+class ViewStrengths(Model):
+    """How strong the views are that are no symmetry."""
+
+    box_blur: int = Field(3, ge=3, le=15, description="Side of the window, in pixels; odd.")
+    gaussian_blur: float = Field(1.0, gt=0, le=4, description="Standard deviation, in pixels.")
+    gamma: float = Field(1.5, gt=0, le=5, description="Exponent of the brightness; above 1 darkens.")
+
+    @model_validator(mode="after")
+    def _is_felt(self) -> "ViewStrengths":
+        if self.gamma == 1:
+            raise ValueError("a gamma of 1 changes nothing; take another, or leave 'gamma' out of the views")
+        if self.box_blur % 2 == 0:
+            raise ValueError("'box_blur' is odd, so that the window has a middle")
+        return self
 
 
 class Augmentation(Model):
@@ -215,6 +285,13 @@ class Config(Model):
         default=["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"],
         description="The views that teachers predict, once for every method; a method chooses among them.",
     )
+    view_strengths: ViewStrengths = ViewStrengths()
+    crossfit: Literal["frozen", "full"] = Field(
+        "frozen",
+        description="Where there is no validation part, held-out predictions come from folds: frozen, of a head on the "
+        "pretrained features; full, of teachers trained without a fold.",
+    )
+    folds: int = Field(5, ge=2, le=10, description="Of the cross-fit.")
     training: Training = Training()
     augmentation: Augmentation = Augmentation()
     statistics: Statistics = Statistics()
@@ -232,14 +309,31 @@ class Config(Model):
     @model_validator(mode="after")
     def _references(self) -> "Config":
         for name, method in self.methods.items():
-            if missing := sorted(set(method.views) - set(self.views)):
+            views = self.views if method.views == "auto" else method.views
+            if missing := sorted(set(views) - set(self.views)):
                 raise ValueError(f"methods.{name}.views: '{missing[0]}' is not among the study's 'views'; add it there")
+            if "identity" not in self.views and (method.needs_held_out or method.stop == "no_improvement"):
+                raise ValueError(f"methods.{name}: what it chooses rests on the view 'identity'; add it to 'views'")
+            if method.fold_teachers and (self.crossfit != "full" or any(map(self.has_validation, self.split.labelled))):
+                raise ValueError(
+                    f"methods.{name}: fold teachers are those of 'crossfit: full', and of splits without a validation "
+                    "part (split.min_validation)"
+                )
+            if method.stop == "no_improvement" and not all(map(self.has_validation, self.split.labelled)):
+                raise ValueError(
+                    f"methods.{name}: 'stop: no_improvement' looks at the validation part, which splits with fewer than "
+                    f"{self.split.min_validation} labelled a class do not have (split.min_validation)"
+                )
             for dataset, settings in self.datasets.items():
-                if not allowed_views(method.views, settings.symmetries):
+                if not allowed_views(views, settings.symmetries):
                     raise ValueError(
                         f"methods.{name}.views: the symmetries of '{dataset}' leave none of them; add 'identity'"
                     )
         return self
+
+    def has_validation(self, labelled: int | str) -> bool:
+        """Return whether a split with so many labelled images a class has a validation part."""
+        return labelled == "all" or labelled >= self.split.min_validation
 
 
 class PackageWeights(Model):
@@ -297,7 +391,9 @@ def load(raw: Mapping[str, Any], root: Path) -> tuple[Config, dict[str, Network]
     if not path.is_file():
         raise InputError(f"catalogue: {path} does not exist")
     entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    used = sorted(set(study.students) | {name for method in study.methods.values() for name in method.teachers})
+    used = sorted(
+        (set(study.students) - {BEST_TEACHER}) | {name for method in study.methods.values() for name in method.teachers}
+    )
     networks = {}
     for name in used:
         if name not in entries:
@@ -313,9 +409,8 @@ def read(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:
 
 def allowed_views(views: Iterable[str], symmetries: Iterable[str]) -> list[str]:
     """Return those views that leave an image's class what it was, by the symmetries of its data set."""
-    needs = {"both_flips": {"horizontal_flip", "vertical_flip"}}
     allowed = set(symmetries)
-    return [view for view in views if "flip" not in view or needs.get(view, {view}) <= allowed]
+    return [view for view in views if VIEW_NEEDS.get(view, set()) <= allowed]
 
 
 def schema() -> str:

@@ -68,39 +68,6 @@ def history(name: str, path: str) -> pd.DataFrame:
     return long.assign(name=name)
 
 
-def automatic_labels(
-    labels: str, split_table: str, truth: str | None, *, dataset: str, method: str, round_: int
-) -> dict[str, Any]:
-    """Say how many unlabelled images a round labelled, and how many of these rightly (NaN where the truth is unknown).
-
-    Parameters
-    ----------
-    labels
-        The round's labels: image_id, label, source (human or pseudo).
-    split_table
-        image_id, role.
-    truth
-        image_id, label; None where it is unknown.
-    dataset, method, round_
-        What the line is about.
-    """
-    given = _read(labels, ["image_id", "label", "source"])
-    given = given[given["source"] == "pseudo"]
-    roles = _read(split_table, ["image_id", "role"])
-    unlabelled = int((roles["role"] == "unlabelled").sum())
-    accuracy = np.nan
-    if truth is not None and len(given):
-        known = given.merge(_read(truth, ["image_id", "label"]), on="image_id", suffixes=("", "_true"))
-        accuracy = float((known["label"] == known["label_true"]).mean()) if len(known) else np.nan
-    return {
-        "dataset": dataset,
-        "method": method,
-        "round": round_,
-        "coverage": len(given) / unlabelled if unlabelled else 0.0,
-        "accuracy": accuracy,
-    }
-
-
 def striking(given: resampling.Evidence, candidate: str) -> list[dict[str, Any]]:
     """Pick the test images of which a row is surest, rightly and wrongly.
 
@@ -170,32 +137,52 @@ def histories(paths: Sequence[str]) -> pd.DataFrame | None:
     return pd.concat(filled, ignore_index=True) if filled else None
 
 
-def all_automatic_labels(
-    paths: Sequence[str], about: Sequence[Sequence[Any]], places: Mapping[str, Mapping[tuple[str, str], str]]
-) -> pd.DataFrame | None:
-    """Return `automatic_labels` of every label set that teachers made; None where there are none.
+def automatic_labels(
+    audits: Sequence[str], coverages: Sequence[str], about: Sequence[Sequence[str]]
+) -> tuple[pd.DataFrame, pd.DataFrame] | tuple[None, None]:
+    """Read what became of a study's unlabelled images; None where no method labels any.
 
     Parameters
     ----------
-    paths
-        The label sets.
+    audits, coverages
+        Of each split (schemas audit.AUDIT and audit.COVERAGE).
     about
-        Of each its dataset, split, method and round.
-    places
-        `splits` and `truths`: by (dataset, split) the paths of the two tables.
+        Of each its data set and split.
+
+    Returns
+    -------
+    tuple of pandas.DataFrame
+        By dataset, method and round, the mean over splits: `coverage` (share of the images that teachers saw which was
+        accepted), `accuracy` of the accepted labels, `accuracy_of_given`, as if all had been accepted (NaN where the
+        truth is unknown), and `remark`. And the last round's curves: dataset, method, coverage, accuracy.
     """
-    lines = [
-        automatic_labels(
-            path,
-            places["splits"][dataset, split],
-            places["truths"][dataset, split],
-            dataset=dataset,
-            method=method,
-            round_=number,
+    if not audits:
+        return None, None
+    totals, curves = [], []
+    for audit, curve, (dataset, split) in zip(audits, coverages, about, strict=True):
+        frame = pd.read_parquet(audit)
+        totals.append(frame[frame["class"].isna()].assign(dataset=dataset))
+        curves.append(pd.read_parquet(curve).assign(dataset=dataset, split=split))
+    totals = pd.concat(totals, ignore_index=True)
+    totals["coverage"] = totals["accepted"] / totals["given"].where(totals["given"] > 0)
+    keys, values = ["dataset", "method", "round"], ["coverage", "accuracy", "accuracy_of_given"]
+    by_round = totals.groupby(keys, sort=False)
+    lines = by_round[values].mean()
+    lines["remark"] = by_round["remark"].agg(lambda said: "; ".join(dict.fromkeys(said.dropna())))
+    return lines.reset_index(), _mean_curves(pd.concat(curves, ignore_index=True))
+
+
+def _mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the curves of each method's last round, at every hundredth of coverage, the mean over splits."""
+    grid = np.linspace(0.01, 1, 100)
+    found = []
+    for (dataset, method), of_method in curves.groupby(["dataset", "method"], sort=False):
+        last = of_method[of_method["round"] == of_method["round"].max()]
+        each = [np.interp(grid, part["coverage"], part["accuracy"]) for _, part in last.groupby("split", sort=False)]
+        found.append(
+            pd.DataFrame({"dataset": dataset, "method": method, "coverage": grid, "accuracy": np.mean(each, axis=0)})
         )
-        for path, (dataset, split, method, number) in zip(paths, about, strict=True)
-    ]
-    return pd.DataFrame(lines) if lines else None
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["dataset", "method"])
 
 
 def examples(
@@ -240,8 +227,12 @@ def wrongly_accepted(
 
     Parameters
     ----------
-    paths, about, places
-        See `all_automatic_labels`.
+    paths
+        The label sets that teachers made.
+    about
+        Of each its dataset, split, method and round.
+    places
+        `truths`: by (dataset, split) the path of the table.
     images
         By dataset the packed images.
     """

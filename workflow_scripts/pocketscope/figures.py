@@ -304,22 +304,28 @@ def curves(frame: pd.DataFrame, *, x_label: str, y_label: str = "F1 × 100", per
     return figure
 
 
-def coverage(frame: pd.DataFrame) -> Figure:
-    """Draw pseudo-label accuracy against coverage: columns name, coverage and accuracy (0 to 1), one dot a row."""
-    names = list(dict.fromkeys(frame["name"]))
+def coverage(curves: pd.DataFrame, chosen: pd.DataFrame) -> Figure:
+    """Draw the accuracy of pseudo-labels against their coverage (0 to 1), and a mark where each method stopped.
+
+    Parameters
+    ----------
+    curves
+        Columns method, coverage, accuracy: of the surest labels, at every threshold.
+    chosen
+        The same columns: of the labels that were accepted.
+    """
+    names = list(dict.fromkeys([*curves["method"], *chosen["method"]]))
     with mpl.rc_context(STYLE):
         figure, axes = _figure(MIDDLE, 3.2)
         for i, name in enumerate(names):
-            part = frame[frame["name"] == name]
+            line, mark = (frame[frame["method"] == name] for frame in (curves, chosen))
+            style = {"color": COLOURS[i % len(COLOURS)]}
+            axes.plot(100 * line["coverage"], 100 * line["accuracy"], "-", lw=1.1, **style)
             axes.plot(
-                *(100 * part["coverage"], 100 * part["accuracy"], MARKERS[i % len(MARKERS)] + "-"),
-                color=COLOURS[i % len(COLOURS)],
-                ms=5,
-                lw=0.8,
-                label=name,
+                100 * mark["coverage"], 100 * mark["accuracy"], MARKERS[i % len(MARKERS)], ms=6, label=name, **style
             )
         axes.set_xlim(-2, 102)
-        axes.set_xlabel("unlabelled images that were labelled automatically (%)")
+        axes.set_xlabel("unlabelled images taken, the surest first (%)")
         axes.set_ylabel("of these labelled rightly (%)")
         axes.grid(visible=True)
         _legend_above(axes, names)

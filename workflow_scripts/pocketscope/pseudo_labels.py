@@ -1,12 +1,12 @@
-"""Label sets: what people labelled, and what teachers add: vote, accept. Table operations, no torch."""
+"""Label sets: what people labelled, and what teachers add: calibrate, vote, accept. Table operations, no torch."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from pocketscope import prediction
-from pocketscope.errors import InputError
+from pocketscope import calibration, prediction
 
 LABELS = pa.schema(
     [
@@ -15,7 +15,17 @@ LABELS = pa.schema(
         pa.field("confidence", pa.float32(), nullable=False),  # 1 where people labelled
         pa.field("source", pa.string(), nullable=False),  # human or pseudo
         pa.field("round", pa.int32(), nullable=False),  # in which the label was accepted; 0 is people's
-        pa.field("probabilities", pa.list_(pa.float32())),  # mean over teachers and views; null where people labelled
+        pa.field("probabilities", pa.list_(pa.float32())),  # what is trained on in the label's place, where not null
+    ]
+)
+CANDIDATES = pa.schema(  # all that a round's teachers voted on
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("confidence", pa.float32(), nullable=False),
+        pa.field("agreement", pa.float32(), nullable=False),  # share of the predictions that name the label
+        pa.field("accepted", pa.bool_(), nullable=False),
+        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),  # mean over teachers and views
     ]
 )
 
@@ -43,75 +53,106 @@ def vote(probabilities: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
     mean = probabilities.mean(axis=0, dtype=np.float64)
     if how == "mean_probability":
         return mean.argmax(axis=1), mean.max(axis=1)
-    classes = probabilities.shape[2]
-    named = probabilities.argmax(axis=2)
-    votes = np.stack([(named == c).sum(axis=0) for c in range(classes)], axis=1)
     # A mean probability is at most 1, so that half of it never outweighs a vote: it only parts equals.
-    return (votes + mean / 2).argmax(axis=1), probabilities.max(axis=2).mean(axis=0, dtype=np.float64)
+    return (_votes(probabilities) + mean / 2).argmax(axis=1), probabilities.max(axis=2).mean(axis=0, dtype=np.float64)
 
 
-def accept(
-    predictions: list[pa.Table],
-    labels: pa.Table,
-    classes: list[str],
-    *,
-    views: list[str],
-    how: str,
-    threshold: float,
-    round_number: int,
-) -> pa.Table:
-    """Add to a label set what its teachers agree on; the rest stays unlabelled.
+def candidates(image_ids: np.ndarray, probabilities: np.ndarray, classes: list[str], how: str) -> pa.Table:
+    """Return what the teachers make of each image (schema CANDIDATES), none of it accepted yet.
 
     Parameters
     ----------
-    predictions
-        A table (schema prediction.PROBABILITIES) for each teacher: the same images and views, in the same order.
-    labels
-        The last round's label set (schema LABELS): it is kept as it is.
+    image_ids
+        N identities.
+    probabilities
+        float (predictions, N, classes), of all teachers and views.
     classes
         Class names in the order of the probabilities.
-    views
-        Which views vote.
     how
         See `vote`.
+    """
+    winners, confidences = vote(probabilities, how)
+    named = _votes(probabilities)[np.arange(len(winners)), winners] / len(probabilities)
+    return pa.table(
+        {
+            "image_id": image_ids,
+            "label": np.asarray(classes, dtype=object)[winners],
+            "confidence": confidences.astype(np.float32),
+            "agreement": named.astype(np.float32),
+            "accepted": np.zeros(len(winners), dtype=bool),
+            "probabilities": prediction.lists(probabilities.mean(axis=0)),
+        },
+        schema=CANDIDATES,
+    )
+
+
+def accept(proposed: pa.Table, rule: str, threshold: float, share: float) -> pa.Table:
+    """Mark which candidates are believed.
+
+    Parameters
+    ----------
+    proposed
+        Schema CANDIDATES.
+    rule
+        `threshold`: all whose confidence is strictly above the threshold (both studies). `per_class`: of the images
+        given to each class the surest `share`, so that a class of which teachers are never very sure is learned too,
+        and none gets more than it was given; never one whose confidence is not strictly above the threshold.
     threshold
-        A label is accepted where its confidence is strictly above this, in [0, 1].
-    round_number
-        Written beside each new label.
+        In [0, 1].
+    share
+        In (0, 1], for `per_class`.
 
     Returns
     -------
     pyarrow.Table
-        Schema LABELS: `labels`, then the new ones.
-
-    Raises
-    ------
-    pocketscope.errors.InputError
-        The teachers did not predict the same images and views.
+        Schema CANDIDATES.
     """
-    image_ids, probabilities = _stack(predictions, views)
-    known = set(labels["image_id"].to_pylist())
-    open_ = np.array([image_id not in known for image_id in image_ids], dtype=bool)
-    if not open_.any():
-        log.warning("round %d: no unlabelled image is left; the label set stays as it was", round_number)
-        return labels
-    image_ids, probabilities = image_ids[open_], probabilities[:, open_]
-    winners, confidences = vote(probabilities, how)
-    sure = confidences > threshold
-    mean = probabilities[:, sure].mean(axis=0)
-    new = pa.table(
-        {
-            "image_id": image_ids[sure],
-            "label": np.asarray(classes, dtype=object)[winners[sure]],
-            "confidence": confidences[sure].astype(np.float32),
-            "source": np.full(sure.sum(), "pseudo", dtype=object),
-            "round": np.full(sure.sum(), round_number, dtype=np.int32),
-            "probabilities": pa.array(list(mean), pa.list_(pa.float32())),
-        },
-        schema=LABELS,
-    )
-    _report(winners, sure, classes, round_number)
-    return pa.concat_tables([labels, new])
+    confidence = proposed["confidence"].to_numpy()
+    accepted = confidence > threshold
+    if rule == "per_class":
+        labels = proposed["label"].to_numpy(zero_copy_only=False)
+        for label in np.unique(labels.astype(str)):
+            given = np.flatnonzero(labels == label)
+            surest = given[np.argsort(-confidence[given], kind="stable")]
+            accepted[surest[round(share * len(given)) :]] = False
+    place = proposed.schema.get_field_index("accepted")
+    return proposed.set_column(place, CANDIDATES.field("accepted"), pa.array(accepted))
+
+
+def extend(labels: pa.Table, proposed: pa.Table, *, round_number: int, targets: str, temperature: float) -> pa.Table:
+    """Add the accepted candidates to a label set.
+
+    Parameters
+    ----------
+    labels
+        Schema LABELS: kept as it is.
+    proposed
+        Schema CANDIDATES.
+    round_number
+        Written beside each new label.
+    targets
+        `hard`: the label alone is trained on; `soft`: the mean probabilities.
+    temperature
+        Of soft targets: below 1 they are sharpened.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema LABELS.
+    """
+    chosen = proposed.filter(proposed["accepted"])
+    soft = pa.nulls(len(chosen), pa.list_(pa.float32()))
+    if targets == "soft" and len(chosen):
+        soft = prediction.lists(calibration.scale(prediction.array(chosen), temperature))
+    new = {
+        "image_id": chosen["image_id"],
+        "label": chosen["label"],
+        "confidence": chosen["confidence"],
+        "source": pa.array(["pseudo"] * len(chosen), pa.string()),
+        "round": np.full(len(chosen), round_number, dtype=np.int32),
+        "probabilities": soft,
+    }
+    return pa.concat_tables([labels, pa.table(new, schema=LABELS)])
 
 
 def human(image_ids: list[str], labels: list[str]) -> pa.Table:
@@ -130,35 +171,50 @@ def human(image_ids: list[str], labels: list[str]) -> pa.Table:
     )
 
 
-def _stack(predictions: list[pa.Table], views: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images, and the chosen views' probabilities of all teachers, (teachers x views, N, classes)."""
-    stacked, image_ids = [], None
-    for table in predictions:
-        seen = table["view"].to_numpy(zero_copy_only=False)
-        ids, values = table["image_id"].to_numpy(zero_copy_only=False), prediction.array(table)
-        for view in views:
-            rows = seen == view
-            if image_ids is None:
-                image_ids = ids[rows]
-            if not np.array_equal(ids[rows], image_ids):
-                raise InputError(
-                    f"the teachers' predictions differ in their images under the view '{view}'; delete them"
-                )
-            stacked.append(values[rows])
-    return image_ids, np.stack(stacked)
+def by_people(labels: pa.Table) -> pa.Table:
+    """Return those rows of a label set that people labelled."""
+    return labels.filter(np.asarray(labels["source"].to_numpy(zero_copy_only=False) == "human", dtype=bool))
 
 
-def _report(winners: np.ndarray, sure: np.ndarray, classes: list[str], round_number: int) -> None:
-    log.info("round %d: %d of %d images labelled", round_number, sure.sum(), len(sure))
-    if not sure.any():
-        log.warning("round %d: no label was sure enough; the label set stays as it was", round_number)
-        return
-    accepted = np.bincount(winners[sure], minlength=len(classes))
-    for name, count, predicted in zip(classes, accepted, np.bincount(winners, minlength=len(classes)), strict=True):
-        log.info("  %s: %d of %d predicted", name, count, predicted)
-    if (accepted > 0).sum() == 1:
-        log.warning(
-            "round %d: every accepted label is '%s': a collapse into one class",
-            round_number,
-            classes[accepted.argmax()],
-        )
+def remarks(proposed: pa.Table, classes: Sequence[str]) -> list[str]:
+    """Say what a reader of a round must know: nothing to label, nothing accepted, a class missing, a collapse.
+
+    Parameters
+    ----------
+    proposed
+        Schema CANDIDATES, after `accept`.
+    classes
+        All class names.
+    """
+    if not len(proposed):
+        return ["no unlabelled image is left; the label set stays as it was"]
+    given = _counts(proposed["label"], classes)
+    accepted = _counts(proposed.filter(proposed["accepted"])["label"], classes)
+    found = []
+    if not accepted.sum():
+        found.append("no label was sure enough; the label set stays as it was")
+    elif (accepted > 0).sum() == 1:
+        found.append(f"every accepted label is '{classes[accepted.argmax()]}': a collapse into one class")
+    else:
+        found += [
+            f"'{name}' was given to {count} images and accepted for none"
+            for name, count, kept in zip(classes, given, accepted, strict=True)
+            if count and not kept
+        ]
+    never = [f"'{name}'" for name, count in zip(classes, given, strict=True) if not count]
+    if never and len(never) < len(classes) - 1:
+        found.append(f"no image was taken for {', '.join(never)}")
+    if (proposed["agreement"].to_numpy() <= 0.5).mean() > 0.5:
+        found.append("for most images no label has more than half of the teachers' votes")
+    return found
+
+
+def _votes(probabilities: np.ndarray) -> np.ndarray:
+    """Return how many predictions name each class, int64 (N, classes)."""
+    named = probabilities.argmax(axis=2)
+    return np.stack([(named == c).sum(axis=0) for c in range(probabilities.shape[2])], axis=1)
+
+
+def _counts(labels: pa.ChunkedArray, classes: Sequence[str]) -> np.ndarray:
+    place = {name: i for i, name in enumerate(classes)}
+    return np.bincount([place[label] for label in labels.to_pylist()], minlength=len(classes))

@@ -30,6 +30,7 @@ def build(
     evidence: Mapping[str, resampling.Evidence] | None = None,
     histories: pd.DataFrame | None = None,
     pseudo_labels: pd.DataFrame | None = None,
+    pseudo_label_curves: pd.DataFrame | None = None,
     examples: Sequence[Mapping[str, Any]] = (),
     models: Sequence[Mapping[str, Any]] = (),
     provenance: Mapping[str, str] | None = None,
@@ -60,7 +61,10 @@ def build(
     histories
         Columns name, epoch, quantity (such as "training loss"), value.
     pseudo_labels
-        Columns dataset, method, round, coverage, accuracy (0 to 1; NaN where the truth is unknown).
+        Columns dataset, method, round, coverage, accuracy (0 to 1; NaN where the truth is unknown), and where there
+        are any accuracy_of_given and remark.
+    pseudo_label_curves
+        Columns dataset, method, coverage, accuracy: of the surest labels, at every threshold.
     examples
         Images to show: kind (the heading they stand under), image (bytes of a PNG or JPEG, or
         pixels: uint8, height x width x 3), truth, answer, confidence.
@@ -100,7 +104,7 @@ def build(
         report_sections.trade_off(study),
         report_sections.errors(study),
         report_sections.learning(study, histories),
-        report_sections.pseudo_label(pseudo_labels),
+        report_sections.pseudo_label(pseudo_labels, pseudo_label_curves),
         report_sections.examples(examples),
         report_sections.models(models, study),
         report_sections.method(study, provenance or {}),

@@ -463,31 +463,37 @@ def learning(study: dict[str, Any], histories: pd.DataFrame | None) -> dict[str,
     return page.section("learning", "Learning curves", blocks)
 
 
-def pseudo_label(frame: pd.DataFrame | None) -> dict[str, Any]:
-    """Show how many images were labelled automatically, and how many of these rightly."""
+def pseudo_label(frame: pd.DataFrame | None, curves: pd.DataFrame | None) -> dict[str, Any]:
+    """Show how many images were labelled automatically, and how many of these rightly, at every threshold."""
     title = "Labels that teachers gave by themselves"
     if frame is None or frame.empty:
         return page.section(
             "pseudo-labels", title, [page.absent("No automatic labels were given, or no method makes any.")]
         )
-    frame = frame.assign(name=frame["dataset"] + ", " + frame["method"])
-    known = frame.dropna(subset=["accuracy"])
     blocks = []
-    if known.empty:
+    if curves is None or curves.empty:
         blocks.append(
             page.absent("Whether automatic labels are right is not known: the unlabelled images' truth is not.")
         )
     else:
-        blocks.append(
-            page.figure("coverage", figures.coverage(known), "Accuracy of automatic labels against their coverage.")
-        )
+        last = frame.sort_values("round").drop_duplicates(["dataset", "method"], keep="last")
+        for dataset, lines in curves.groupby("dataset", sort=False):
+            if curves["dataset"].nunique() > 1:
+                blocks.append({"kind": "heading", "text": dataset})
+            figure = figures.coverage(lines, last[last["dataset"] == dataset].dropna(subset=["accuracy"]))
+            alt = f"{dataset}: accuracy of the surest automatic labels against how many are taken; a mark shows where "
+            alt += "each method stopped."
+            blocks.append(page.figure("coverage", figure, alt, name=f"coverage-{page.slug(str(dataset))}"))
     columns = {
         "dataset": "Dataset",
         "method": "Method",
         "round": "Round",
-        "coverage": ("Labelled, %", page.hundredfold),
-        "accuracy": ("Right, %", page.hundredfold),
+        "coverage": ("Accepted, %", page.hundredfold),
+        "accuracy": ("Of these right, %", page.hundredfold),
+        "accuracy_of_given": ("Right if all were accepted, %", page.hundredfold),
+        "remark": "Remark",
     }
+    columns = {name: shown for name, shown in columns.items() if name in frame}
     blocks.append(page.table("pseudo-label-table", "Automatic labels by method and round", frame, columns))
     return page.section("pseudo-labels", title, blocks)
 

@@ -1,0 +1,57 @@
+"""What became of unlabelled images, on a case made by hand."""
+
+import numpy as np
+import pytest
+from pocketscope import audit, pseudo_labels
+
+CLASSES = ["cat", "dog"]
+ABOUT = {"method": "plain", "round": 1}
+
+
+def proposed(cat, threshold=0.6):
+    array = np.array([cat, np.subtract(1, cat)]).T[None].astype(np.float32)
+    image_ids = np.array([f"u{i}" for i in range(len(cat))], object)
+    found = pseudo_labels.candidates(image_ids, array, CLASSES, "mean_probability")
+    return pseudo_labels.accept(found, "threshold", threshold, 0.5)
+
+
+def test_counts_and_accuracies_by_class():
+    truth = {"u0": "cat", "u1": "dog", "u2": "dog"}  # nobody knows u3
+    total, cat, dog = audit.classes(proposed([0.9, 0.7, 0.2, 0.55]), CLASSES, truth, **ABOUT).to_pylist()
+    assert (total["given"], total["accepted"], total["known"]) == (4, 3, 3)
+    assert total["accuracy"] == pytest.approx(2 / 3)
+    assert (cat["given"], cat["accepted"], cat["accuracy"]) == (3, 2, 0.5)
+    assert (dog["given"], dog["accepted"], dog["accuracy"]) == (1, 1, 1.0)
+    assert cat["confidence"] == pytest.approx(0.8)
+
+
+def test_without_any_truth_there_is_no_accuracy():
+    total = audit.classes(proposed([0.9, 0.7]), CLASSES, {}, **ABOUT).to_pylist()[0]
+    assert total["accuracy"] is None
+    assert total["accepted"] == 2
+    assert len(audit.coverage(proposed([0.9, 0.7]), {}, **ABOUT)) == 0
+
+
+def test_a_collapse_is_in_the_table():
+    total = audit.classes(proposed([0.9, 0.7, 0.45]), CLASSES, {}, **ABOUT).to_pylist()[0]
+    assert "collapse into one class" in total["remark"]
+    nothing = audit.classes(proposed([]).slice(0, 0), CLASSES, {}, **ABOUT).to_pylist()[0]
+    assert "no unlabelled image is left" in nothing["remark"]
+
+
+def test_accuracy_against_coverage_at_every_threshold():
+    truth = {"u0": "cat", "u1": "dog", "u2": "dog", "u3": "cat"}
+    curve = audit.coverage(proposed([0.9, 0.75, 0.25, 0.55]), truth, **ABOUT).to_pydict()
+    # Two images share a confidence of 0.75: one right, one wrong.
+    assert curve["threshold"] == pytest.approx([0.9, 0.75, 0.55])
+    assert curve["coverage"] == [0.25, 0.75, 1.0]
+    assert curve["accuracy"] == pytest.approx([1, 2 / 3, 3 / 4])
+
+
+def test_the_most_suspicious_label_comes_first_and_the_truth_is_not_asked():
+    found = audit.review(proposed([0.99, 0.65, 0.9, 0.02, 0.55]), CLASSES, {f"u{i}": [f"a/{i}.png"] for i in range(5)})
+    assert found["path"][0] == "a/1.png"
+    assert sorted(found["path"]) == ["a/0.png", "a/1.png", "a/2.png", "a/3.png"]  # u4 was not accepted
+    assert list(found.columns) == ["path", "label", "confidence", "agreement", "quality"]
+    assert found["quality"].is_monotonic_increasing
+    assert audit.review(proposed([0.55]), CLASSES, {"u0": ["x"]}).empty

@@ -1,0 +1,140 @@
+"""A round of distillation, on teachers and splits made by hand."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pocketscope import config, prediction, pseudo_labels, rounds, splits
+from pocketscope.errors import InputError
+
+CLASSES = ["cat", "dog"]
+OPEN = [f"u{i}" for i in range(4)]
+HELD_OUT = [f"v{i}" for i in range(20)]
+
+
+def split(validation=HELD_OUT):
+    rows = [("l0", "labelled", "cat"), ("l1", "labelled", "dog")]
+    rows += [(image, "validation", CLASSES[i % 2]) for i, image in enumerate(validation)]
+    rows += [(image, "unlabelled", None) for image in OPEN]
+    columns = dict(zip(["image_id", "role", "label"], zip(*rows, strict=True), strict=True))
+    return pa.table(columns | {"group": pa.nulls(len(rows), pa.string())}, schema=splits.SPLIT)
+
+
+def predicted(open_=(0.9, 0.8, 0.3, 0.1), right=0.8, views=("identity",), worse=None, images=None):
+    """Return what a teacher says: the probability of 'cat' of each open image, of the true class of all others."""
+    image_ids = ["l0", "l1", *HELD_OUT, *(OPEN if images is None else images)]
+    cat = [right, 1 - right] + [right if i % 2 == 0 else 1 - right for i in range(len(HELD_OUT))] + list(open_)
+    cube = np.stack([np.array([cat, np.subtract(1, cat)]).T for _ in views])
+    if worse:
+        cube[views.index(worse), : 2 + len(HELD_OUT)] = cube[views.index(worse), : 2 + len(HELD_OUT), ::-1]
+    return prediction.table(image_ids, list(views), cube.astype(np.float32))
+
+
+def teacher(name="one", **options):
+    table = predicted(**options)
+    return rounds.Teacher(name, table, rounds.held_out(table, split()))
+
+
+def label(teachers, labels=None, allowed=("identity",), round_number=1, before=(), parts=None, **settings):
+    method = config.plain(config.Method(teachers=["one"], **settings))
+    labels = labels or pseudo_labels.human(["l0", "l1"], CLASSES)
+    return rounds.label(teachers, labels, parts or split(), CLASSES, method, list(allowed), round_number, before)
+
+
+def given(labels):
+    table = labels.to_pydict()
+    return dict(zip(table["image_id"], table["label"], strict=True))
+
+
+def test_accepted_labels_join_those_of_people():
+    labels, proposed, about = label([teacher()], threshold=0.75)
+    assert given(labels) == {"l0": "cat", "l1": "dog", "u0": "cat", "u1": "cat", "u3": "dog"}
+    assert proposed["accepted"].to_pylist() == [True, True, False, True]
+    assert about.to_pylist()[0] | {"temperature": 1.0, "images": 20, "votes": True} == about.to_pylist()[0]
+
+
+def test_labelled_and_validation_images_are_never_labelled_by_teachers():
+    _, proposed, _ = label([teacher()], threshold=0.0)
+    assert proposed["image_id"].to_pylist() == OPEN
+
+
+def test_teachers_count_alike():
+    labels, _, _ = label([teacher("one"), teacher("two", open_=(0.0, 0.8, 0.3, 0.1))], threshold=0.5)
+    assert given(labels)["u0"] == "dog"
+
+
+def test_temperature_is_each_teachers_own_and_moves_confidence():
+    """Right in all cases at 0.8: it may be surer. The other teacher is wrong in a third: it is to be less sure."""
+    modest, rash = teacher("modest"), teacher("rash", right=0.99)
+    flipped = predicted(right=0.99).to_pylist()
+    for row in flipped[2:22:3]:
+        row["probabilities"] = row["probabilities"][::-1]
+    table = pa.Table.from_pylist(flipped, schema=prediction.PROBABILITIES)
+    rash = rounds.Teacher("rash", table, rounds.held_out(table, split()))
+    _, proposed, about = label([modest, rash], threshold=0.0, calibration="temperature")
+    found = {row["teacher"]: row for row in about.to_pylist()}
+    assert found["modest"]["temperature"] < 1 < found["rash"]["temperature"]
+    for row in found.values():
+        assert row["calibrated_loss"] < row["loss"]
+        assert row["calibrated_error"] < row["calibration_error"]
+
+
+def test_a_view_that_held_out_images_show_to_be_harmful_does_not_vote():
+    views = ("identity", "gamma", "box_blur")
+    one = teacher(views=views, worse="gamma")
+    _, _, about = label([one], allowed=views, threshold=0.5)
+    assert about["votes"].to_pylist() == [True, True, True]  # a list of views is taken as it is
+    _, _, about = label([one], allowed=views, views="auto", threshold=0.5)
+    assert dict(zip(about["view"].to_pylist(), about["votes"].to_pylist(), strict=True)) == {
+        "identity": True, "gamma": False, "box_blur": True,
+    }  # fmt: skip
+
+
+def test_a_label_once_given_stays_unless_each_round_labels_anew():
+    first, _, _ = label([teacher()], threshold=0.75)
+    changed = [teacher(open_=(0.1, 0.8, 0.9, 0.1))]
+    kept, proposed, _ = label(changed, first, round_number=2, threshold=0.75, rounds=3)
+    assert given(kept)["u0"] == "cat"
+    assert proposed["image_id"].to_pylist() == ["u2"]
+    anew, _, _ = label(changed, first, round_number=2, threshold=0.75, rounds=3, stop="rounds")
+    assert given(anew)["u0"] == "dog"
+
+
+def test_rounds_stop_when_the_teachers_do_not_improve(caplog):
+    first, _, _ = label([teacher()], threshold=0.75)
+    options = {"round_number": 2, "threshold": 0.5, "rounds": 3, "stop": "no_improvement"}
+    same, proposed, _ = label([teacher(right=0.7)], first, before=[predicted(right=0.8)], **options)
+    assert same.equals(first)
+    assert not len(proposed)
+    assert "stopped" in caplog.text
+    more, _, _ = label([teacher(right=0.9)], first, before=[predicted(right=0.8)], **options)
+    assert len(more) > len(first)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_with_nothing_left_or_nothing_accepted_the_labels_stay(threshold, caplog):
+    everything, _, _ = label([teacher()], threshold=0.0)
+    known = everything if threshold == 0.0 else pseudo_labels.human(["l0", "l1"], CLASSES)
+    labels, _, _ = label([teacher()], known, round_number=2, threshold=threshold)
+    assert labels.equals(known)
+    assert ("no unlabelled image is left" if threshold == 0.0 else "no label was sure enough") in caplog.text
+
+
+def test_without_held_out_images_nothing_is_calibrated():
+    one = rounds.Teacher("one", predicted(), predicted().slice(0, 0))
+    _, _, about = label([one], calibration="temperature", threshold=0.5)
+    assert about["temperature"].to_pylist() == [1.0]
+    assert about["loss"].to_pylist() == [None]
+
+
+def test_teachers_of_other_images_are_refused():
+    with pytest.raises(InputError, match="differ in their images"):
+        label([teacher(), teacher("two", images=["x0", "x1", "x2", "x3"])])
+
+
+def test_the_better_of_two_teachers_has_the_greater_merit():
+    def merit(**options):
+        return rounds.merit(rounds.held_out(predicted(**options), split()), split(), CLASSES)
+
+    assert merit(right=0.9) > merit(right=0.6) > merit(right=0.3)
+    with pytest.raises(InputError, match="no validation part"):
+        rounds.merit(predicted().slice(0, 0), split(), CLASSES)

@@ -1,0 +1,24 @@
+"""Say what became of a split's unlabelled images under each method and round."""
+
+import pyarrow as pa
+from pocketscope import audit, job, packed, pseudo_labels, splits, tables
+from pocketscope.files import whole
+
+job.begin(snakemake)
+source, params, made = snakemake.input, snakemake.params, snakemake.output
+truth = dict(zip(*tables.read(source.truth, splits.TRUTH).to_pydict().values(), strict=True))
+classes = tables.notes(source.split)["classes"]
+images = tables.read(source.images, packed.IMAGES, columns=["image_id", "paths"])
+paths = dict(zip(images["image_id"].to_pylist(), images["paths"].to_pylist(), strict=True))
+counted, curves, last = [], [], {}
+for path, (method, number) in zip(source.candidates, params.rounds, strict=True):
+    proposed = tables.read(path, pseudo_labels.CANDIDATES)
+    about = {"method": method, "round": number}
+    counted.append(audit.classes(proposed, classes, truth, **about))
+    curves.append(audit.coverage(proposed, truth, **about))
+    last.setdefault(method, []).append(proposed)
+tables.write(pa.concat_tables(counted), made.classes, audit.AUDIT)
+tables.write(pa.concat_tables(curves), made.coverage, audit.COVERAGE)
+for (method, proposals), path in zip(last.items(), made.review, strict=True):
+    with whole(path) as temporary:
+        audit.review(pa.concat_tables(proposals), classes, paths).to_csv(temporary, index=False)

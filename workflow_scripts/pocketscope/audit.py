@@ -1,0 +1,156 @@
+"""What became of unlabelled images: how many were labelled, how surely, and, where the truth is known, how rightly."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from pocketscope import prediction, pseudo_labels
+
+AUDIT = pa.schema(
+    [
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("round", pa.int32(), nullable=False),
+        pa.field("class", pa.string()),  # null: all of them
+        pa.field("given", pa.int64(), nullable=False),  # unlabelled images that the teachers take for the class
+        pa.field("accepted", pa.int64(), nullable=False),
+        pa.field("confidence", pa.float64()),  # mean, of those accepted
+        pa.field("known", pa.int64(), nullable=False),  # accepted ones whose truth is known
+        pa.field("accuracy", pa.float64()),  # of these; null where there is none
+        pa.field("accuracy_of_given", pa.float64()),  # as if all had been accepted
+        pa.field("remark", pa.string()),
+    ]
+)
+COVERAGE = pa.schema(
+    [
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("round", pa.int32(), nullable=False),
+        pa.field("threshold", pa.float64(), nullable=False),
+        pa.field("coverage", pa.float64(), nullable=False),  # share of candidates whose confidence reaches it
+        pa.field("accuracy", pa.float64(), nullable=False),  # of those of them whose truth is known
+    ]
+)
+POINTS = 200  # of a curve: more cannot be told apart in a figure
+
+
+def classes(proposed: pa.Table, names: Sequence[str], truth: Mapping[str, str], **about: Any) -> pa.Table:
+    """Count what teachers gave and what was accepted, in all and by class.
+
+    Parameters
+    ----------
+    proposed
+        Schema pseudo_labels.CANDIDATES.
+    names
+        All class names.
+    truth
+        Class by image, where it is known.
+    about
+        Columns `method` and `round`.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema AUDIT.
+    """
+    frame = _with_truth(proposed, truth)
+    rows = [_line(frame, None) | {"remark": "; ".join(pseudo_labels.remarks(proposed, names)) or None}]
+    rows += [_line(frame[frame["label"] == name], name) | {"remark": None} for name in names]
+    return pa.Table.from_pylist([about | row for row in rows], schema=AUDIT)
+
+
+def coverage(proposed: pa.Table, truth: Mapping[str, str], **about: Any) -> pa.Table:
+    """Return accuracy against coverage at every threshold (at most 200, evenly spread), where the truth is known.
+
+    Parameters
+    ----------
+    proposed, truth, about
+        See `classes`.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema COVERAGE.
+    """
+    frame = _with_truth(proposed, truth)
+    frame = frame[frame["true"].notna()].sort_values("confidence", ascending=False, kind="stable")
+    if frame.empty:
+        return COVERAGE.empty_table()
+    right = (frame["label"] == frame["true"]).to_numpy().cumsum() / np.arange(1, len(frame) + 1)
+    confidence = frame["confidence"].to_numpy()
+    # Images of equal confidence come and go together.
+    last = np.flatnonzero(np.append(confidence[1:] != confidence[:-1], True))
+    picked = last[np.unique(np.linspace(0, len(last) - 1, min(POINTS, len(last))).round().astype(int))]
+    count = len(picked)
+    return pa.table(
+        {
+            "method": [about["method"]] * count,
+            "round": np.full(count, about["round"], np.int32),
+            "threshold": confidence[picked].astype(float),
+            "coverage": (picked + 1) / len(frame),
+            "accuracy": right[picked],
+        },
+        schema=COVERAGE,
+    )
+
+
+def review(proposed: pa.Table, names: Sequence[str], paths: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """List the accepted labels for a person to look at, the most suspicious first.
+
+    How far a label can be believed is cleanlab's normalised margin, adjusted for how sure teachers are of each class as
+    a whole (Northcutt et al. 2021, "Confident Learning"; Kuan and Mueller 2022). The truth is not asked.
+
+    Parameters
+    ----------
+    proposed
+        Schema pseudo_labels.CANDIDATES.
+    names
+        Class names in the order of the probabilities.
+    paths
+        The files of each image.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns path (of the first file), label, confidence, agreement and quality (0 to 1, low is suspicious). A
+        corrected copy can be given back as a data set's corrections.
+    """
+    chosen = proposed.filter(proposed["accepted"])
+    columns = ["path", "label", "confidence", "agreement", "quality"]
+    if not len(chosen):
+        return pd.DataFrame(columns=columns)
+    place = {name: i for i, name in enumerate(names)}
+    frame = chosen.select(["image_id", "label", "confidence", "agreement"]).to_pandas()
+    given = frame["label"].map(place).to_numpy()
+    frame["quality"] = _quality(given, prediction.array(chosen).astype(float))
+    frame["path"] = [paths[image_id][0] for image_id in frame["image_id"]]
+    return frame.sort_values(["quality", "path"], kind="stable")[columns].reset_index(drop=True)
+
+
+def _quality(given: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    # cleanlab takes many seconds to import.
+    from cleanlab.rank import get_label_quality_scores
+
+    scaled = probabilities / probabilities.sum(axis=1, keepdims=True)
+    return get_label_quality_scores(given, scaled, method="normalized_margin", adjust_pred_probs=True)
+
+
+def _with_truth(proposed: pa.Table, truth: Mapping[str, str]) -> pd.DataFrame:
+    frame = proposed.select(["image_id", "label", "confidence", "accepted"]).to_pandas()
+    return frame.assign(true=[truth.get(image_id) for image_id in frame["image_id"]])
+
+
+def _line(frame: pd.DataFrame, name: str | None) -> dict[str, Any]:
+    accepted = frame[frame["accepted"].astype(bool)]
+    known = accepted[accepted["true"].notna()]
+    given = frame[frame["true"].notna()]
+    return {
+        "class": name,
+        "given": len(frame),
+        "accepted": len(accepted),
+        "confidence": float(accepted["confidence"].mean()) if len(accepted) else None,
+        "known": len(known),
+        "accuracy": float((known["label"] == known["true"]).mean()) if len(known) else None,
+        "accuracy_of_given": float((given["label"] == given["true"]).mean()) if len(given) else None,
+    }
