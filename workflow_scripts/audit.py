@@ -19,6 +19,6 @@ for path, (method, number) in zip(source.candidates, params.rounds, strict=True)
     last.setdefault(method, []).append(proposed)
 tables.write(pa.concat_tables(counted), made.classes, audit.AUDIT)
 tables.write(pa.concat_tables(curves), made.coverage, audit.COVERAGE)
-for (method, proposals), path in zip(last.items(), made.review, strict=True):
+for proposals, path in zip(last.values(), made.review, strict=True):
     with whole(path) as temporary:
         audit.review(pa.concat_tables(proposals), classes, paths).to_csv(temporary, index=False)

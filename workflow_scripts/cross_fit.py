@@ -1,6 +1,6 @@
 """Predict the labelled images out of fold, from a network's pretrained features."""
 
-from pocketscope import crossfit, devices, job, networks, prediction, pseudo_labels, splits, tables, training
+from pocketscope import crossfit, devices, folds, job, networks, prediction, pseudo_labels, splits, tables, training
 
 root = job.begin(snakemake)
 params, source = snakemake.params, snakemake.input
@@ -10,8 +10,8 @@ classes = tables.notes(source.split)["classes"]
 examples = training.examples(source.images, labels, classes)
 classifier = networks.build(params.network, len(classes), root, seed=params.seed)
 image_ids = labels["image_id"].to_pylist()
-units = crossfit.units(image_ids, tables.read(source.split, splits.SPLIT))
-fold = crossfit.folds(labels["label"].to_pylist(), units, params.folds, params.seed)
+units = folds.units(image_ids, tables.read(source.split, splits.SPLIT))
+fold = folds.assign(labels["label"].to_pylist(), units, params.folds, params.seed)
 seen = crossfit.frozen(classifier, examples.images, examples.targets, fold, params.views, params.strengths, device)
 predictions = prediction.table(image_ids, params.views, seen)
 tables.write(predictions, snakemake.output[0], prediction.PROBABILITIES, notes={"classes": classes})

@@ -6,7 +6,7 @@ job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
 split = tables.read(source.split, splits.SPLIT)
 classes = tables.notes(source.predictions[0])["classes"]
-unseen = dict(zip(params.teachers, source.get("out_of_fold", [])))
+unseen = dict(zip(params.teachers, source.get("out_of_fold", []), strict=False))  # none, where there is validation
 teachers = []
 for name, path in zip(params.teachers, source.predictions, strict=True):
     predictions = tables.read(path, prediction.PROBABILITIES)

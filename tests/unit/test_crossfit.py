@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pocketscope import crossfit, networks, prediction, splits
+from pocketscope import crossfit, folds, networks, prediction, splits
 
 ENTRY = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "weights": "none", "options": {}}
 
@@ -19,7 +19,7 @@ def test_groups_stay_together_and_every_image_has_one_fold(labels, count, data):
     )
     if max(map(labels.count, labels)) < 2 or len(set(groups)) < 2:
         return
-    fold = crossfit.folds(labels, groups, count, 0)
+    fold = folds.assign(labels, groups, count, 0)
     assert set(fold) <= set(range(count))
     for group in set(groups):
         assert len({f for f, g in zip(fold, groups, strict=True) if g == group}) == 1
@@ -27,7 +27,7 @@ def test_groups_stay_together_and_every_image_has_one_fold(labels, count, data):
 
 def test_classes_are_spread_over_the_folds():
     labels = ["a"] * 10 + ["b"] * 5
-    fold = crossfit.folds(labels, [str(i) for i in range(15)], 5, seed=1)
+    fold = folds.assign(labels, [str(i) for i in range(15)], 5, seed=1)
     for number in range(5):
         members = [label for label, f in zip(labels, fold, strict=True) if f == number]
         assert sorted(members) == ["a", "a", "b"]
@@ -38,7 +38,7 @@ def test_an_image_without_a_group_is_a_unit_of_its_own():
         {"image_id": ["x", "y"], "role": ["labelled"] * 2, "group": ["p1", None], "label": ["a", "b"]},
         schema=splits.SPLIT,
     )
-    assert crossfit.units(["y", "x"], split) == ["y", "group p1"]
+    assert folds.units(["y", "x"], split) == ["y", "group p1"]
 
 
 def test_an_image_teaches_nothing_about_itself():
@@ -64,5 +64,5 @@ def test_fold_teachers_speak_of_what_they_have_not_seen():
     def said(value):
         return prediction.table(["a", "b", "u"], ["identity"], np.full((1, 3, 2), value, np.float32))
 
-    joined = crossfit.join([said(0.1), said(0.2)], [["b"], ["a"]]).to_pylist()
+    joined = folds.join([said(0.1), said(0.2)], [["b"], ["a"]]).to_pylist()
     assert {row["image_id"]: round(row["probabilities"][0], 1) for row in joined} == {"a": 0.1, "b": 0.2}

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from pocketscope import audit, evidence, tables
+from pocketscope import audit, evidence, recommendation, resampling, score_table, tables
 from pocketscope.errors import InputError
 
 PREDICTIONS = pa.schema([("image_id", pa.string()), ("view", pa.string()), ("probabilities", pa.list_(pa.float32()))])

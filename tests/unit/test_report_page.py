@@ -103,7 +103,7 @@ def test_every_figure_is_a_file_of_its_own(full):
         "confusion-cells",
         "reliability-moles",
         "learning-curve",
-        "coverage",
+        "coverage-cells",
     } <= names
     assert all(f'id="figure-{name}"' in page for name in names)
 

@@ -70,7 +70,7 @@ def test_temperature_is_each_teachers_own_and_moves_confidence():
         row["probabilities"] = row["probabilities"][::-1]
     table = pa.Table.from_pylist(flipped, schema=prediction.PROBABILITIES)
     rash = rounds.Teacher("rash", table, rounds.held_out(table, split()))
-    _, proposed, about = label([modest, rash], threshold=0.0, calibration="temperature")
+    _, _, about = label([modest, rash], threshold=0.0, calibration="temperature")
     found = {row["teacher"]: row for row in about.to_pylist()}
     assert found["modest"]["temperature"] < 1 < found["rash"]["temperature"]
     for row in found.values():

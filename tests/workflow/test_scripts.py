@@ -8,7 +8,8 @@ import pytest
 from helpers import ROOT
 
 SCRIPTS = ROOT / "workflow_scripts"
-LIGHT = ("pack", "split", "reveal", "pseudo_label", "quantize", "evaluate", "scores", "compare")
+LIGHT = ("pack", "split", "reveal", "leave_out", "join_folds", "pseudo_label", "choose", "audit", "quantize",
+         "evaluate", "scores", "compare")  # fmt: skip
 HEAVY = ("torch", "torchvision", "timm", "matplotlib", "pydantic", "snakemake")
 
 

@@ -178,8 +178,8 @@ class Method(Model):
     rounds: int = Field(1, ge=1, le=20, description="How often teachers are trained and label, at most.")
     stop: Literal["unlabelled", "rounds", "no_improvement"] = Field(
         "unlabelled",
-        description="unlabelled: a label once given stays, and rounds end when none is left to give; rounds: each round "
-        "labels anew all that people did not; no_improvement: like unlabelled, and rounds end when the teachers' "
+        description="unlabelled: a label once given stays, and rounds end when none is left to give; rounds: each "
+        "round labels anew all that people did not; no_improvement: like unlabelled, and rounds end when the teachers' "
         "validation F1 no longer rises.",
     )
 
@@ -321,8 +321,8 @@ class Config(Model):
                 )
             if method.stop == "no_improvement" and not all(map(self.has_validation, self.split.labelled)):
                 raise ValueError(
-                    f"methods.{name}: 'stop: no_improvement' looks at the validation part, which splits with fewer than "
-                    f"{self.split.min_validation} labelled a class do not have (split.min_validation)"
+                    f"methods.{name}: 'stop: no_improvement' looks at the validation part, which splits with fewer "
+                    f"than {self.split.min_validation} labelled a class do not have (split.min_validation)"
                 )
             for dataset, settings in self.datasets.items():
                 if not allowed_views(views, settings.symmetries):

@@ -477,8 +477,9 @@ def pseudo_label(frame: pd.DataFrame | None, curves: pd.DataFrame | None) -> dic
         )
     else:
         last = frame.sort_values("round").drop_duplicates(["dataset", "method"], keep="last")
-        for dataset, lines in curves.groupby("dataset", sort=False):
-            if curves["dataset"].nunique() > 1:
+        by_dataset = curves.groupby("dataset", sort=False)
+        for dataset, lines in by_dataset:
+            if len(by_dataset) > 1:
                 blocks.append({"kind": "heading", "text": dataset})
             figure = figures.coverage(lines, last[last["dataset"] == dataset].dropna(subset=["accuracy"]))
             alt = f"{dataset}: accuracy of the surest automatic labels against how many are taken; a mark shows where "

@@ -1,6 +1,6 @@
 """The views under which a teacher sees an unlabelled image (test-time augmentation), as whole tensors.
 
-Flips and the filters are those of Inés et al.'s data distillation, with two faults of its published code mended: gamma is
+Flips and filters are those of Inés et al.'s data distillation, with two faults of its published code mended: gamma is
 not 1, and each flip turns the way that its name says.
 """
 
