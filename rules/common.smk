@@ -28,6 +28,7 @@ RUN = f"{SPLIT}/{{labelset}}/{{network}}"
 LOGS = f"{STUDY}/logs"
 BOUNDS = [name for name, method in CONFIG.methods.items() if method.labels == "full"]
 TEACHERS_LABELS = [name for name, method in CONFIG.methods.items() if method.labels == "teachers"]
+OWN_RECIPES = {method.training for method in CONFIG.methods.values() if method.training}
 
 
 def any_of(names):
@@ -52,7 +53,7 @@ wildcard_constraints:
     split=any_of(SPLITS),
     method=any_of(TEACHERS_LABELS),
     round=r"[1-9]\d*",
-    labelset=rf"human|full|(?:{any_of(TEACHERS_LABELS)})\.r[1-9]\d*",
+    labelset=rf"(?:human|full|(?:{any_of(TEACHERS_LABELS)})\.r[1-9]\d*)(?:@(?:{any_of(OWN_RECIPES)}))?",
     network=any_of(NETWORKS),
     precision="fp32|int8",
 
@@ -123,7 +124,7 @@ def teachers_predictions(wildcards):
 def previous_run(wildcards):
     """Return the same teacher's model of the round before, to be passed on where the labels did not change."""
     method, _, number = wildcards.labelset.partition(".r")
-    if not number or int(number) < 2 or wildcards.network not in CONFIG.methods[method].teachers:
+    if not number.isdigit() or int(number) < 2 or wildcards.network not in CONFIG.methods[method].teachers:
         return {}
     split = SPLIT.format(**wildcards)
     folder = f"{split}/{method}.r{int(number) - 1}"
@@ -134,9 +135,21 @@ def previous_run(wildcards):
 
 
 def final_labels(method):
-    """Return the label set that a method's students are trained on."""
+    """Return the label set that a method's students are trained on, with their recipe where it is the method's own."""
     settings = CONFIG.methods[method]
-    return f"{method}.r{settings.rounds}" if settings.labels == "teachers" else settings.labels
+    labels = f"{method}.r{settings.rounds}" if settings.labels == "teachers" else settings.labels
+    return f"{labels}@{settings.training}" if settings.training else labels
+
+
+def labels_of(wildcards):
+    """Return the table of the label set that a run is trained on."""
+    return f"{SPLIT.format(**wildcards)}/{wildcards.labelset.partition('@')[0]}/labels.parquet"
+
+
+def training_of(wildcards):
+    """Return the keys of `training` for a run: the study's, or those of the recipe that its label set names."""
+    recipe = wildcards.labelset.partition("@")[2]
+    return configuration.plain(configuration.Training(recipe=recipe) if recipe else CONFIG.training)
 
 
 def rows():

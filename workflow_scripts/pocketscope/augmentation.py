@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 import torch
 import torch.nn.functional as F
+from scipy.special import betaincinv
 
 
 def augment(
@@ -16,7 +17,7 @@ def augment(
     Parameters
     ----------
     images
-        uint8 (N, 3, H, W).
+        uint8 (N, H, W, 3).
     strengths
         The configuration's `augmentation`: the largest amounts, drawn evenly either way.
     symmetries
@@ -50,7 +51,37 @@ def augment(
     brightness = draw(strengths["brightness"]).view(-1, 1, 1, 1).to(images.device)
     contrast = 1 + draw(strengths["contrast"]).view(-1, 1, 1, 1).to(images.device)
 
-    pixels = images.float() / 255
+    pixels = images.permute(0, 3, 1, 2).float() / 255
     grid = F.affine_grid(torch.stack(rows, dim=1).to(images.device), list(pixels.shape), align_corners=False)
     moved = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     return ((moved - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
+
+
+def mix(
+    images: torch.Tensor, targets: torch.Tensor, alpha: float, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mix each image, and its target, with another one of the batch (mixup; Zhang et al. 2018).
+
+    Parameters
+    ----------
+    images
+        float (N, 3, H, W).
+    targets
+        float (N, classes).
+    alpha
+        The share of an image is drawn from Beta(alpha, alpha), for each image anew; 0: nothing is mixed.
+    generator
+        A generator on the CPU.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        Images and targets, in the shapes that came in.
+    """
+    if not alpha:
+        return images, targets
+    drawn = torch.rand(len(images), generator=generator, dtype=torch.float64).numpy()
+    share = torch.from_numpy(betaincinv(alpha, alpha, drawn)).float().to(images.device)
+    partner = torch.randperm(len(images), generator=generator).to(images.device)
+    mixed = torch.lerp(images[partner], images, share.view(-1, 1, 1, 1))
+    return mixed, torch.lerp(targets[partner], targets, share.view(-1, 1))
