@@ -104,6 +104,14 @@ def network_entry(wildcards):
     return configuration.plain(NETWORKS[wildcards.network])
 
 
+def arithmetic_of(wildcards):
+    """Return fp32 or bf16, or which of them by kind of device: where the job will run is not known here."""
+    if CONFIG.compute.arithmetic != "auto":
+        return CONFIG.compute.arithmetic
+    size = CONFIG.datasets[wildcards.dataset].image_size
+    return configuration.arithmetics(NETWORKS[wildcards.network], size, ROOT)
+
+
 def views_of(dataset, views):
     """Return those views that leave the class of the data set's images what it was."""
     return configuration.allowed_views(views, CONFIG.datasets[dataset].symmetries)

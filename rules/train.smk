@@ -29,5 +29,6 @@ rule train:
         seed=seed_of("train"),
         threads=CONFIG.compute.threads,
         device=CONFIG.compute.device,
+        arithmetic=arithmetic_of,
     script:
         "../workflow_scripts/train.py"

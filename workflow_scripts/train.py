@@ -29,6 +29,7 @@ else:
         symmetries=params.symmetries,
         seed=params.seed,
         device=device,
+        arithmetic=devices.arithmetic(params.arithmetic, device),
         resume=resume,
     )
     trained = networks.Trained(classifier, classes, tables.notes(source.images)["image_size"])

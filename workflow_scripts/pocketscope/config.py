@@ -4,9 +4,11 @@ Defaults live here and nowhere else. `config/config.schema.json`, which editors 
 generated from this module by `python -m pocketscope schema`.
 """
 
+import csv
 import difflib
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -268,6 +270,11 @@ class Compute(Model):
 
     threads: int = Field(1, ge=1, description="Threads of a job that runs a network.")
     device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one.")
+    arithmetic: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="Of the forward pass in training. auto: whichever was quicker for the network, at the nearest "
+        "size, on the device, by config/arithmetic.csv; fp32 where that has no row.",
+    )
 
 
 class Config(Model):
@@ -378,6 +385,22 @@ def load(raw: Mapping[str, Any], root: Path) -> tuple[Config, dict[str, Network]
 def read(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:
     """Read, validate and return a configuration file; see `load`."""
     return load(yaml.safe_load(path.read_text(encoding="utf-8")), root)
+
+
+def arithmetics(network: Network, image_size: int, root: Path) -> dict[str, str]:
+    """Return fp32 or bf16 by kind of device: whichever trains a network quicker at the nearest size that was measured.
+
+    The table `config/arithmetic.csv` is written by `benchmarks/train_throughput.py`: device, network (the library's own
+    name), image_size, and images/s in fp32 and bf16.
+    """
+    nearest: dict[str, tuple[float, str]] = {}
+    with (root / "config/arithmetic.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["network"] == network.name:
+                distance = abs(math.log(int(row["image_size"]) / image_size))
+                quicker = "bf16" if float(row["bf16"]) > float(row["fp32"]) else "fp32"
+                nearest[row["device"]] = min(nearest.get(row["device"], (math.inf, "")), (distance, quicker))
+    return {device: quicker for device, (_, quicker) in sorted(nearest.items())}
 
 
 def allowed_views(views: Iterable[str], symmetries: Iterable[str]) -> list[str]:
