@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=list(DATASETS))
-    parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", help="of VARIANTS, or of RECIPES; all where none are named")
     parser.add_argument("--size", type=int)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -129,12 +129,13 @@ def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
     if options.what == "development":
         found = [
             {"variant": variant, "labels": "human", "training": settings(VARIANTS[variant]), "part": "unlabelled"}
-            for variant in options.variants
+            for variant in options.variants or VARIANTS
         ]
     else:
         found = [
             {"variant": name, "labels": labels, "training": settings({"recipe": recipe}), "part": "test"}
             for name, (labels, recipe) in RECIPES.items()
+            if name in (options.variants or RECIPES)
         ]
     size = options.size or (64 if options.what == "development" else 96)
     # The draws of labelled images that choices are made on are others than those that are shown.

@@ -445,7 +445,7 @@ def _message(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
 
 def _is_union_member(path: tuple[Any, ...], i: int) -> bool:
     part = str(path[i])
-    return "[" in part or part == "constrained-int" or (i > 0 and path[i - 1] == "source" and i < len(path) - 1)
+    return "[" in part or part.startswith("constrained-") or (i > 0 and path[i - 1] == "source" and i < len(path) - 1)
 
 
 def _siblings(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
