@@ -29,6 +29,7 @@ LOGS = f"{STUDY}/logs"
 BOUNDS = [name for name, method in CONFIG.methods.items() if method.labels == "full"]
 FOLDS = range(CONFIG.folds)
 TEACHERS_LABELS = [name for name, method in CONFIG.methods.items() if method.labels == "teachers"]
+OWN_RECIPES = {method.training for method in CONFIG.methods.values() if method.training}
 
 
 def any_of(names):
@@ -53,7 +54,7 @@ wildcard_constraints:
     split=any_of(SPLITS),
     method=any_of(TEACHERS_LABELS),
     round=r"[1-9]\d*",
-    labelset=rf"human(?:\.f\d+)?|full|(?:{any_of(TEACHERS_LABELS)})\.r[1-9]\d*",
+    labelset=rf"(?:human(?:\.f\d+)?|full|(?:{any_of(TEACHERS_LABELS)})\.r[1-9]\d*)(?:@(?:{any_of(OWN_RECIPES)}))?",
     fold=r"\d+",
     network=any_of([*NETWORKS, configuration.BEST_TEACHER]),
     precision="fp32|int8",
@@ -103,6 +104,14 @@ def seed_of(purpose):
 
 def network_entry(wildcards):
     return configuration.plain(NETWORKS[wildcards.network])
+
+
+def arithmetic_of(wildcards):
+    """Return fp32 or bf16, or which of them by kind of device: where the job will run is not known here."""
+    if CONFIG.compute.arithmetic != "auto":
+        return CONFIG.compute.arithmetic
+    size = CONFIG.datasets[wildcards.dataset].image_size
+    return configuration.arithmetics(NETWORKS[wildcards.network], size, ROOT)
 
 
 def views_of(dataset, views):
@@ -194,7 +203,7 @@ def candidates_of_split(wildcards):
 def previous_run(wildcards):
     """Return the same teacher's model of the round before, to be passed on where the labels did not change."""
     method, _, number = wildcards.labelset.partition(".r")
-    if not number or int(number) < 2 or wildcards.network not in CONFIG.methods[method].teachers:
+    if not number.isdigit() or int(number) < 2 or wildcards.network not in CONFIG.methods[method].teachers:
         return {}
     split = SPLIT.format(**wildcards)
     folder = f"{split}/{method}.r{int(number) - 1}"
@@ -205,9 +214,21 @@ def previous_run(wildcards):
 
 
 def final_labels(method):
-    """Return the label set that a method's students are trained on."""
+    """Return the label set that a method's students are trained on, with their recipe where it is the method's own."""
     settings = CONFIG.methods[method]
-    return f"{method}.r{settings.rounds}" if settings.labels == "teachers" else settings.labels
+    labels = f"{method}.r{settings.rounds}" if settings.labels == "teachers" else settings.labels
+    return f"{labels}@{settings.training}" if settings.training else labels
+
+
+def labels_of(wildcards):
+    """Return the table of the label set that a run is trained on."""
+    return f"{SPLIT.format(**wildcards)}/{wildcards.labelset.partition('@')[0]}/labels.parquet"
+
+
+def training_of(wildcards):
+    """Return the keys of `training` for a run: the study's, or those of the recipe that its label set names."""
+    recipe = wildcards.labelset.partition("@")[2]
+    return configuration.plain(configuration.Training(recipe=recipe) if recipe else CONFIG.training)
 
 
 def rows():

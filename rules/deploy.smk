@@ -4,7 +4,7 @@
 rule quantize:
     input:
         images=packed("images"),
-        labels=f"{SPLIT}/{{labelset}}/labels.parquet",
+        labels=labels_of,
         model=f"{RUN}/model.fp32.onnx",
     output:
         model=f"{RUN}/model.int8.onnx",

@@ -6,7 +6,7 @@ rule train:
         unpack(previous_run),
         images=packed("images"),
         split=f"{SPLIT}/split.parquet",
-        labels=f"{SPLIT}/{{labelset}}/labels.parquet",
+        labels=labels_of,
     output:
         model=f"{RUN}/model.safetensors",
         onnx=f"{RUN}/model.fp32.onnx",
@@ -26,11 +26,11 @@ rule train:
     params:
         code=code("train.py"),
         network=network_entry,
-        training=configuration.plain(CONFIG.training),
-        augmentation=configuration.plain(CONFIG.augmentation),
+        training=training_of,
         symmetries=dataset_setting("symmetries"),
         seed=seed_of("train"),
         threads=CONFIG.compute.threads,
         device=CONFIG.compute.device,
+        arithmetic=arithmetic_of,
     script:
         "../workflow_scripts/train.py"

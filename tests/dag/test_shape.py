@@ -122,6 +122,21 @@ def test_the_upper_bound_alone_asks_for_the_truth(tmp_path):
     assert readers == {"reveal", "evaluate", "audit", "report"}
 
 
+def test_a_recipe_of_its_own_trains_a_methods_students_and_nothing_else(tmp_path):
+    """`frozen` beside `supervised` shares its labels; a teacher is trained by the study's recipe, once for all."""
+    methods = {
+        "supervised": {"labels": "human"},
+        "frozen": {"labels": "human", "training": "frozen"},
+        "plain": {"teachers": ["resnet50"]},
+        "plain_frozen": {"teachers": ["resnet50"], "training": "frozen"},
+    }
+    counts = plan(tmp_path, study_a(methods=methods))
+    assert counts["train"] == 4 * 10
+    assert counts["predict"] == 1
+    assert counts["pseudo_label"] == 2
+    assert counts["evaluate"] == 4 * 12
+
+
 def test_threshold_vote_and_views_retrain_no_base_model(tmp_path):
     """Several methods of one teacher share its one prediction, whatever they make of it."""
     methods = {

@@ -57,6 +57,8 @@ def test_the_demo_shows_every_key():
     ("path", "value", "told"),
     [
         (["metods"], {}, "'metods' is not a key; did you mean 'methods'"),
+        (["training"], {"epochs": 3, "steps": 3}, "with 'epochs' the key 'steps' has no effect"),
+        (["training", "recipe"], "quick", "'training.recipe'"),
         (["training", "step"], 3, "'training.step' is not a key; did you mean 'steps'"),
         (["datasets", "digits", "imagesize"], 3, "'datasets.digits.imagesize' is not a key; did you mean 'image_size'"),
         (["datasets", "digits", "source"], {"kind": "folder", "pth": "x"}, "did you mean 'path'"),
@@ -98,3 +100,33 @@ def test_views_are_those_that_the_symmetries_allow():
     assert config.allowed_views(views, []) == ["identity", "gamma"]
     assert config.allowed_views(views, ["vertical_flip"]) == ["identity", "vertical_flip", "gamma"]
     assert config.allowed_views(views, ["vertical_flip", "horizontal_flip"]) == views
+
+
+def test_a_recipe_gives_the_keys_that_are_not_given():
+    paper = config.Training(recipe="paper")
+    assert (paper.head, paper.epochs, paper.learning_rate, paper.lowest_layers) == (2, 50, "minimum", 0.01)
+    changed = config.Training(recipe="paper", lowest_layers=0.5, augmentation={"zoom": 0})
+    assert (changed.lowest_layers, changed.head) == (0.5, 2)
+    assert (changed.augmentation.zoom, changed.augmentation.rotation) == (0, paper.augmentation.rotation)
+    assert config.Training(recipe="paper_automl").epochs == 8
+    assert config.Training(recipe="fast") == config.Training()
+    assert config.Training(recipe="paper", steps=30).epochs is None
+    assert (config.Training(recipe="frozen").steps, config.Training(recipe="frozen").head) == (0, "regression")
+
+
+def test_every_recipe_can_be_named_by_the_study_and_by_a_method():
+    for model in (config.Training, config.Method):
+        options = str(model.model_fields["recipe" if model is config.Training else "training"].annotation)
+        assert all(f"'{name}'" in options for name in config.RECIPES)
+
+
+def test_arithmetic_is_that_of_the_nearest_size_that_was_measured(tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/arithmetic.csv").write_text(
+        "device,network,image_size,fp32,bf16\n"
+        "cpu-amx,resnet18,224,10,30\ncpu-amx,resnet18,64,100,90\ncuda-9.0,resnet18,224,900,2000\n"
+    )
+    entry = config.Network(library="torchvision", name="resnet18", family="manual", weights="none")
+    assert config.arithmetics(entry, 200, tmp_path) == {"cpu-amx": "bf16", "cuda-9.0": "bf16"}
+    assert config.arithmetics(entry, 80, tmp_path) == {"cpu-amx": "fp32", "cuda-9.0": "bf16"}
+    assert config.arithmetics(entry.model_copy(update={"name": "resnet34"}), 80, tmp_path) == {}

@@ -125,3 +125,16 @@ def test_a_view_that_was_not_predicted_is_named():
     table = prediction.table(["a"], ["identity"], np.ones((1, 1, 3), np.float32))
     with pytest.raises(InputError, match="the view 'gamma' is not among them"):
         prediction.arrange(table, ["gamma"])
+
+
+def test_a_network_learns_soft_targets_where_the_label_set_has_them(monkeypatch):
+    from pocketscope import examples
+
+    monkeypatch.setattr(examples, "load_pixels", lambda _, image_ids: np.zeros((len(image_ids), 2, 2, 3), np.uint8))
+    found = pseudo_labels.accept(propose([[0.6, 0.3, 0.1]]), "threshold", 0.5, 0.5)
+    labels = pseudo_labels.extend(
+        pseudo_labels.human(["known"], ["dog"]), found, round_number=1, targets="soft", temperature=1.0
+    )
+    loaded = examples.load("packed", labels, CLASSES)
+    assert loaded.targets.tolist() == [[0, 1, 0], pytest.approx([0.6, 0.3, 0.1])]
+    assert loaded.human.tolist() == [True, False]

@@ -59,7 +59,8 @@ def edit(folder, module, old, new):
 
 
 def test_a_finished_study_has_its_tables(finished):
-    from pocketscope import metrics, prediction, pseudo_labels, splits, tables, training
+    from pocketscope import history as records
+    from pocketscope import metrics, prediction, pseudo_labels, splits, tables
 
     results = finished / "results"
     run = results / "small/runs/digits/k4_s0"
@@ -74,7 +75,7 @@ def test_a_finished_study_has_its_tables(finished):
     assert tested.probabilities.map(sum).between(0.999, 1.001).all()
     labels = tables.read(run / "plain.r1/labels.parquet", pseudo_labels.LABELS).to_pandas()
     assert not set(labels.image_id) & set(split.image_id[split.role == "test"])
-    history = tables.read(run / "human/shufflenet_v2_x0_5/history.parquet", training.HISTORY).to_pandas()
+    history = tables.read(run / "human/shufflenet_v2_x0_5/history.parquet", records.HISTORY).to_pandas()
     assert history.step.max() == 4
     assert history.kept.sum() == 1
     page = (results / "small/report/index.html").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 import torch
 import torch.nn.functional as F
+from scipy.special import betaincinv
 
 
 def augment(
@@ -16,7 +17,7 @@ def augment(
     Parameters
     ----------
     images
-        uint8 (N, 3, H, W).
+        uint8 (N, H, W, 3).
     strengths
         The configuration's `augmentation`: the largest amounts, drawn evenly either way.
     symmetries
@@ -27,7 +28,7 @@ def augment(
     Returns
     -------
     torch.Tensor
-        float32 (N, 3, H, W) in [0, 1].
+        float32 (N, 3, H, W) in [0, 1], channels last in memory.
     """
     count = len(images)
 
@@ -47,10 +48,55 @@ def augment(
         torch.stack([horizontal * angle.cos(), -vertical * angle.sin(), draw(shift)], dim=1),
         torch.stack([horizontal * angle.sin(), vertical * angle.cos(), draw(shift)], dim=1),
     ]
-    brightness = draw(strengths["brightness"]).view(-1, 1, 1, 1).to(images.device)
-    contrast = 1 + draw(strengths["contrast"]).view(-1, 1, 1, 1).to(images.device)
+    brightness, contrast = draw(strengths["brightness"]), 1 + draw(strengths["contrast"])
 
-    pixels = images.float() / 255
-    grid = F.affine_grid(torch.stack(rows, dim=1).to(images.device), list(pixels.shape), align_corners=False)
+    pixels = images.permute(0, 3, 1, 2).float()
+    grid = _grid(torch.stack(rows, dim=1).to(images.device), *pixels.shape[2:])
     moved = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    return ((moved - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
+    # (pixel / 255 - 0.5) * contrast + 0.5 + brightness, in one pass over memory, which is what costs time here.
+    factor, summand = (
+        amount.view(-1, 1, 1, 1).to(images.device) for amount in (contrast / 255, 0.5 - 0.5 * contrast + brightness)
+    )
+    lit = torch.empty_like(moved, memory_format=torch.channels_last)
+    return torch.addcmul(summand, moved, factor, out=lit).clamp_(0, 1)
+
+
+def mix(
+    images: torch.Tensor, targets: torch.Tensor, alpha: float, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mix each image, and its target, with another one of the batch (mixup; Zhang et al. 2018).
+
+    Parameters
+    ----------
+    images
+        float (N, 3, H, W).
+    targets
+        float (N, classes).
+    alpha
+        The share of an image is drawn from Beta(alpha, alpha), for each image anew; 0: nothing is mixed.
+    generator
+        A generator on the CPU.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        Images and targets, in the shapes that came in.
+    """
+    if not alpha:
+        return images, targets
+    drawn = torch.rand(len(images), generator=generator, dtype=torch.float64).numpy()
+    share = torch.from_numpy(betaincinv(alpha, alpha, drawn)).float().to(images.device)
+    partner = torch.randperm(len(images), generator=generator).to(images.device)
+    mixed = torch.lerp(images[partner], images, share.view(-1, 1, 1, 1))
+    return mixed, torch.lerp(targets[partner], targets, share.view(-1, 1))
+
+
+def _grid(maps: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Return coordinates (N, H, W, 2) of maps (N, 2, 3), those of `affine_grid`, in less than half its time."""
+    x = (torch.arange(width, device=maps.device) * 2 + 1) / width - 1
+    y = (torch.arange(height, device=maps.device) * 2 + 1) / height - 1
+    grid = torch.empty(len(maps), height, width, 2, device=maps.device)
+    for axis in range(2):
+        along, across = maps[:, axis, 0, None, None] * x, maps[:, axis, 1, None] * y + maps[:, axis, 2, None]
+        torch.add(along, across[:, :, None], out=grid[..., axis])
+    return grid

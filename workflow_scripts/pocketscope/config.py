@@ -4,9 +4,11 @@ Defaults live here and nowhere else. `config/config.schema.json`, which editors 
 generated from this module by `python -m pocketscope schema`.
 """
 
+import csv
 import difflib
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -182,12 +184,15 @@ class Method(Model):
         "round labels anew all that people did not; no_improvement: like unlabelled, and rounds end when the teachers' "
         "validation F1 no longer rises.",
     )
+    training: Literal["fast", "frozen", "paper", "paper_automl"] | None = Field(
+        None, description="The recipe that the students are trained by, where it is not that of the study's 'training'."
+    )
 
     @model_validator(mode="after")
     def _teachers_fit_labels(self) -> "Method":
         if self.labels == "teachers" and not self.teachers:
             raise ValueError("a method that takes its labels from teachers names at least one network in 'teachers'")
-        if self.labels != "teachers" and (unused := self.model_fields_set - {"labels"}):
+        if self.labels != "teachers" and (unused := self.model_fields_set - {"labels", "training"}):
             raise ValueError(f"with 'labels: {self.labels}' the key '{min(unused)}' has no effect; leave it out")
         for key, other, value in (
             ("share", "acceptance", "per_class"),
@@ -205,25 +210,6 @@ class Method(Model):
     def needs_held_out(self) -> bool:
         """Whether something is chosen or calibrated on labelled images that the teachers were not trained on."""
         return self.calibration != "none" or self.views == "auto"
-
-
-class Training(Model):
-    """How a network is trained: a new head on frozen features, then all layers."""
-
-    steps: int = Field(300, ge=1, description="Steps of fine-tuning from pretrained weights, whatever the set's size.")
-    steps_from_scratch: int = Field(600, ge=1, description="Steps for a network without pretrained weights.")
-    batch_size: int = Field(16, ge=2)
-    learning_rate: float = Field(1e-3, gt=0, description="Of the highest layers, at the top of the one-cycle schedule.")
-    learning_rate_from_scratch: float = Field(3e-3, gt=0, description="Of all layers, without pretrained weights.")
-    lowest_layers: float = Field(
-        0.1, gt=0, le=1, description="Learning rate of the lowest layers as a share of the highest's, if pretrained."
-    )
-    weight_decay: float = Field(0.01, ge=0)
-    human_share: float = Field(0.5, ge=0, le=1, description="Share of each batch that people labelled.")
-    evaluations: int = Field(
-        10, ge=1, description="How often the validation part is looked at; an epoch in the tables."
-    )
-    patience: int = Field(5, ge=1, description="Stop after so many evaluations without a better one.")
 
 
 class ViewStrengths(Model):
@@ -252,6 +238,92 @@ class Augmentation(Model):
     contrast: float = Field(0.05, ge=0, lt=1, description="Share, at most, either way.")
 
 
+PAPER: dict[str, Any] = {
+    "head": 2,
+    "batch_size": 32,
+    "learning_rate": "minimum",
+    "learning_rate_from_scratch": "minimum",
+    "lowest_layers": 0.01,
+    "batch_norm": "trained",
+    "monitor": "accuracy",
+    "augmentation": {"rotation": 10, "zoom": 0.1, "translation": 0, "brightness": 0.1, "contrast": 0.2},
+}
+# A recipe is what it changes of `fast`, whose values are the defaults of Training.
+RECIPES: dict[str, dict[str, Any]] = {
+    "fast": {},
+    # The features of the pretrained network as they are, and a logistic regression: no layer is trained.
+    "frozen": {"steps": 0, "steps_from_scratch": 0},
+    # Both studies': 2 epochs of the head, then 50 (A) or 8 (B) of all layers, at rates that a range test finds.
+    "paper": PAPER | {"epochs": 50, "evaluations": 50, "patience": 8},
+    "paper_automl": PAPER | {"epochs": 8, "evaluations": 8, "patience": 8},
+}
+
+
+class Training(Model):
+    """How a network is trained: a new head on frozen features, then all layers."""
+
+    recipe: Literal["fast", "frozen", "paper", "paper_automl"] = Field(
+        "fast", description="Where the keys that are not given have their values from."
+    )
+    head: Literal["regression"] | Annotated[int, Field(ge=0)] = Field(
+        "regression",
+        description="How a pretrained network's new head is trained before the rest: a logistic regression, its "
+        "strength by cross-validation, or so many epochs of gradient steps.",
+    )
+    steps: int = Field(
+        300, ge=0, description="Steps of all layers, from pretrained weights, for a hundred images or fewer."
+    )
+    steps_from_scratch: int = Field(600, ge=0, description="The same without pretrained weights.")
+    growth: float = Field(
+        0.5, ge=0, le=1, description="With n times a hundred images there are n ** growth times as many steps."
+    )
+    epochs: float | None = Field(None, gt=0, description="Passes over the images, in the place of a number of steps.")
+    batch_size: int = Field(16, ge=2)
+    learning_rate: Annotated[float, Field(gt=0)] | Literal["minimum", "tenth_of_minimum"] = Field(
+        1e-3,
+        description="Of the highest layers, at the top of the one-cycle schedule; or how a range test finds it.",
+    )
+    learning_rate_from_scratch: Annotated[float, Field(gt=0)] | Literal["minimum", "tenth_of_minimum"] = Field(
+        3e-3, description="Of all layers, without pretrained weights."
+    )
+    lowest_layers: float = Field(
+        0.1, gt=0, le=1, description="Learning rate of the lowest layers as a share of the highest's, if pretrained."
+    )
+    weight_decay: float = Field(0.01, ge=0)
+    batch_norm: Literal["frozen", "trained"] = Field(
+        "frozen",
+        description="frozen: pretrained batch normalisation keeps its statistics; trained: it takes each batch's.",
+    )
+    ema: float = Field(0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0: none.")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each label that is spread over all classes.")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: rare classes count as much as frequent ones."
+    )
+    mixup: float = Field(0.0, ge=0, description="Alpha of the Beta distribution that shares are drawn from; 0: none.")
+    human_share: float = Field(0.5, ge=0, le=1, description="Share of each batch that people labelled.")
+    evaluations: int = Field(
+        10, ge=1, description="How often the validation part is looked at; an epoch in the tables."
+    )
+    patience: int = Field(5, ge=1, description="Stop after so many evaluations without a better one.")
+    monitor: Literal["f1", "accuracy", "loss"] = Field("f1", description="Of the validation part: what is better.")
+    augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_recipe(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        recipe = RECIPES.get(given.get("recipe", "fast"), {})
+        if given.get("epochs") and (unused := {"steps", "steps_from_scratch", "growth"} & set(given)):
+            raise ValueError(f"with 'epochs' the key '{min(unused)}' has no effect; leave one of them out")
+        if {"steps", "steps_from_scratch"} & set(given):
+            recipe = recipe | {"epochs": None}
+        changes = given.get("augmentation", {})
+        if isinstance(changes, Mapping):
+            given = dict(given) | {"augmentation": recipe.get("augmentation", {}) | dict(changes)}
+        return recipe | dict(given)
+
+
 class Statistics(Model):
     """How rows are compared; docs/statistics.md says what each protocol does."""
 
@@ -268,6 +340,11 @@ class Compute(Model):
 
     threads: int = Field(1, ge=1, description="Threads of a job that runs a network.")
     device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one.")
+    arithmetic: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="Of the forward pass in training. auto: whichever was quicker for the network, at the nearest "
+        "size, on the device, by config/arithmetic.csv; fp32 where that has no row.",
+    )
 
 
 class Config(Model):
@@ -293,7 +370,6 @@ class Config(Model):
     )
     folds: int = Field(5, ge=2, le=10, description="Of the cross-fit.")
     training: Training = Training()
-    augmentation: Augmentation = Augmentation()
     statistics: Statistics = Statistics()
     compute: Compute = Compute()
     catalogue: str = Field("config/networks.yaml", description="The networks that may be named.")
@@ -407,6 +483,22 @@ def read(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:
     return load(yaml.safe_load(path.read_text(encoding="utf-8")), root)
 
 
+def arithmetics(network: Network, image_size: int, root: Path) -> dict[str, str]:
+    """Return fp32 or bf16 by kind of device: whichever trains a network quicker at the nearest size that was measured.
+
+    The table `config/arithmetic.csv` is written by `benchmarks/train_throughput.py`: device, network (the library's own
+    name), image_size, and images/s in fp32 and bf16.
+    """
+    nearest: dict[str, tuple[float, str]] = {}
+    with (root / "config/arithmetic.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["network"] == network.name:
+                distance = abs(math.log(int(row["image_size"]) / image_size))
+                quicker = "bf16" if float(row["bf16"]) > float(row["fp32"]) else "fp32"
+                nearest[row["device"]] = min(nearest.get(row["device"], (math.inf, "")), (distance, quicker))
+    return {device: quicker for device, (_, quicker) in sorted(nearest.items())}
+
+
 def allowed_views(views: Iterable[str], symmetries: Iterable[str]) -> list[str]:
     """Return those views that leave an image's class what it was, by the symmetries of its data set."""
     allowed = set(symmetries)
@@ -448,7 +540,7 @@ def _message(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
 
 def _is_union_member(path: tuple[Any, ...], i: int) -> bool:
     part = str(path[i])
-    return "[" in part or part == "constrained-int" or (i > 0 and path[i - 1] == "source" and i < len(path) - 1)
+    return "[" in part or part.startswith("constrained-") or (i > 0 and path[i - 1] == "source" and i < len(path) - 1)
 
 
 def _siblings(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:

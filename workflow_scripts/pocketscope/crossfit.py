@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 
-from pocketscope import networks, training, views
+from pocketscope import head, networks, views
 
 
-@torch.inference_mode()
 def frozen(
     classifier: networks.Classifier,
     images: np.ndarray,
@@ -39,13 +37,11 @@ def frozen(
     numpy.ndarray
         float32 (views, N, classes).
     """
-    classifier.to(device, memory_format=torch.channels_last).eval()
-    shown = torch.from_numpy(images).permute(0, 3, 1, 2)
-    features = {}
-    for name in dict.fromkeys(["identity", *names]):
-        parts = (part.to(device).float() / 255 for part in shown.split(training.BATCH_WITHOUT_GRADIENTS))
-        seen = [classifier.features(views.see(part, name, strengths)).cpu() for part in parts]
-        features[name] = torch.cat(seen).double().numpy()
+    classifier.to(device, memory_format=torch.channels_last)
+    features = {
+        name: head.features(classifier, images, device, lambda pixels, name=name: views.see(pixels, name, strengths))
+        for name in dict.fromkeys(["identity", *names])
+    }
     found = np.zeros((len(names), len(images), classifier.head.out_features), np.float32)
     for number in np.unique(fold):
         rest, test = fold != number, fold == number
@@ -54,8 +50,7 @@ def frozen(
         if len(present) < 2:
             found[:, test, present] = 1.0
             continue
-        head = LogisticRegression(C=training.HEAD_PENALTY, max_iter=1000)
-        head.fit((features["identity"][rest] - mean) / scale, targets[rest])
+        fitted = head.regression((features["identity"][rest] - mean) / scale, targets[rest])
         for i, name in enumerate(names):
-            found[np.ix_([i], test, present)] = head.predict_proba((features[name][test] - mean) / scale)
+            found[np.ix_([i], test, present)] = fitted.predict_proba((features[name][test] - mean) / scale)
     return found

@@ -2,6 +2,7 @@
 
 import logging
 import platform
+from collections.abc import Mapping
 
 import torch
 
@@ -37,6 +38,29 @@ def prepare(device: str, threads: int, granted: int) -> torch.device:
     chosen = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else "cpu")
     log.info("on %s with %d threads", torch.cuda.get_device_name() if chosen.type == "cuda" else "CPU", threads)
     return chosen
+
+
+def kind(device: torch.device) -> str:
+    """Return the name by which the table of arithmetics knows a device: what decides whether bfloat16 is quick."""
+    if device.type == "cuda":
+        return "cuda-{}.{}".format(*torch.cuda.get_device_capability(device))
+    return "cpu-amx" if torch.cpu.get_capabilities().get("amx_bf16") else "cpu"
+
+
+def arithmetic(asked: str | Mapping[str, str], device: torch.device) -> torch.dtype:
+    """Return the floating point type of a training's forward pass.
+
+    Parameters
+    ----------
+    asked
+        `fp32`, `bf16`, or one of the two by kind of device (`config.arithmetics`); fp32 where the device is not among
+        them.
+    device
+        Where the job trains.
+    """
+    chosen = asked if isinstance(asked, str) else asked.get(kind(device), "fp32")
+    log.info("in %s", chosen)
+    return torch.bfloat16 if chosen == "bf16" else torch.float32
 
 
 def versions(device: torch.device) -> dict[str, str]:

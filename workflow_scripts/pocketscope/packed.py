@@ -1,7 +1,7 @@
 """Read packed images: what every later step asks for, apart from how they were made."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -66,7 +66,11 @@ def read_images(path: str | os.PathLike, image_ids: Iterable[str]) -> Iterator[t
                     yield identities[row], pixels.decode_packed(encoded[row].as_py())
 
 
-def load_images(path: str | os.PathLike, image_ids: Sequence[str]) -> np.ndarray:
+def load_images(
+    path: str | os.PathLike,
+    image_ids: Sequence[str],
+    allocate: Callable[[tuple[int, ...]], np.ndarray] = lambda shape: np.empty(shape, np.uint8),
+) -> np.ndarray:
     """Load some of the packed images into one array.
 
     Parameters
@@ -75,6 +79,8 @@ def load_images(path: str | os.PathLike, image_ids: Sequence[str]) -> np.ndarray
         An `IMAGES` table.
     image_ids
         Which images; one may be asked for more than once.
+    allocate
+        Gives the array, uint8 of a shape, that is filled; one in memory where nothing else is asked for.
 
     Returns
     -------
@@ -90,7 +96,7 @@ def load_images(path: str | os.PathLike, image_ids: Sequence[str]) -> np.ndarray
     rows: dict[str, list[int]] = {}
     for row, identity in enumerate(image_ids):
         rows.setdefault(identity, []).append(row)
-    result = np.empty((len(image_ids), size, size, 3), np.uint8)
+    result = allocate((len(image_ids), size, size, 3))
     for identity, image in read_images(path, rows):
         result[rows[identity]] = image
     return result

@@ -1,102 +1,86 @@
-"""Train a classifier on a label set: a head on frozen features first, then all layers.
+"""Train a classifier on a label set: a new head first, then all layers.
 
-The head comes first so that the random gradients of a new one do not spoil pretrained layers (Kumar et al. 2022,
-"Fine-Tuning can Distort Pretrained Features"); it is a logistic regression, whose optimum is found in seconds.
+What other ways of training share is apart: batches (`examples`), `augmentation`, learning rates and averaged weights
+(`optimization`), `history`, `resume`. `fit`, the loop itself, takes any loss.
 """
 
 import logging
-import math
-import os
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 import torch.nn.functional as F
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
 from torch import nn
 
-from pocketscope import networks, packed
-from pocketscope.augmentation import augment
+from pocketscope import augmentation, conditioning, examples, head, networks, optimization, randomness
 from pocketscope.errors import InputError
+from pocketscope.examples import Examples
+from pocketscope.history import History, scored
+from pocketscope.resume import Resume
 
-HISTORY = pa.schema(
-    [
-        pa.field("epoch", pa.int32(), nullable=False),  # 0 is the head alone
-        pa.field("step", pa.int32(), nullable=False),
-        pa.field("learning_rate", pa.float64()),
-        pa.field("train_loss", pa.float64()),
-        pa.field("validation_loss", pa.float64()),
-        pa.field("validation_accuracy", pa.float64()),
-        pa.field("validation_f1", pa.float64()),
-        pa.field("kept", pa.bool_(), nullable=False),  # the epoch whose weights the model has
-    ]
-)
-# What depends on the clock stands apart, so that equal trainings give equal histories.
-TIMINGS = pa.schema(
-    [
-        pa.field("epoch", pa.int32(), nullable=False),
-        pa.field("images", pa.int64(), nullable=False),
-        pa.field("seconds", pa.float64(), nullable=False),
-    ]
-)
-
-HEAD_PENALTY = 1.0  # inverse strength C of the logistic regression, on features of unit variance
-BATCH_WITHOUT_GRADIENTS = 64
+CHECK_EVERY = 10  # steps; asking a GPU for a loss makes it wait
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Images with their labels.
+@dataclass
+class Outcome:
+    """What a loss function says of a batch.
 
-    images
-        uint8 (N, H, W, 3).
-    targets
-        int64 (N,): indices of classes.
-    human
-        bool (N,): labelled by people, not by teachers.
+    loss
+        A scalar, the mean over the batch.
+    logits, targets
+        (N, classes), of the labelled images.
     """
 
-    images: np.ndarray
-    targets: np.ndarray
-    human: np.ndarray
+    loss: torch.Tensor
+    logits: torch.Tensor
+    targets: torch.Tensor
 
 
-def examples(images: str | os.PathLike, labels: pa.Table, classes: list[str]) -> Examples:
-    """Load the images of a label set.
+@dataclass
+class Plan:
+    """How `fit` goes through its steps.
 
-    Parameters
-    ----------
-    images
-        The packed images.
-    labels
-        Columns image_id, label and source.
-    classes
-        Class names; a target is a place in this list.
+    steps, epochs
+        How many steps, in how many epochs: after each the validation part is looked at.
+    patience
+        Epochs without a better one after which the training stops.
+    seed
+        Of everything that is random; a step's numbers depend on it and on the step alone.
+    arithmetic
+        Of the forward pass: torch.float32 or torch.bfloat16.
+    keep_statistics
+        Batch normalisation normalises by the statistics that it came with, not by those of the batch.
+    stage
+        Its name in the history.
     """
-    place = {name: index for index, name in enumerate(classes)}
-    targets = np.array([place[label] for label in labels["label"].to_pylist()], dtype=np.int64)
-    human = np.array([source == "human" for source in labels["source"].to_pylist()], dtype=bool)
-    return Examples(packed.load_images(images, labels["image_id"].to_pylist()), targets, human)
+
+    steps: int
+    epochs: int
+    patience: int
+    seed: int
+    arithmetic: torch.dtype = torch.float32
+    keep_statistics: bool = False
+    stage: str = "all"
+    parts: int = field(default=1)  # in which a batch goes through the network; more after it ran out of memory
 
 
 def train(
     classifier: networks.Classifier,
-    examples: Examples,
+    labelled: Examples,
     validation: Examples | None,
     *,
     pretrained: bool,
     settings: Mapping[str, Any],
-    augmentation: Mapping[str, float],
     symmetries: list[str],
     seed: int,
     device: torch.device,
+    arithmetic: torch.dtype = torch.float32,
+    resume: Resume | None = None,
 ) -> tuple[pa.Table, pa.Table]:
     """Train `classifier` in place.
 
@@ -104,12 +88,12 @@ def train(
     ----------
     classifier
         With pretrained weights, or with random ones.
-    examples, validation
+    labelled, validation
         What to train on, and what chooses the best epoch; without it the last one is kept.
     pretrained
         Whether there are features worth protecting: the head is trained alone first, and low layers learn slowly.
-    settings, augmentation
-        The configuration's `training` and `augmentation`.
+    settings
+        The configuration's `training`.
     symmetries
         The data set's flips.
     seed
@@ -117,208 +101,235 @@ def train(
         bit.
     device
         Where to train. The classifier is on the CPU, in evaluation mode, when it comes back.
+    arithmetic
+        Of the forward pass: torch.float32 or torch.bfloat16.
+    resume
+        Where the state is saved, and looked for.
 
     Returns
     -------
     tuple of pyarrow.Table
-        The history (schema HISTORY) and the timings (schema TIMINGS), a row an epoch.
+        The history (schema history.HISTORY) and the timings (schema history.TIMINGS), a row an epoch.
 
     Raises
     ------
     pocketscope.errors.InputError
-        There is nothing to train on, or the loss became infinite or no number.
+        There is nothing to train on, or the loss became infinite or no number before an epoch ended.
     """
-    if not len(examples.targets):
+    if not len(labelled):
         raise InputError("there is no labelled image to train on; label some, or ask for fewer a class")
     torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    images = _tensor(examples.images, device)
-    targets = torch.from_numpy(examples.targets).to(device)
     classifier.to(device, memory_format=torch.channels_last)
-    started = time.perf_counter()
-    record = _Record(validation, classifier, device)
-    if pretrained:
-        _fit_head(classifier, images, examples.targets)
-        record.epoch(step=0, learning_rate=None, train_loss=None, images=len(images), started=started)
+    history = History(validation, settings["monitor"], device)
+    steps = optimization.budget(settings, len(labelled), pretrained=pretrained)
+    plan = Plan(
+        steps, settings["evaluations"], settings["patience"], seed, arithmetic,
+        keep_statistics=pretrained and settings["batch_norm"] == "frozen",
+    )  # fmt: skip
+    draw, loss = supervised(labelled, settings, symmetries, plan, device)
+    rate = settings["learning_rate" if pretrained else "learning_rate_from_scratch"]
 
-    steps = settings["steps"] if pretrained else settings["steps_from_scratch"]
-    optimizer, schedule = _optimizer(classifier, settings, steps, pretrained)
-    batches = _batches(examples.human, settings["batch_size"], settings["human_share"], generator)
-    epoch_steps = math.ceil(steps / settings["evaluations"])
-    losses, started = [], time.perf_counter()
-    _training_mode(classifier, pretrained)
-    for step in range(1, steps + 1):
-        batch = next(batches).to(device)
-        pixels = augment(images[batch], augmentation, symmetries, generator).to(memory_format=torch.channels_last)
-        loss = F.cross_entropy(classifier(pixels), targets[batch])
-        rate = schedule.get_last_lr()[-1]
-        if not torch.isfinite(loss):
-            raise InputError(
-                f"the loss became {loss.item()} at step {step}, learning rate {rate:.2g}; lower it in 'training'"
-            )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.detach())
-        if step % epoch_steps == 0 or step == steps:
-            count = len(losses) * settings["batch_size"]
-            record.epoch(
-                step=step,
-                learning_rate=rate,
-                train_loss=torch.stack(losses).mean().item(),
-                images=count,
-                started=started,
-            )
-            left = (time.perf_counter() - started) / len(losses) * (steps - step)
-            log.info("step %d of %d, about %.0f s left", step, steps, left)
-            if record.since_best() >= settings["patience"]:
-                log.info("no better epoch for %d evaluations: stopped", settings["patience"])
-                break
-            losses, started = [], time.perf_counter()
-            _training_mode(classifier, pretrained)
-    record.restore()
+    def learner(stage: Plan, lowest_layers: float) -> optimization.Learner:
+        nonlocal rate
+        if isinstance(rate, str):  # found once, by the first steps that need it
+            rate = find_rate(classifier, draw, loss, stage, rate, lowest_layers)
+        return optimization.Learner(
+            classifier, steps=stage.steps, learning_rate=rate, lowest_layers=lowest_layers,
+            weight_decay=settings["weight_decay"], ema=settings["ema"],
+        )  # fmt: skip
+
+    state = resume.load() if resume else None
+    if state is None and (pretrained or not steps):
+        conditioning.prepare(classifier, labelled.images, device)
+        if settings["head"] == "regression":
+            fit_regression(classifier, labelled, history, device)
+        else:
+            epochs = settings["head"]
+            alone = Plan(epochs * -(-len(labelled) // settings["batch_size"]), epochs, epochs, seed, arithmetic,
+                         plan.keep_statistics, "head")  # fmt: skip
+            classifier.backbone.requires_grad_(False)
+            fit(learner(alone, 1.0), draw, loss, alone, history)
+            classifier.backbone.requires_grad_(True)
+    if steps:
+        rate = 1.0 if state and isinstance(rate, str) else rate  # the state has the rate that was found
+        fit(learner(plan, settings["lowest_layers"] if pretrained else 1.0), draw, loss, plan, history, resume)
+    classifier.load_state_dict(history.weights)
     classifier.to("cpu", memory_format=torch.contiguous_format).eval()
-    return record.history(), record.timings()
+    return history.tables()
 
 
-@torch.inference_mode()
-def logits(classifier: networks.Classifier, images: torch.Tensor) -> torch.Tensor:
-    """Return logits, float (N, classes) on the CPU, of uint8 images (N, 3, H, W)."""
-    classifier.eval()
-    parts = images.split(BATCH_WITHOUT_GRADIENTS)
-    return torch.cat([classifier(part.float() / 255).cpu() for part in parts])
+def supervised(
+    labelled: Examples, settings: Mapping[str, Any], symmetries: list[str], plan: Plan, device: torch.device
+) -> tuple[Callable[[int], tuple[torch.Tensor, ...]], Callable[..., Outcome]]:
+    """Return what `fit` needs to learn labels: how a step's batch is drawn, and its loss.
 
-
-@torch.inference_mode()
-def _fit_head(classifier: networks.Classifier, images: torch.Tensor, targets: np.ndarray) -> None:
-    classifier.eval()
-    parts = images.split(BATCH_WITHOUT_GRADIENTS)
-    features = torch.cat([classifier.features(part.float() / 255).cpu() for part in parts]).double().numpy()
-    present = np.unique(targets)
-    if len(present) < 2:
-        return  # nothing to tell apart
-    # One scale for all features. With one each, features that hardly vary get huge weights, and the rounding of an int8
-    # network in them outweighs the rest.
-    mean, scale = features.mean(axis=0), features.std() or 1.0
-    fitted = LogisticRegression(C=HEAD_PENALTY, max_iter=1000).fit((features - mean) / scale, targets)
-    # Two classes are one row: their difference.
-    coefficients = fitted.coef_ if len(present) > 2 else np.vstack([-fitted.coef_, fitted.coef_]) / 2
-    intercepts = fitted.intercept_ if len(present) > 2 else np.concatenate([-fitted.intercept_, fitted.intercept_]) / 2
-    weight = np.zeros(classifier.head.weight.shape)
-    bias = np.full(len(weight), intercepts.min() - 5.0)  # a class without an image is not guessed
-    weight[present] = coefficients / scale
-    bias[present] = intercepts - weight[present] @ mean
-    classifier.head.weight.copy_(torch.from_numpy(weight))
-    classifier.head.bias.copy_(torch.from_numpy(bias))
-
-
-def _training_mode(classifier: networks.Classifier, pretrained: bool) -> None:
-    """Switch to training; pretrained batch normalisation keeps the statistics that it came with.
-
-    Those of a few small batches are far from them (measured: F1 of the head alone falls from 63 to 34 when they are
-    estimated anew from 100 images), and the head was fitted to features that were normalised with the old ones.
+    The loss is the cross entropy to targets that are smoothed, weighted by class and mixed (`settings`) where asked.
     """
+    images = examples.to_tensor(labelled.images, device)
+    targets = torch.from_numpy(labelled.targets).to(device)
+    weights = class_weights(targets) if settings["class_weights"] == "balanced" else None
+    batch = examples.batches(labelled.human, settings["batch_size"], settings["human_share"], plan.seed)
+
+    def draw(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        generator = torch.default_generator  # on the CPU, so that the same is drawn on every device
+        indices = batch(step)
+        pixels = augmentation.augment(
+            images[indices.to(images.device)].to(device), settings["augmentation"], symmetries, generator
+        )
+        return augmentation.mix(pixels, targets[indices.to(device)], settings["mixup"], generator)
+
+    def loss(classifier: nn.Module, pixels: torch.Tensor, targets: torch.Tensor) -> Outcome:
+        logits = classifier(pixels)
+        entropy = F.cross_entropy(logits.float(), targets, weights, label_smoothing=settings["label_smoothing"])
+        return Outcome(entropy, logits, targets)
+
+    return draw, loss
+
+
+def fit(
+    learner: optimization.Learner,
+    draw: Callable[[int], tuple[torch.Tensor, ...]],
+    loss: Callable[..., Outcome],
+    plan: Plan,
+    history: History,
+    resume: Resume | None = None,
+) -> None:
+    """Take the steps of a plan.
+
+    Parameters
+    ----------
+    learner
+        Changes its classifier's weights.
+    draw
+        From a step, counted from 0, to the tensors of its batch, images along the first dimension.
+    loss
+        From the classifier and those tensors to an Outcome.
+    plan
+        How many steps, and how.
+    history
+        Takes a row an epoch, and keeps the best weights.
+    resume
+        Where the state is saved, and looked for.
+    """
+    step, ends = 0, {-(-plan.steps * (i + 1) // plan.epochs) for i in range(plan.epochs)}
+    if resume and (state := resume.load()):
+        learner.load_state_dict(state["learner"])
+        history.load_state_dict(state["history"])
+        step, plan.parts = state["step"], state["parts"]
+        log.info("resumed after step %d of %d", step, plan.steps)
+    outcomes, rates, images, started = [], [], 0, time.perf_counter()
+    while step < plan.steps and history.epochs_since_best() < plan.patience:
+        torch.manual_seed(randomness.seed(plan.seed, plan.stage, step))
+        tensors = draw(step)
+        rates.append(learner.learning_rate)
+        outcomes.append(backward(learner.classifier, tensors, loss, plan))
+        learner.step()
+        step, images = step + 1, images + len(tensors[0])
+        if step % CHECK_EVERY == 0 or step in ends:
+            losses = torch.stack([outcome.loss for outcome in outcomes]).cpu()
+            if not losses.isfinite().all():
+                return _diverged(losses, rates, step, learner, history)
+        if step in ends:
+            row = {"stage": plan.stage, "step": step, "learning_rate": rates[-1], "train_loss": losses.mean().item()}
+            seconds = time.perf_counter() - started
+            history.add(learner.learned, row | _train_scores(outcomes), images=images, seconds=seconds)
+            left = seconds / len(outcomes) * (plan.steps - step)
+            log.info("step %d of %d, %.0f images/s, about %.0f s left", step, plan.steps, images / seconds, left)
+            if resume and resume.due():
+                state = {"learner": learner.state_dict(), "history": history.state_dict()}
+                resume.save(state | {"step": step, "parts": plan.parts})
+            outcomes, rates, images, started = [], [], 0, time.perf_counter()
+    if step < plan.steps:
+        log.info("no better epoch for %d epochs: stopped after step %d of %d", plan.patience, step, plan.steps)
+
+
+def backward(
+    classifier: nn.Module, tensors: tuple[torch.Tensor, ...], loss: Callable[..., Outcome], plan: Plan
+) -> Outcome:
+    """Compute the gradients of a batch; where memory runs out, of its halves, one after the other, and so on."""
+    training_mode(classifier, plan.keep_statistics)
+    device = tensors[0].device.type
+    while True:
+        classifier.zero_grad(set_to_none=True)
+        outcomes, count = [], len(tensors[0])
+        try:
+            for part in zip(*(tensor.tensor_split(plan.parts) for tensor in tensors), strict=True):
+                with torch.autocast(device, plan.arithmetic, enabled=plan.arithmetic != torch.float32):
+                    outcome = loss(classifier, *part)
+                outcome.loss = outcome.loss * (len(part[0]) / count)
+                outcome.loss.backward()
+                outcomes.append(Outcome(outcome.loss.detach(), outcome.logits.detach(), outcome.targets))
+            return Outcome(
+                torch.stack([outcome.loss for outcome in outcomes]).sum(),
+                torch.cat([outcome.logits for outcome in outcomes]),
+                torch.cat([outcome.targets for outcome in outcomes]),
+            )
+        except RuntimeError as error:
+            if not _out_of_memory(error) or 2 * plan.parts > count:
+                raise
+            plan.parts *= 2
+            log.warning("out of memory: each batch of %d images goes in %d parts from now on", count, plan.parts)
+
+
+def find_rate(
+    classifier: networks.Classifier,
+    draw: Callable[[int], tuple[torch.Tensor, ...]],
+    loss: Callable[..., Outcome],
+    plan: Plan,
+    rule: str,
+    lowest_layers: float,
+) -> float:
+    """Return the learning rate that a range test finds; see `optimization.range_test`."""
+
+    def loss_of_step(step: int) -> float:
+        torch.manual_seed(randomness.seed(plan.seed, "range test", step))
+        return backward(classifier, draw(step), loss, plan).loss.item()
+
+    return optimization.range_test(classifier, loss_of_step, rule, lowest_layers=lowest_layers)
+
+
+def fit_regression(classifier: networks.Classifier, labelled: Examples, history: History, device: torch.device) -> None:
+    """Set the head to a logistic regression on frozen features: epoch 0 of the history."""
+    started = time.perf_counter()
+    head.fit(classifier, labelled.images, labelled.targets, device)
+    row = {"stage": "head", "step": 0, "learning_rate": None}
+    history.add(classifier, row, images=len(labelled), seconds=time.perf_counter() - started)
+
+
+def training_mode(classifier: nn.Module, keep_statistics: bool) -> None:
+    """Switch to training; where asked, batch normalisation goes on using the statistics that it came with."""
     classifier.train()
-    if pretrained:
+    if keep_statistics:
         for module in classifier.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
 
 
-def _optimizer(
-    classifier: networks.Classifier, settings: Mapping[str, Any], steps: int, pretrained: bool
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Return AdamW with rates that rise geometrically with depth, on a one-cycle schedule (Smith and Topin 2018)."""
-    highest = settings["learning_rate" if pretrained else "learning_rate_from_scratch"]
-    lowest = settings["lowest_layers"] if pretrained else 1.0
-    groups, rates = [], []
-    for depth, parameters in networks.depths(classifier):
-        rate = highest * lowest ** (1 - depth)
-        # Decay pulls weights to zero; normalisation and biases (one dimension) have no reason to be small.
-        for decay, members in (
-            (settings["weight_decay"], [p for p in parameters if p.ndim > 1]),
-            (0.0, [p for p in parameters if p.ndim <= 1]),
-        ):
-            groups.append({"params": members, "weight_decay": decay})
-            rates.append(rate)
-    optimizer = torch.optim.AdamW(groups, fused=True)
-    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps + 1, pct_start=0.25)
+def class_weights(targets: torch.Tensor) -> torch.Tensor:
+    """Return weights, float (classes,), under which all classes of targets (N, classes) count the same; mean 1."""
+    counts = targets.sum(0)
+    return torch.where(counts > 0, len(targets) / ((counts > 0).sum() * counts), 1.0)
 
 
-def _batches(human: np.ndarray, size: int, human_share: float, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """Yield batches of indices for ever; people's labels have a fixed share, however many the teachers gave."""
-    by_people, by_teachers = (torch.from_numpy(np.flatnonzero(which)) for which in (human, ~human))
-    if not len(by_people) or not len(by_teachers):
-        parts = [(by_people if len(by_people) else by_teachers, size)]
-    else:
-        share = min(size - 1, max(1, round(size * human_share))) if 0 < human_share < 1 else round(size * human_share)
-        parts = [(by_people, share), (by_teachers, size - share)]
-    streams = [(_shuffled(indices, generator), count) for indices, count in parts if count]
-    while True:
-        yield torch.stack([next(stream) for stream, count in streams for _ in range(count)])
+def _train_scores(outcomes: list[Outcome]) -> dict[str, float]:
+    labels = torch.cat([outcome.targets.argmax(1) for outcome in outcomes])
+    return scored("train", labels, torch.cat([outcome.logits.argmax(1) for outcome in outcomes]))
 
 
-def _shuffled(indices: torch.Tensor, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    # Each pass takes every image once, and passes follow one another without a gap: no batch is ever short, and a set
-    # smaller than a batch still trains.
-    while True:
-        yield from indices[torch.randperm(len(indices), generator=generator)]
+def _diverged(
+    losses: torch.Tensor, rates: list[float], step: int, learner: optimization.Learner, history: History
+) -> None:
+    first = int((~losses.isfinite()).nonzero()[0])
+    told = (
+        f"the loss became {losses[first].item()} at step {step - len(losses) + first + 1}, learning rate "
+        f"{rates[first]:.2g}; lower it in 'training'"
+    )
+    if not history.rows:
+        raise InputError(told)
+    log.warning("%s. The weights of epoch %d are kept", told, history.best)
+    learner.classifier.load_state_dict(history.weights)
 
 
-def _tensor(images: np.ndarray, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).to(device)
-
-
-class _Record:
-    """What happened in each epoch, and the weights of the best one."""
-
-    def __init__(self, validation: Examples | None, classifier: networks.Classifier, device: torch.device) -> None:
-        self.classifier = classifier
-        self.images = _tensor(validation.images, device) if validation else None
-        self.targets = torch.from_numpy(validation.targets) if validation else None
-        self.rows: list[dict[str, Any]] = []
-        self.seconds: list[dict[str, Any]] = []
-        self.best = 0
-        self.weights: dict[str, torch.Tensor] = {}
-
-    def epoch(self, *, started: float, images: int, **row: Any) -> None:
-        self.seconds.append({"epoch": len(self.rows), "images": images, "seconds": time.perf_counter() - started})
-        row |= {"epoch": len(self.rows), "validation_loss": None, "validation_accuracy": None, "validation_f1": None}
-        if self.images is not None:
-            row |= self._validate()
-            log.info(
-                "epoch %d: validation F1 %.3f, loss %.3f", row["epoch"], row["validation_f1"], row["validation_loss"]
-            )
-        self.rows.append(row)
-        if self.images is None or len(self.rows) == 1 or self._merit(row) >= self._merit(self.rows[self.best]):
-            self.best = len(self.rows) - 1
-            if self.images is not None:
-                self.weights = {name: tensor.clone() for name, tensor in self.classifier.state_dict().items()}
-
-    def since_best(self) -> int:
-        return len(self.rows) - 1 - self.best
-
-    def restore(self) -> None:
-        if self.weights:
-            self.classifier.load_state_dict(self.weights)
-
-    def history(self) -> pa.Table:
-        return pa.Table.from_pylist([row | {"kept": i == self.best} for i, row in enumerate(self.rows)], schema=HISTORY)
-
-    def timings(self) -> pa.Table:
-        return pa.Table.from_pylist(self.seconds, schema=TIMINGS)
-
-    def _validate(self) -> dict[str, float]:
-        scores = logits(self.classifier, self.images)
-        predicted = scores.argmax(1)
-        return {
-            "validation_loss": F.cross_entropy(scores, self.targets).item(),
-            "validation_accuracy": (predicted == self.targets).float().mean().item(),
-            "validation_f1": float(f1_score(self.targets, predicted, average="macro", zero_division=0)),
-        }
-
-    @staticmethod
-    def _merit(row: Mapping[str, Any]) -> tuple[float, float]:
-        # A small validation part has few distinct F1 values: the loss decides among equals.
-        return row["validation_f1"], -row["validation_loss"]
+def _out_of_memory(error: RuntimeError) -> bool:
+    # On a CPU torch has no error of its own for it.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,150 @@
+"""Every network of the catalogue is built, trained a step, exported and read back; and where weights come from."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from helpers import ROOT
+from pocketscope import conditioning, examples, export, history, inference, networks, optimization, training
+from pocketscope.errors import InputError
+from safetensors.torch import save_file
+
+CPU = torch.device("cpu")
+CATALOGUE = yaml.safe_load((ROOT / "config" / "networks.yaml").read_text())
+SIZE = 32
+# Both studies' (Inés et al.), by the names that their libraries give them.
+STUDIED = {
+    *("resnet18", "resnet34", "resnet50", "resnet101", "densenet121", "efficientnet_b3", "fbnetc_100", "mixnet_l"),
+    *("mixnet_m", "mnasnet_100", "mobilenet_v2", "squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x1_0"),
+    *("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2", "mobilenet_v3_large"),
+}
+
+
+def random_images(count=4, size=SIZE):
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def test_the_catalogue_has_both_studies_networks():
+    assert {entry["name"] for entry in CATALOGUE.values()} >= STUDIED
+
+
+@pytest.mark.parametrize("name", sorted(set(CATALOGUE) - {"shufflenet_scratch"}))  # the same network as shufflenet
+def test_every_network_is_built_trained_a_step_exported_and_read_back(name, tmp_path):
+    entry = CATALOGUE[name] | {"weights": "none"}
+    classifier = networks.build(entry, 3, tmp_path, seed=0)
+    before = {name: tensor.clone() for name, tensor in classifier.named_parameters()}
+    images = random_images()
+    labelled = examples.Examples(images, examples.one_hot(np.arange(4) % 3, 3), np.ones(4, bool))
+    learner = optimization.Learner(
+        classifier, steps=2, learning_rate=0.1, lowest_layers=0.1, weight_decay=0.01, ema=0.5
+    )
+    targets = torch.from_numpy(labelled.targets)
+    plan = training.Plan(1, 1, 1, 0)
+    training.backward(
+        classifier,
+        (examples.to_pixels(torch.from_numpy(images), CPU), targets),
+        lambda model, pixels, wanted: training.Outcome(
+            torch.nn.functional.cross_entropy(model(pixels), wanted), model(pixels), wanted
+        ),
+        plan,
+    )
+    learner.step()
+    moved = [name for name, tensor in classifier.named_parameters() if not torch.equal(tensor, before[name])]
+    assert len(moved) > 0.9 * len(before), set(before) - set(moved)
+
+    trained = networks.Trained(classifier.eval(), ["a", "b", "c"], SIZE)
+    networks.save(trained, entry, tmp_path / "model.safetensors")
+    loaded = networks.load(tmp_path / "model.safetensors").classifier
+    expected = history.logits(classifier, torch.from_numpy(images), CPU).softmax(1).numpy()
+    assert np.array_equal(history.logits(loaded, torch.from_numpy(images), CPU).softmax(1).numpy(), expected)
+    export.to_onnx(trained, tmp_path / "model.onnx")
+    shipped = inference.open_model(tmp_path / "model.onnx", threads=1)
+    assert np.abs(inference.probabilities(shipped, images) - expected).max() < 1e-4
+
+
+MOBILE = {"library": "torchvision", "name": "mobilenet_v2", "family": "manual", "options": {"width_mult": 0.25}}
+
+
+def test_depth_groups_come_from_the_network():
+    classifier = networks.build(CATALOGUE["resnet18"] | {"weights": "none"}, 2, None, seed=0)
+    depths = [depth for depth, _ in networks.depths(classifier)]
+    assert depths[0] == 0
+    assert depths[-1] == 1
+    assert len(depths) == 1 + 1 + 8 + 1  # the first convolution and its norm, eight blocks, the head
+
+
+def test_weights_of_a_safetensors_file_are_taken(tmp_path):
+    source = networks._create(MOBILE, pretrained=False)
+    save_file(source.state_dict(), tmp_path / "weights.safetensors")
+    built = networks.build(MOBILE | {"weights": {"file": "weights.safetensors"}}, 2, tmp_path, seed=9)
+    assert torch.equal(built.backbone.features[0][0].weight, source.features[0][0].weight)
+
+
+def test_a_file_of_another_format_or_shape_is_refused_by_name(tmp_path):
+    (tmp_path / "page.safetensors").write_text("<html>not found</html>")
+    save_file({"a": torch.ones(1)}, tmp_path / "other.safetensors")
+    narrow = networks._create(MOBILE | {"options": {"width_mult": 0.35}}, pretrained=False)
+    save_file(narrow.state_dict(), tmp_path / "narrow.safetensors")
+    for name in ("page", "other", "narrow"):
+        with pytest.raises(InputError, match=rf"{name}\.safetensors does not hold the weights of .*'mobilenet_v2'"):
+            networks.build(MOBILE | {"weights": {"file": f"{name}.safetensors"}}, 2, tmp_path, seed=0)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "fbnet"])
+def test_without_a_way_to_the_hub_the_choices_are_named(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(InputError, match=r"cannot be downloaded.*file or a Python package.*'weights: none'"):
+        networks.build(CATALOGUE[name], 2, tmp_path, seed=0)
+
+
+def fold(classifier):
+    """Fold batch normalisation into the convolution before it, the way of exports for 8 bit: statistics of nothing."""
+    for block in classifier.modules():
+        children = list(block.children())
+        for convolution, norm in itertools.pairwise(children):
+            if isinstance(norm, torch.nn.BatchNorm2d):
+                scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+                convolution.weight.data *= scale.view(-1, 1, 1, 1)
+                norm.bias.data -= norm.running_mean * scale
+                norm.weight.data.fill_((1 + norm.eps) ** 0.5)
+                norm.running_mean.zero_()
+                norm.running_var.fill_(1)
+
+
+def test_folded_normalisation_gets_statistics_and_computes_what_it_did():
+    classifier = networks.build(MOBILE | {"weights": "none"}, 2, None, seed=0)
+    images = random_images(64)
+    pixels = examples.to_pixels(torch.from_numpy(images), CPU)
+    classifier.train()
+    with torch.no_grad():
+        for norm in (module for module in classifier.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+            torch.nn.init.uniform_(norm.weight, 0.5, 3)
+            torch.nn.init.uniform_(norm.bias, -1, 1)
+        for _ in range(60):
+            classifier(pixels)  # statistics of these images
+    classifier.eval()
+    with torch.no_grad():
+        meant = classifier.features(pixels)
+        fold(classifier)
+        folded = classifier.features(pixels)
+        assert torch.allclose(folded, meant, atol=1e-3 * meant.abs().max())
+        collapsed = classifier.train().features(pixels)
+        classifier.eval()
+        conditioning.prepare(classifier, images, CPU)
+        assert torch.allclose(classifier.features(pixels), meant, atol=1e-3 * meant.abs().max())
+        whole = classifier.train().features(pixels)  # by the batch's statistics: those of the same images
+    assert (whole - meant).abs().mean() < 0.1 * (collapsed - meant).abs().mean()
+
+
+def test_normalisation_that_is_not_folded_stays_as_it_is():
+    classifier = networks.build(MOBILE | {"weights": "none"}, 2, None, seed=0)
+    for norm in (module for module in classifier.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+        norm.running_var.fill_(2.0)
+    before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
+    conditioning.prepare(classifier, random_images(), CPU)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in classifier.state_dict().items())
