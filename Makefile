@@ -30,7 +30,7 @@ demo: $(READY)
 	$(BIN)/snakemake
 
 test: $(READY)
-	$(BIN)/python -m pytest tests/unit tests/dag tests/workflow
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/dag tests/workflow
 
 # Skipped, with the reason, where there is no Chromium.
 test-browser: $(READY)

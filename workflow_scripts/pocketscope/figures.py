@@ -274,11 +274,19 @@ def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_], *, 
 
 
 def curves(frame: pd.DataFrame, *, x_label: str, y_label: str = "F1 × 100", percent: bool = True) -> Figure:
-    """Draw lines with bands: columns name, x, y and, where known, lower and upper."""
+    """Draw lines with bands: columns name, x, y and, where known, lower and upper.
+
+    The first seven names have colours; the others are a pale crowd behind them, which shows where all lines lie.
+    """
     factor = 100 if percent else 1
-    names = list(dict.fromkeys(frame["name"]))
+    every = list(dict.fromkeys(frame["name"]))
+    names, crowd = every[: len(COLOURS)], every[len(COLOURS) :]
     with mpl.rc_context(STYLE):
         figure, axes = _figure(MIDDLE, 3.2)
+        for i, name in enumerate(crowd):
+            part = frame[frame["name"] == name].sort_values("x")
+            label = f"{len(crowd)} others" if i == 0 else None
+            axes.plot(part["x"], factor * part["y"], color=FAINT, lw=0.8, zorder=0, label=label)
         for i, name in enumerate(names):
             part = frame[frame["name"] == name].sort_values("x")
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
@@ -289,7 +297,6 @@ def curves(frame: pd.DataFrame, *, x_label: str, y_label: str = "F1 × 100", per
                 marker=None if many else marker,
                 ms=5,
                 lw=1.4,
-                ls=("-", "--", ":", "-.")[(i // len(COLOURS)) % 4],
                 label=name,
             )
             if "lower" in part and part["lower"].notna().all():
@@ -299,7 +306,7 @@ def curves(frame: pd.DataFrame, *, x_label: str, y_label: str = "F1 × 100", per
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         axes.grid(visible=True)
-        _legend_above(axes, names)
+        _legend_above(axes, [*names, *(["others"] if crowd else [])])
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     return figure
 

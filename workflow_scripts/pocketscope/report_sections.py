@@ -454,13 +454,27 @@ def learning(study: dict[str, Any], histories: pd.DataFrame | None) -> dict[str,
     if histories is None or histories.empty:
         blocks.append(page.absent("No training histories were given."))
     else:
-        for quantity, part in histories.groupby("quantity", sort=False):
-            lines = part.rename(columns={"epoch": "x", "value": "y"})
-            figure = figures.curves(lines, x_label="epoch", y_label=str(quantity), percent=False)
-            blocks.append(
-                page.figure("history", figure, f"{quantity} by epoch.", name=f"history-{page.slug(str(quantity))}")
-            )
+        blocks += _history_blocks(histories, study["found"]["datasets"])
     return page.section("learning", "Learning curves", blocks)
+
+
+def _history_blocks(histories: pd.DataFrame, found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Draw a figure a data set and quantity; the trainings of the recommended network have the colours."""
+    parts = histories["name"].str.split("/", n=1)
+    frame = histories.assign(dataset=parts.str[0].where(parts.str.len() > 1, ""), name=parts.str[-1])
+    blocks = []
+    frame = frame.sort_values("dataset", key=lambda names: names.map({n: i for i, n in enumerate(names.unique())}))
+    for (dataset, quantity), lines in frame.groupby(["dataset", "quantity"], sort=False):
+        if dataset and dataset not in [block.get("text") for block in blocks]:
+            blocks.append({"kind": "heading", "text": dataset})
+        recommended = found.get(dataset, {}).get("network")
+        others = lines["name"].str.rpartition("/")[2] != recommended
+        lines = lines.assign(others=others).sort_values("others", kind="stable")
+        lines = lines.rename(columns={"epoch": "x", "value": "y"})
+        figure = figures.curves(lines, x_label="epoch", y_label=str(quantity), percent=False)
+        about = f"{dataset}: {quantity}" if dataset else str(quantity)
+        blocks.append(page.figure("history", figure, f"{about} by epoch.", name=f"history-{page.slug(about)}"))
+    return blocks
 
 
 def pseudo_label(frame: pd.DataFrame | None, curves: pd.DataFrame | None) -> dict[str, Any]:
