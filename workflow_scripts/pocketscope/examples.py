@@ -51,7 +51,8 @@ def load(images: str | os.PathLike, labels: pa.Table, classes: list[str]) -> Exa
     indices = np.array([place[label] for label in labels["label"].to_pylist()], dtype=np.int64)
     targets = one_hot(indices, len(classes))
     soft = np.flatnonzero(labels["probabilities"].is_valid())
-    targets[soft] = prediction.array(labels.take(soft))
+    if len(soft):
+        targets[soft] = prediction.array(labels.take(soft))
     human = np.array([source == "human" for source in labels["source"].to_pylist()], dtype=bool)
     return Examples(load_pixels(images, labels["image_id"].to_pylist()), targets, human)
 
