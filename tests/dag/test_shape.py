@@ -4,7 +4,8 @@ import re
 from itertools import product
 
 import pytest
-from helpers import CATALOGUE, planned, snakemake, study, write_config
+import yaml
+from helpers import CATALOGUE, ROOT, planned, snakemake, study, write_config
 
 NETWORKS_A = ["resnet50", "resnet101", "efficientnet_b3", "fbnet", "mixnet", "mnasnet", "mobilenet_v2", "resnet18",
               "squeezenet", "shufflenet"]  # fmt: skip
@@ -187,3 +188,17 @@ def test_a_users_configuration_takes_nothing_from_the_demos(tmp_path):
     assert "small/scores.parquet" in text
     assert "demo" not in text
     assert "efficientnet" not in text
+
+
+def test_the_automl_study_shares_its_teachers(tmp_path):
+    """Seven processes of five rounds: a base model is trained once for all of them."""
+    raw = yaml.safe_load((ROOT / "config" / "automl.yaml").read_text())
+    raw["datasets"] = {"one": {"source": {"kind": "digits"}, "symmetries": ["horizontal_flip", "vertical_flip"]}}
+    raw["split"] = {"labelled": [75]}
+    names = ["resnet34", "resnet50", "resnet101", "densenet121", "mobilenet_v2"]
+    path = write_config(tmp_path, raw, dict.fromkeys(names, SCRATCH))
+    counts = planned(config=path, results=tmp_path / "results")
+    one_shot, iterated = 1 + 4 + 4, 5 * (1 + 4 + 4)  # each round's teachers, the last label set's for the best one
+    assert counts["train"] == 4 + one_shot + iterated + 7
+    assert counts["pseudo_label"] == 3 + 3 * 5
+    assert counts["choose"] == 7
