@@ -183,13 +183,13 @@ def ours(
     labelled = examples.Examples(images, examples.one_hot(targets, CLASSES), np.ones(len(images), bool))
     steps = _steps(device)
     plan = training.Plan(steps, 1, 1, 0, dtype)
-    draw, loss = training.supervised(labelled, settings, FLIPS, plan, device)
+    objective = training.supervised(labelled, settings, FLIPS, 0, device)
 
     def epoch() -> int:
         learner = optimization.Learner(
             model, steps=steps, learning_rate=1e-3, lowest_layers=0.1, weight_decay=0.01, ema=settings["ema"]
         )
-        training.fit(learner, draw, loss, plan, history.History(None, "f1", device))
+        training.fit(learner, objective, plan, history.History(None, "f1", device))
         return options.batch * steps
 
     return epoch

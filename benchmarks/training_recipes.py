@@ -33,6 +33,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from pocketscope import config, examples, history, metrics, networks, packed, packing, pseudo_labels, splits, training
+from pocketscope.errors import InputError
 
 CPU = torch.device("cpu")
 FLIPS = ["horizontal_flip", "vertical_flip"]
@@ -75,6 +76,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "batch norm trained": {"steps": 100, "batch_norm": "trained"},
     "ema 0.99": {"steps": 100, "ema": 0.99},
     "smoothing 0.1": {"steps": 100, "label_smoothing": 0.1},
+    "ema 0.99, smoothing 0.1": {"steps": 100, "ema": 0.99, "label_smoothing": 0.1},
     "mixup 0.2": {"steps": 100, "mixup": 0.2},
     "judged by the loss": {"steps": 100, "monitor": "loss"},
     "range test": {"steps": 100, "learning_rate": "tenth_of_minimum"},
@@ -199,21 +201,24 @@ def measure(cell: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]
     network = NETWORKS[cell["network"]]
     started = time.process_time()
     classifier = networks.build(network, len(classes), options.weights.resolve(), seed=cell["seed"])
-    told, _ = training.train(
-        classifier,
-        labelled,
-        held_out,
-        pretrained=True,
-        settings=cell["training"],
-        symmetries=DATASETS[cell["dataset"]]["symmetries"],
-        seed=cell["seed"],
-        device=CPU,
-    )
+    found: dict[str, Any] = {"labelled": len(labelled)}
+    try:
+        told, _ = training.train(
+            classifier,
+            labelled,
+            held_out,
+            pretrained=True,
+            settings=cell["training"],
+            symmetries=DATASETS[cell["dataset"]]["symmetries"],
+            seed=cell["seed"],
+            device=CPU,
+        )
+    except InputError as error:  # a rate at which the loss becomes no number is a result too
+        return found | {"f1": 0.0, "seconds": round(time.process_time() - started, 1), "failed": str(error)}
     seconds = time.process_time() - started
-    return {
+    return found | {
         "f1": round(100 * score(classifier, images, split, truth, cell["part"], notes), 2),
         "seconds": round(seconds, 1),
-        "labelled": len(labelled),
         "steps": told["step"].to_pylist()[-1],
         "rate": max(filter(None, told["learning_rate"].to_pylist()), default=None),
     }

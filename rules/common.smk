@@ -170,7 +170,7 @@ def what_teachers_say(wildcards):
 def labelling_of(method):
     """Return that part of a method's configuration which says how teachers' predictions become labels."""
     settings = configuration.plain(CONFIG.methods[method])
-    return {key: value for key, value in settings.items() if key not in ("labels", "teachers", "rounds")}
+    return {key: value for key, value in settings.items() if key not in ("labels", "teachers", "rounds", "training")}
 
 
 def candidates_of(wildcards):

@@ -41,7 +41,9 @@ def test_past_the_bound_the_pixels_lie_in_a_file_that_has_no_name(tmp_path, monk
     monkeypatch.setattr(packed.tables, "notes", lambda path: {"image_size": 8})
     monkeypatch.setattr(packed, "read_images", lambda path, wanted: zip("abcd", stored, strict=True))
     monkeypatch.setattr(examples.tempfile, "tempdir", str(tmp_path))
-    labels = pa.table({"image_id": list("dbca"), "label": ["x", "y", "x", "y"], "source": ["human", "pseudo"] * 2})
+    soft = [None, [0.25, 0.75], None, None]
+    labels = pa.table({"image_id": list("dbca"), "label": list("xyxy"), "source": ["human", "pseudo"] * 2})
+    labels = labels.append_column("probabilities", pa.array(soft, pa.list_(pa.float32())))
     inside = examples.load("images", labels, ["x", "y"])
     monkeypatch.setattr(examples, "MEMORY_BOUND", 100)
     outside = examples.load("images", labels, ["x", "y"])
@@ -49,7 +51,7 @@ def test_past_the_bound_the_pixels_lie_in_a_file_that_has_no_name(tmp_path, monk
     assert not isinstance(inside.images, np.memmap)
     assert np.array_equal(inside.images, stored[[3, 1, 2, 0]])
     assert np.array_equal(outside.images, inside.images)
-    assert outside.targets.tolist() == [[1, 0], [0, 1], [1, 0], [0, 1]]
+    assert outside.targets.tolist() == [[1, 0], [0.25, 0.75], [1, 0], [0, 1]]
     assert outside.human.tolist() == [True, False, True, False]
     assert not list(tmp_path.iterdir())
     batch = examples.to_pixels(examples.to_tensor(outside.images, torch.device("cpu"))[[0, 2]], torch.device("cpu"))

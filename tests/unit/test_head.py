@@ -49,7 +49,7 @@ def test_the_head_has_the_regressions_probabilities(classes):
     head.fit(classifier, images, examples.one_hot(labels, classes), CPU)
     found = head.features(classifier, images, CPU)
     scaled = (found - found.mean(0)) / found.std()
-    regression = head._regression(head.strength(scaled, labels)).fit(scaled, labels)
+    regression = head.regression(scaled, labels)
     with torch.no_grad():
         logits = classifier.eval()(examples.to_pixels(torch.from_numpy(images), CPU))
     assert np.allclose(logits.softmax(1).numpy(), regression.predict_proba(scaled), atol=1e-4)

@@ -1,7 +1,9 @@
 """Every network of the catalogue is built, trained a step, exported and read back; and where weights come from."""
 
+import copy
 import itertools
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -95,9 +97,9 @@ def test_a_file_of_another_format_or_shape_is_refused_by_name(tmp_path):
 @pytest.mark.parametrize("name", ["resnet18", "fbnet"])
 def test_without_a_way_to_the_hub_the_choices_are_named(name, tmp_path, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(InputError, match=r"cannot be downloaded.*file or a Python package.*'weights: none'"):
         networks.build(CATALOGUE[name], 2, tmp_path, seed=0)
 
@@ -133,8 +135,7 @@ def test_folded_normalisation_gets_statistics_and_computes_what_it_did():
         fold(classifier)
         folded = classifier.features(pixels)
         assert torch.allclose(folded, meant, atol=1e-3 * meant.abs().max())
-        collapsed = classifier.train().features(pixels)
-        classifier.eval()
+        collapsed = copy.deepcopy(classifier).train().features(pixels)
         conditioning.prepare(classifier, images, CPU)
         assert torch.allclose(classifier.features(pixels), meant, atol=1e-3 * meant.abs().max())
         whole = classifier.train().features(pixels)  # by the batch's statistics: those of the same images

@@ -18,6 +18,13 @@ def test_rates_rise_with_depth():
     assert len(grouped) == len(list(classifier.parameters()))
 
 
+def test_the_heads_weights_learn_as_slowly_as_features_are_large():
+    classifier = networks.build(TINY, 2, None, seed=0)
+    weight, bias = optimization.parameter_groups(classifier, 1.0, 0.01, 0.1, feature_scale=50.0)[-2:]
+    assert weight["params"][0] is classifier.head.weight
+    assert (weight["lr"], bias["lr"]) == (pytest.approx(0.02), pytest.approx(1.0))
+
+
 def learner(ema, steps=5):
     classifier = networks.build(TINY, 2, None, seed=0)
     return optimization.Learner(

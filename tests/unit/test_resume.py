@@ -1,5 +1,6 @@
 """A training that is killed goes on to the same weights; a state of another training is not touched."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,66 +12,69 @@ import torch
 from helpers import ROOT
 from pocketscope import resume
 
-# Trains a tiny network for ever so many epochs; says when each has been saved; prints a digest of the weights at last.
+# Imports once, then trains a tiny network in a child process for each of some runs: a folder, and the step after whose
+# save the child dies by SIGKILL, or none. Says what was saved, how each child ended, and a digest of its weights.
 SCRIPT = """
-import hashlib, sys
+import hashlib, json, os, signal, sys
 from pathlib import Path
 import numpy as np, torch
 from pocketscope import config, examples, networks, resume, training
 
-torch.set_num_threads(1)
 resume.SECONDS_BETWEEN = 0.0
-folder, digest, batch_norm = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-kept = resume.Resume(folder, digest)
-save = kept.save
-kept.save = lambda state: (save(state), print("saved", state["step"], flush=True))
-rng = np.random.default_rng(0)
+SETTINGS = config.plain(config.Training(
+    steps=12, batch_size=4, evaluations=6, patience=6, ema=0.9, mixup=0.3, batch_norm="trained",
+    learning_rate="minimum",
+))
+NETWORK = {"library": "torchvision", "name": "mobilenet_v2", "weights": "none", "options": {"width_mult": 0.25}}
+
 def some(count):
+    rng = np.random.default_rng(count)
     targets = rng.integers(0, 2, count)
     images = (rng.integers(0, 200, (count, 32, 32, 3)) + 50 * targets[:, None, None, None]).astype(np.uint8)
     return examples.Examples(images, examples.one_hot(targets, 2), np.arange(count) % 3 > 0)
-settings = config.plain(config.Training(
-    steps=12, batch_size=4, evaluations=6, patience=6, ema=0.9, mixup=0.3, batch_norm=batch_norm,
-    learning_rate="minimum",
-))
-network = {"library": "torchvision", "name": "mobilenet_v2", "weights": "none", "options": {"width_mult": 0.25}}
-classifier = networks.build(network, 2, folder, seed=1)  # has dropout in a part that is replaced; batch norm, depthwise
-history, _ = training.train(
-    classifier, some(20), some(10), pretrained=True, settings=settings, symmetries=["horizontal_flip"], seed=3,
-    device=torch.device("cpu"), resume=kept,
-)
-total = hashlib.sha256()
-for tensor in classifier.state_dict().values():
-    total.update(tensor.numpy().tobytes())
-total.update(repr(history.to_pylist()).encode())
-print("weights", total.hexdigest())
+
+def train(folder, last):
+    folder.mkdir(exist_ok=True)
+    kept = resume.Resume(folder, "a")
+    save = kept.save
+    def say(state):
+        save(state)
+        print("saved", state["step"], flush=True)
+        if state["step"] == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+    kept.save = say
+    classifier = networks.build(NETWORK, 2, folder, seed=1)
+    history, _ = training.train(
+        classifier, some(20), some(10), pretrained=True, settings=SETTINGS, symmetries=["horizontal_flip"], seed=3,
+        device=torch.device("cpu"), resume=kept,
+    )
+    total = hashlib.sha256(repr(history.to_pylist()).encode())
+    for tensor in classifier.state_dict().values():
+        total.update(tensor.numpy().tobytes())
+    print("weights", total.hexdigest(), flush=True)
+
+torch.set_num_threads(1)
+for folder, last in json.loads(sys.argv[2]):
+    if not (child := os.fork()):
+        train(Path(sys.argv[1]) / folder, last)
+        os._exit(0)
+    print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def run(folder, digest="a", batch_norm="trained", kill_after=None):
-    """Train in a process of its own, which dies by SIGKILL when it has saved step `kill_after`; return its lines."""
-    folder.mkdir(exist_ok=True)
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", SCRIPT, str(folder), digest, batch_norm],
-        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "workflow_scripts")},
-    )  # fmt: skip
-    lines = []
-    for line in process.stdout:
-        lines.append(line.strip())
-        if lines[-1] == f"saved {kill_after}":
-            process.send_signal(signal.SIGKILL)
-    assert process.wait() == (-signal.SIGKILL if kill_after else 0)
-    return lines
-
-
 def test_a_killed_training_resumes_to_the_same_weights_bit_for_bit(tmp_path):
-    undisturbed = run(tmp_path / "undisturbed")
-    assert undisturbed[:-1] == [f"saved {step}" for step in (2, 4, 6, 8, 10, 12)]
-    for step in (2, 8):  # killed twice on the way
-        run(tmp_path / "killed", kill_after=step)
-    again = run(tmp_path / "killed")
-    assert "saved 8" not in again  # went on, did not begin again
-    assert again[-1] == undisturbed[-1]
+    runs = [("undisturbed", None), ("killed", 2), ("killed", 8), ("killed", None)]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT, str(tmp_path), json.dumps(runs)],
+        capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT / "workflow_scripts")},
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert lines.count(f"ended {-signal.SIGKILL}") == lines.count("ended 0") == 2, done.stderr
+    saved = [[int(line.split()[1]) for line in part.splitlines() if "saved" in line]
+             for part in done.stdout.split("ended")[:4]]  # fmt: skip
+    assert saved == [[2, 4, 6, 8, 10, 12], [2], [4, 6, 8], [10, 12]]  # it goes on, and does not begin again
+    undisturbed, resumed = (line for line in lines if line.startswith("weights"))
+    assert undisturbed == resumed
 
 
 def test_a_state_of_another_training_is_deleted(tmp_path):

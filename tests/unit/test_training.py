@@ -146,9 +146,9 @@ def test_a_head_by_gradient_comes_first_and_leaves_the_rest_alone():
     classifier = networks.build(TINY, 2, None, seed=0)
     fit = training.fit
 
-    def watch(learner, draw, loss, plan, history, resume=None):
+    def watch(learner, objective, plan, history, resume=None):
         before = {name: tensor.clone() for name, tensor in classifier.named_parameters()}
-        fit(learner, draw, loss, plan, history, resume)
+        fit(learner, objective, plan, history, resume)
         moved = {name for name, tensor in classifier.named_parameters() if not torch.equal(tensor, before[name])}
         seen.append((plan.stage, plan.steps, moved))
 

@@ -24,7 +24,7 @@ SAMPLE = 1000  # images that choose the strength; the regression itself takes al
 log = logging.getLogger(__name__)
 
 
-def fit(classifier: networks.Classifier, images: np.ndarray, targets: np.ndarray, device: torch.device) -> None:
+def fit(classifier: networks.Classifier, images: np.ndarray, targets: np.ndarray, device: torch.device) -> float:
     """Set the head of `classifier` to the logistic regression of the targets on its features.
 
     Parameters
@@ -37,14 +37,18 @@ def fit(classifier: networks.Classifier, images: np.ndarray, targets: np.ndarray
         float (N, classes); each image counts as its most probable class. A class without an image is never guessed.
     device
         Where the classifier is.
+
+    Returns
+    -------
+    float
+        The scale of the features: one standard deviation, over all of them.
     """
     found, labels = features(classifier, images, device), targets.argmax(axis=1)
-    present = np.unique(labels)
-    if len(present) < 2:
-        return  # nothing to tell apart
     # One scale for all features. With one each, features that hardly vary get huge weights, and the rounding of an int8
     # network in them outweighs the rest.
-    mean, scale = found.mean(axis=0), found.std() or 1.0
+    mean, scale, present = found.mean(axis=0), float(found.std()) or 1.0, np.unique(labels)
+    if len(present) < 2:
+        return scale  # nothing to tell apart
     scaled = (found - mean) / scale
     fitted = regression(scaled, labels)
     # Two classes are one row: their difference.
@@ -57,6 +61,7 @@ def fit(classifier: networks.Classifier, images: np.ndarray, targets: np.ndarray
     with torch.no_grad():
         classifier.head.weight.copy_(torch.from_numpy(weight))
         classifier.head.bias.copy_(torch.from_numpy(bias))
+    return scale
 
 
 @torch.no_grad()

@@ -40,6 +40,8 @@ class Learner:
     ema
         Largest decay of the exponential moving average of the weights; 0: none is kept. At step t it is at most
         (1 + t) / (10 + t), so that a short training does not hold on to where it came from.
+    feature_scale
+        See `parameter_groups`.
     """
 
     def __init__(
@@ -51,9 +53,10 @@ class Learner:
         lowest_layers: float,
         weight_decay: float,
         ema: float,
+        feature_scale: float = 1.0,
     ) -> None:
         self.classifier = classifier
-        groups = parameter_groups(classifier, learning_rate, lowest_layers, weight_decay)
+        groups = parameter_groups(classifier, learning_rate, lowest_layers, weight_decay, feature_scale)
         self.optimizer = torch.optim.AdamW(groups, fused=True)
         rates = [group["lr"] for group in groups]
         self.schedule = OneCycleLR(self.optimizer, rates, total_steps=steps + 1, pct_start=WARM_UP)
@@ -89,9 +92,18 @@ class Learner:
 
 
 def parameter_groups(
-    classifier: networks.Classifier, learning_rate: float, lowest_layers: float, weight_decay: float
+    classifier: networks.Classifier,
+    learning_rate: float,
+    lowest_layers: float,
+    weight_decay: float,
+    feature_scale: float = 1.0,
 ) -> list[dict[str, Any]]:
-    """Return AdamW's groups: rates rise geometrically with depth, from `lowest_layers` times the rate to the rate."""
+    """Return AdamW's groups: rates rise geometrically with depth, from `lowest_layers` times the rate to the rate.
+
+    A step of AdamW has the size of the rate, whatever the gradient's. The head's weights are as small as the features
+    that they multiply are large (SqueezeNet's are about 100), so that their rate is divided by the features' scale:
+    a step changes the logits alike in every network.
+    """
     groups = []
     for depth, parameters in networks.depths(classifier):
         trained = [parameter for parameter in parameters if parameter.requires_grad]
@@ -102,6 +114,7 @@ def parameter_groups(
         ):
             if members:
                 rate = learning_rate * lowest_layers ** (1 - depth)
+                rate /= feature_scale if members[0] is classifier.head.weight else 1.0
                 groups.append({"params": members, "weight_decay": decay, "lr": rate})
     return groups
 

@@ -5,9 +5,10 @@ What other ways of training share is apart: batches (`examples`), `augmentation`
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -41,6 +42,21 @@ class Outcome:
     targets: torch.Tensor
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What `fit` learns.
+
+    draw
+        From a step, counted from 0, to the tensors of its batch, images along the first dimension. Random numbers come
+        from torch's default generator, which is seeded anew for each step.
+    loss
+        From the classifier and those tensors to an Outcome.
+    """
+
+    draw: Callable[[int], tuple[torch.Tensor, ...]]
+    loss: Callable[..., Outcome]
+
+
 @dataclass
 class Plan:
     """How `fit` goes through its steps.
@@ -66,7 +82,21 @@ class Plan:
     arithmetic: torch.dtype = torch.float32
     keep_statistics: bool = False
     stage: str = "all"
-    parts: int = field(default=1)  # in which a batch goes through the network; more after it ran out of memory
+    parts: int = 1  # in which a batch goes through the network; more after it ran out of memory
+
+
+@dataclass
+class Peak:
+    """The rate at the top of the cycle.
+
+    rate
+        Of the highest layers; or the rule of the range test that is to find it.
+    feature_scale
+        What the rate of the head's weights is divided by; see `optimization.parameter_groups`.
+    """
+
+    rate: float | str
+    feature_scale: float = 1.0
 
 
 def train(
@@ -126,49 +156,36 @@ def train(
         steps, settings["evaluations"], settings["patience"], seed, arithmetic,
         keep_statistics=pretrained and settings["batch_norm"] == "frozen",
     )  # fmt: skip
-    draw, loss = supervised(labelled, settings, symmetries, plan, device)
-    rate = settings["learning_rate" if pretrained else "learning_rate_from_scratch"]
-
-    def learner(stage: Plan, lowest_layers: float) -> optimization.Learner:
-        nonlocal rate
-        if isinstance(rate, str):  # found once, by the first steps that need it
-            rate = find_rate(classifier, draw, loss, stage, rate, lowest_layers)
-        return optimization.Learner(
-            classifier, steps=stage.steps, learning_rate=rate, lowest_layers=lowest_layers,
-            weight_decay=settings["weight_decay"], ema=settings["ema"],
-        )  # fmt: skip
-
-    state = resume.load() if resume else None
-    if state is None and (pretrained or not steps):
+    objective = supervised(labelled, settings, symmetries, seed, device)
+    peak = Peak(settings["learning_rate" if pretrained else "learning_rate_from_scratch"])
+    resumed = resume is not None and resume.load() is not None
+    if not resumed and (pretrained or not steps):
         conditioning.prepare(classifier, labelled.images, device)
         if settings["head"] == "regression":
-            fit_regression(classifier, labelled, history, device)
+            peak.feature_scale = fit_regression(classifier, labelled, history, device)
         else:
-            epochs = settings["head"]
-            alone = Plan(epochs * -(-len(labelled) // settings["batch_size"]), epochs, epochs, seed, arithmetic,
-                         plan.keep_statistics, "head")  # fmt: skip
-            classifier.backbone.requires_grad_(False)
-            fit(learner(alone, 1.0), draw, loss, alone, history)
-            classifier.backbone.requires_grad_(True)
+            fit_head(classifier, objective, plan, history, peak, settings, len(labelled))
     if steps:
-        rate = 1.0 if state and isinstance(rate, str) else rate  # the state has the rate that was found
-        fit(learner(plan, settings["lowest_layers"] if pretrained else 1.0), draw, loss, plan, history, resume)
+        lowest = settings["lowest_layers"] if pretrained else 1.0
+        if isinstance(peak.rate, str):  # the state of a training that resumes has the rate that was found
+            peak.rate = 1.0 if resumed else find_rate(classifier, objective, plan, peak.rate, lowest)
+        fit(new_learner(classifier, steps, peak, lowest, settings), objective, plan, history, resume)
     classifier.load_state_dict(history.weights)
     classifier.to("cpu", memory_format=torch.contiguous_format).eval()
     return history.tables()
 
 
 def supervised(
-    labelled: Examples, settings: Mapping[str, Any], symmetries: list[str], plan: Plan, device: torch.device
-) -> tuple[Callable[[int], tuple[torch.Tensor, ...]], Callable[..., Outcome]]:
-    """Return what `fit` needs to learn labels: how a step's batch is drawn, and its loss.
+    labelled: Examples, settings: Mapping[str, Any], symmetries: list[str], seed: int, device: torch.device
+) -> Objective:
+    """Return the objective of learning labels.
 
     The loss is the cross entropy to targets that are smoothed, weighted by class and mixed (`settings`) where asked.
     """
     images = examples.to_tensor(labelled.images, device)
     targets = torch.from_numpy(labelled.targets).to(device)
     weights = class_weights(targets) if settings["class_weights"] == "balanced" else None
-    batch = examples.batches(labelled.human, settings["batch_size"], settings["human_share"], plan.seed)
+    batch = examples.batches(labelled.human, settings["batch_size"], settings["human_share"], seed)
 
     def draw(step: int) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.default_generator  # on the CPU, so that the same is drawn on every device
@@ -183,13 +200,12 @@ def supervised(
         entropy = F.cross_entropy(logits.float(), targets, weights, label_smoothing=settings["label_smoothing"])
         return Outcome(entropy, logits, targets)
 
-    return draw, loss
+    return Objective(draw, loss)
 
 
 def fit(
     learner: optimization.Learner,
-    draw: Callable[[int], tuple[torch.Tensor, ...]],
-    loss: Callable[..., Outcome],
+    objective: Objective,
     plan: Plan,
     history: History,
     resume: Resume | None = None,
@@ -200,10 +216,8 @@ def fit(
     ----------
     learner
         Changes its classifier's weights.
-    draw
-        From a step, counted from 0, to the tensors of its batch, images along the first dimension.
-    loss
-        From the classifier and those tensors to an Outcome.
+    objective
+        How a batch is drawn, and its loss.
     plan
         How many steps, and how.
     history
@@ -220,9 +234,9 @@ def fit(
     outcomes, rates, images, started = [], [], 0, time.perf_counter()
     while step < plan.steps and history.epochs_since_best() < plan.patience:
         torch.manual_seed(randomness.seed(plan.seed, plan.stage, step))
-        tensors = draw(step)
+        tensors = objective.draw(step)
         rates.append(learner.learning_rate)
-        outcomes.append(backward(learner.classifier, tensors, loss, plan))
+        outcomes.append(backward(learner.classifier, tensors, objective.loss, plan))
         learner.step()
         step, images = step + 1, images + len(tensors[0])
         if step % CHECK_EVERY == 0 or step in ends:
@@ -273,8 +287,7 @@ def backward(
 
 def find_rate(
     classifier: networks.Classifier,
-    draw: Callable[[int], tuple[torch.Tensor, ...]],
-    loss: Callable[..., Outcome],
+    objective: Objective,
     plan: Plan,
     rule: str,
     lowest_layers: float,
@@ -283,17 +296,50 @@ def find_rate(
 
     def loss_of_step(step: int) -> float:
         torch.manual_seed(randomness.seed(plan.seed, "range test", step))
-        return backward(classifier, draw(step), loss, plan).loss.item()
+        return backward(classifier, objective.draw(step), objective.loss, plan).loss.item()
 
     return optimization.range_test(classifier, loss_of_step, rule, lowest_layers=lowest_layers)
 
 
-def fit_regression(classifier: networks.Classifier, labelled: Examples, history: History, device: torch.device) -> None:
-    """Set the head to a logistic regression on frozen features: epoch 0 of the history."""
+def new_learner(
+    classifier: networks.Classifier, steps: int, peak: Peak, lowest_layers: float, settings: Mapping[str, Any]
+) -> optimization.Learner:
+    """Return a learner by the configuration's `training`."""
+    return optimization.Learner(
+        classifier, steps=steps, learning_rate=peak.rate, lowest_layers=lowest_layers,
+        weight_decay=settings["weight_decay"], ema=settings["ema"], feature_scale=peak.feature_scale,
+    )  # fmt: skip
+
+
+def fit_head(
+    classifier: networks.Classifier,
+    objective: Objective,
+    plan: Plan,
+    history: History,
+    peak: Peak,
+    settings: Mapping[str, Any],
+    images: int,
+) -> None:
+    """Train the head alone for some epochs of gradient steps, at a rate that is found here where it is to be found."""
+    epochs = settings["head"]
+    steps = epochs * math.ceil(images / settings["batch_size"])
+    alone = replace(plan, steps=steps, epochs=epochs, patience=epochs + 1, stage="head")
+    classifier.backbone.requires_grad_(False)
+    if isinstance(peak.rate, str):
+        peak.rate = find_rate(classifier, objective, alone, peak.rate, 1.0)
+    fit(new_learner(classifier, steps, peak, 1.0, settings), objective, alone, history)
+    classifier.backbone.requires_grad_(True)
+
+
+def fit_regression(
+    classifier: networks.Classifier, labelled: Examples, history: History, device: torch.device
+) -> float:
+    """Set the head to a logistic regression on frozen features, epoch 0 of the history; return the features' scale."""
     started = time.perf_counter()
-    head.fit(classifier, labelled.images, labelled.targets, device)
+    scale = head.fit(classifier, labelled.images, labelled.targets, device)
     row = {"stage": "head", "step": 0, "learning_rate": None}
     history.add(classifier, row, images=len(labelled), seconds=time.perf_counter() - started)
+    return scale
 
 
 def training_mode(classifier: nn.Module, keep_statistics: bool) -> None:
