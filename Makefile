@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 LOCK := envs/requirements.lock
 READY := $(VENV)/ready
 
-.PHONY: demo test test-browser lint format lock schema clean help
+.PHONY: demo test test-browser test-cluster lint format lock schema clean help
 
 help:
 	@echo "make demo    install into .venv and run the demo: ten minutes without a GPU"
 	@echo "make test    unit, DAG and workflow tests"
 	@echo "make test-browser  the report in a headless Chromium"
+	@echo "make test-cluster  a study on a SLURM cluster of two nodes, through faults"
 	@echo "make lint    check style, code and workflow"
 	@echo "make format  bring the code into the project's style"
 	@echo "make schema  write the configuration's JSON schema"
@@ -35,6 +36,10 @@ test: $(READY)
 # Skipped, with the reason, where there is no Chromium.
 test-browser: $(READY)
 	$(BIN)/python -m pytest tests/browser
+
+# Skipped, with the reason, where no SLURM can be installed; it stops what it started.
+test-cluster: $(READY)
+	$(BIN)/python -m pytest tests/slurm -rs
 
 lint: $(READY)
 	$(BIN)/ruff check .

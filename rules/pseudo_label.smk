@@ -15,8 +15,8 @@ rule predict:
     threads: CONFIG.compute.threads
     resources:
         gpu=gpus,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory(2000),
+        runtime=minutes(60, share=0.2),
     params:
         code=code("predict.py"),
         views=lambda wildcards: views_of(wildcards.dataset, CONFIG.views),
@@ -111,8 +111,8 @@ rule pseudo_label:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         code=code("pseudo_label.py"),
         teachers=lambda wildcards: [name for name, _ in teachers_of(wildcards)],
