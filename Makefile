@@ -19,12 +19,13 @@ help:
 	@echo "make lock    resolve the dependencies of pyproject.toml anew"
 	@echo "make clean   remove .venv, results and caches"
 
-# uv installs the CUDA build of torch in seconds where pip takes minutes; it runs without a GPU too.
+# uv installs the CUDA build of torch in seconds where pip takes minutes; it runs without a GPU too. Compiled once, here:
+# each job is a process of its own, and would compile what it imports where Python may not keep that.
 $(READY): $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pocketscope needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(LOCK)
 	touch $@
 
 demo: $(READY)

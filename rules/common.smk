@@ -1,5 +1,6 @@
 """What the rules share: the validated configuration, the wildcards, and the functions that say what needs what."""
 
+import functools
 import os
 import re
 import subprocess
@@ -42,6 +43,7 @@ def any_of(names):
     return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
 
 
+@functools.cache  # asked for by every job
 def packed_name(dataset):
     """Return the folder of a data set's images: what changes the pixels changes the name, so that studies can share."""
     entry = configuration.plain(CONFIG.datasets[dataset])
