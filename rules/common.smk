@@ -298,7 +298,7 @@ def minutes(base, share=0):
 def memory_of_training(wildcards, input, attempt):
     """Return MB: the libraries, what the layers of a large network keep of a batch for their gradients, the images."""
     pixels = CONFIG.training.batch_size * CONFIG.datasets[wildcards.dataset].image_size ** 2
-    return memory(1500 + 4e-3 * pixels, share=4)(wildcards, input, attempt)
+    return memory(1500 + 4e-3 * pixels, share=5)(wildcards, input, attempt)
 
 
 def _packed_mb(input, share):
