@@ -6,24 +6,26 @@ BIN := $(VENV)/bin
 LOCK := envs/requirements.lock
 READY := $(VENV)/ready
 
-.PHONY: demo test test-browser lint format lock schema clean help
+.PHONY: demo test test-browser test-cluster lint format lock schema clean help
 
 help:
 	@echo "make demo    install into .venv and run the demo: ten minutes without a GPU"
 	@echo "make test    unit, DAG and workflow tests"
 	@echo "make test-browser  the report in a headless Chromium"
+	@echo "make test-cluster  a study on a SLURM cluster of two nodes, through faults"
 	@echo "make lint    check style, code and workflow"
 	@echo "make format  bring the code into the project's style"
 	@echo "make schema  write the configuration's JSON schema"
 	@echo "make lock    resolve the dependencies of pyproject.toml anew"
 	@echo "make clean   remove .venv, results and caches"
 
-# uv installs the CUDA build of torch in seconds where pip takes minutes; it runs without a GPU too.
+# uv installs the CUDA build of torch in seconds where pip takes minutes; it runs without a GPU too. Compiled once, here:
+# each job is a process of its own, and would compile what it imports where Python may not keep that.
 $(READY): $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pocketscope needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(LOCK)
 	touch $@
 
 demo: $(READY)
@@ -35,6 +37,10 @@ test: $(READY)
 # Skipped, with the reason, where there is no Chromium.
 test-browser: $(READY)
 	$(BIN)/python -m pytest tests/browser
+
+# Skipped, with the reason, where no SLURM can be installed; it stops what it started.
+test-cluster: $(READY)
+	$(BIN)/python -m pytest tests/slurm -rs
 
 lint: $(READY)
 	$(BIN)/ruff check .

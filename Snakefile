@@ -1,5 +1,7 @@
 """pocketscope: from images of which a few are labelled to compact classifiers, and which of them to trust."""
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -13,8 +15,15 @@ if not workflow.configfiles:
 
 
 # Everything that is made, Snakemake's own records included, lies in one folder: it can be moved, or used by another
-# checkout, and nothing is made again. `--directory` names another one.
-workdir: Path(workflow.basedir) / "results"
+# checkout, and nothing is made again. `--directory` names another one; a cluster's jobs are not told of it, but have
+# the environment of the process that submits them.
+results = Path(workflow.basedir) / "results" if workflow.is_main_process else os.environ["POCKETSCOPE_RESULTS"]
+
+
+workdir: results
+
+
+os.environ["POCKETSCOPE_RESULTS"] = os.getcwd()
 
 
 include: "rules/common.smk"
@@ -34,6 +43,10 @@ rule all:
         f"{STUDY}/report/index.html",
         audits(),
     localrule: True
+
+
+onstart:
+    end_what_was_left()
 
 
 onsuccess:

@@ -1,9 +1,11 @@
 """What the rules share: the validated configuration, the wildcards, and the functions that say what needs what."""
 
+import functools
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -15,6 +17,10 @@ sys.path.insert(0, str(SCRIPTS))
 from pocketscope import config as configuration
 from pocketscope import randomness, source_code, sources
 from pocketscope.errors import InputError
+from pocketscope.gpus import names as gpus_here
+
+if not os.access(Path.cwd(), os.W_OK):
+    raise WorkflowError(f"{Path.cwd()}: cannot be written to; make it writable, or name another folder by --directory")
 
 try:
     CONFIG, NETWORKS = configuration.load(config, ROOT)
@@ -37,6 +43,7 @@ def any_of(names):
     return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
 
 
+@functools.cache  # asked for by every job
 def packed_name(dataset):
     """Return the folder of a data set's images: what changes the pixels changes the name, so that studies can share."""
     entry = configuration.plain(CONFIG.datasets[dataset])
@@ -276,6 +283,51 @@ def digest_of_study():
 
 def gpus(wildcards=None):
     return 0 if CONFIG.compute.device == "cpu" else 1
+
+
+def memory(base, share=0):
+    """Return a resources function: MB, of which a share of the packed images' size; doubled with each attempt."""
+    return lambda wildcards, input, attempt: int(2 ** (attempt - 1) * (base + share * _packed_mb(input, share)))
+
+
+def minutes(base, share=0):
+    """Return a resources function: minutes, some for each MB of packed images; doubled with each attempt."""
+    return lambda wildcards, input, attempt: int(2 ** (attempt - 1) * (base + share * _packed_mb(input, share)))
+
+
+def memory_of_training(wildcards, input, attempt):
+    """Return MB: the libraries, what the layers of a large network keep of a batch for their gradients, the images."""
+    pixels = CONFIG.training.batch_size * CONFIG.datasets[wildcards.dataset].image_size ** 2
+    return memory(1500 + 4e-3 * pixels, share=5)(wildcards, input, attempt)
+
+
+def _packed_mb(input, share):
+    return os.path.getsize(input.images) / 1e6 if share else 0
+
+
+def share_this_machine():
+    """Let no more jobs run at once than there are GPUs and memory for; what the command line says goes first."""
+    here = {"mem_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**6}
+    here["gpu"] = len(gpus_here()) if gpus() else 0
+    for name, amount in here.items():
+        if amount and name not in workflow.global_resources:
+            workflow.register_resource(name, amount)
+
+
+# A cluster, which has nodes, shares them out itself.
+if workflow.is_main_process and workflow.resource_settings.nodes is None:
+    share_this_machine()
+
+
+def end_what_was_left():
+    """Cancel the cluster's jobs that a main process left behind when it was killed: they would be made twice."""
+    open_ = workflow.dag.needrun_jobs()
+    left = sorted({jobid for job in open_ for jobid in workflow.persistence.external_jobids(job)})
+    if left and workflow.executor_plugin.name == "slurm":
+        subprocess.run(["scancel", *left], check=False)
+        waiting = ["squeue", "--noheader", f"--jobs={','.join(left)}"]
+        while subprocess.run(waiting, capture_output=True, check=False).stdout.strip():
+            time.sleep(1)
 
 
 def show_summary():

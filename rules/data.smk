@@ -13,8 +13,8 @@ rule pack:
         "../envs/environment.yaml"
     threads: 8
     resources:
-        mem_mb=1500,
-        runtime=120,
+        mem_mb=memory(2000),
+        runtime=minutes(120),
     params:
         code=code("pack.py"),
         source=source_of,
@@ -41,8 +41,8 @@ rule split:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         code=code("split.py"),
         labelled=lambda wildcards: SPLITS[wildcards.split][0],
@@ -64,8 +64,8 @@ rule reveal:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         code=code("reveal.py"),
     script:

@@ -13,8 +13,8 @@ rule quantize:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         code=code("quantize.py"),
         seed=seed_of("quantize"),

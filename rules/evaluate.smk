@@ -15,8 +15,8 @@ rule evaluate:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(1500),
+        runtime=minutes(20, share=0.02),
     params:
         code=code("evaluate.py"),
         positive=dataset_setting("positive"),
@@ -35,8 +35,8 @@ rule scores:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         code=code("scores.py"),
         rows=rows(),

@@ -15,8 +15,8 @@ rule predict:
     threads: CONFIG.compute.threads
     resources:
         gpu=gpus,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory(2000),
+        runtime=minutes(60, share=0.2),
     params:
         code=code("predict.py"),
         views=lambda wildcards: views_of(wildcards.dataset, CONFIG.views),
@@ -39,8 +39,8 @@ rule leave_out:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         code=code("leave_out.py"),
         folds=CONFIG.folds,
@@ -60,8 +60,8 @@ rule join_folds:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         code=code("join_folds.py"),
     script:
@@ -82,8 +82,8 @@ rule cross_fit:
     threads: CONFIG.compute.threads
     resources:
         gpu=gpus,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(4000),
+        runtime=minutes(60),
     params:
         code=code("cross_fit.py"),
         network=network_entry,
@@ -111,8 +111,8 @@ rule pseudo_label:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         code=code("pseudo_label.py"),
         teachers=lambda wildcards: [name for name, _ in teachers_of(wildcards)],
@@ -137,8 +137,8 @@ rule choose:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         code=code("choose.py"),
         validation=lambda wildcards: has_validation(wildcards),
@@ -161,8 +161,8 @@ rule audit:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         code=code("audit.py"),
         rounds=automatic_rounds(),

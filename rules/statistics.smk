@@ -15,8 +15,8 @@ rule compare:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=memory(1500),
+        runtime=minutes(30),
     params:
         code=code("compare.py"),
         statistics=configuration.plain(CONFIG.statistics),
@@ -53,8 +53,8 @@ rule report:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory(3000),
+        runtime=minutes(60),
     params:
         code=code("report.py"),
         template=configuration.digest((SCRIPTS / "pocketscope/templates/report.html").read_text(encoding="utf-8")),

@@ -21,8 +21,8 @@ rule train:
     threads: CONFIG.compute.threads
     resources:
         gpu=gpus,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of_training,
+        runtime=minutes(240),
     params:
         code=code("train.py"),
         network=network_entry,

@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
+SCRIPTS = ROOT / "workflow_scripts"
 
 # Networks without weights and without timm: a job is started within seconds.
 CATALOGUE = {
@@ -52,6 +54,15 @@ def write_config(folder, config, catalogue=None):
     return path
 
 
+def clone(target):
+    """Copy what makes a checkout, so that a test may change it; return where it lies."""
+    target.mkdir(parents=True)
+    for name in ("Snakefile", "rules", "workflow_scripts", "captions", "config", "envs", "profiles"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, target / name)
+    return target
+
+
 def snakemake(*arguments, config=None, results=None, root=ROOT, check=True, timeout=900):
     """Run snakemake in a checkout; return the finished process, its output as text."""
     # The default profile's settings, less the logger that draws for people.
@@ -72,6 +83,28 @@ def snakemake(*arguments, config=None, results=None, root=ROOT, check=True, time
     if check and done.returncode:
         raise AssertionError(f"snakemake failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
     return done
+
+
+def script_command(name, *, before="", threads=1, wildcards=None, **parts):
+    """Return the command that runs a rule's script by itself; `before` is Python that runs first, in its process.
+
+    `parts` are input, output and params, each a dict.
+    """
+    run = f"""
+import sys
+from types import SimpleNamespace
+from snakemake.iocontainers import InputFiles, OutputFiles, Params, Wildcards
+sys.path.insert(0, {str(SCRIPTS)!r})
+parts = {parts!r}
+snakemake = SimpleNamespace(
+    input=InputFiles(fromdict=parts["input"]), output=OutputFiles(fromdict=parts["output"]),
+    params=Params(fromdict=parts["params"]), wildcards=Wildcards(fromdict={wildcards or {}!r}),
+    threads={threads}, log=["{name}.log"], scriptdir=sys.path[0],
+)
+{before}
+exec(compile(open({str(SCRIPTS / name)!r}).read(), "{name}", "exec"), {{"snakemake": snakemake}})
+"""
+    return [sys.executable, "-W", "ignore", "-c", run]
 
 
 def planned(*arguments, **options):

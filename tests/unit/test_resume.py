@@ -79,6 +79,7 @@ def test_a_killed_training_resumes_to_the_same_weights_bit_for_bit(tmp_path):
 
 def test_a_state_of_another_training_is_deleted(tmp_path):
     resume.Resume(tmp_path, "old").save({"step": 1})
+    (tmp_path / ".0123456789ab..resume.old.pt").touch()  # killed while it was saved
     (tmp_path / "model.safetensors").write_text("stays")
     mine = resume.Resume(tmp_path, "new")
     assert mine.load() is None

@@ -58,7 +58,7 @@ def test_an_import_inside_a_function_counts(checkout):
 @pytest.mark.parametrize(
     ("script", "modules"),
     [
-        ("train.py", "augmentation calibration conditioning devices errors examples export files head history job "
+        ("train.py", "augmentation calibration conditioning devices errors examples export files gpus head history job "
                      "networks optimization packed pixels prediction pseudo_labels randomness resume splits tables "
                      "training"),
         ("pseudo_label.py", "calibration errors files job prediction pseudo_labels randomness rounds splits tables"),

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from helpers import ROOT, planned, snakemake, study, write_config
+from helpers import clone, planned, snakemake, study, write_config
 
 METHODS = {
     "supervised": {"labels": "human"},
@@ -35,15 +35,6 @@ def copied(finished, tmp_path):
     """Copy the finished study, times and all, to where a test may change it."""
     shutil.copytree(finished, tmp_path / "copy", symlinks=True)
     return tmp_path / "copy"
-
-
-def clone(target):
-    names = ("Snakefile", "rules", "workflow_scripts", "config", "envs", "profiles")
-    target.mkdir()
-    for name in names:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, target / name)
-    return target
 
 
 def plan(folder, config=CONFIG, results=None, checkout=None):

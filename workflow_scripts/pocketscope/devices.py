@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
+from pocketscope import gpus
 from pocketscope.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ def prepare(device: str, threads: int, granted: int) -> torch.device:
     Parameters
     ----------
     device
-        `cpu`, or `auto`: a GPU where there is one.
+        `cpu`, or `auto`: a GPU where there is one, which no other job of this machine then uses.
     threads
         How many threads the job computes with. Sums in another number of parts differ in their last bits.
     granted
@@ -35,6 +36,8 @@ def prepare(device: str, threads: int, granted: int) -> torch.device:
         )
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    if device == "auto":
+        gpus.claim()
     chosen = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else "cpu")
     log.info("on %s with %d threads", torch.cuda.get_device_name() if chosen.type == "cuda" else "CPU", threads)
     return chosen

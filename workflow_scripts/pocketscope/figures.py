@@ -33,6 +33,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.linewidth": 0.7,
     "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,

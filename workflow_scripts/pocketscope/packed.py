@@ -1,5 +1,6 @@
 """Read packed images: what every later step asks for, apart from how they were made."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -23,6 +24,9 @@ IMAGES = pa.schema(
 )
 LABELS = pa.schema([pa.field("image_id", pa.string(), nullable=False), pa.field("label", pa.string())])
 ROW_GROUP = 256  # rows; a reader that wants few images passes over the others' bytes one such group at a time
+PART = 1024  # images; a multiple of every batch that networks are run on
+
+log = logging.getLogger(__name__)
 
 
 def read_images(path: str | os.PathLike, image_ids: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
@@ -100,3 +104,17 @@ def load_images(
     for identity, image in read_images(path, rows):
         result[rows[identity]] = image
     return result
+
+
+def load_in_parts(path: str | os.PathLike, image_ids: Sequence[str]) -> Iterator[np.ndarray]:
+    """Load images as `load_images` does, `PART` of them at a time, so that memory does not grow with their number.
+
+    Yields
+    ------
+    numpy.ndarray
+        uint8, (N, size, size, 3); where no image is asked for, one array of none.
+    """
+    for start in range(0, max(len(image_ids), 1), PART):
+        part = load_images(path, image_ids[start : start + PART])
+        yield part
+        log.info("%d of %d images", start + len(part), len(image_ids))

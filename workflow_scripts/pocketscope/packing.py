@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import tempfile
+import threading
 import time
 import unicodedata
 from collections import Counter, deque
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 
 from pocketscope import pixels, sources, tables
 from pocketscope.errors import InputError
-from pocketscope.files import whole
+from pocketscope.files import named, whole
 from pocketscope.packed import IMAGES, LABELS, ROW_GROUP
 from pocketscope.records import did_you_mean
 
@@ -101,7 +102,7 @@ def pack(
     check_labels(listed, name)
     surveyed = sources.survey(sources.files(source, root))  # before decoding: what changes meanwhile is seen next time
     prepare = partial(_prepare, image_size=image_size, fit=fit, page=page)
-    with tempfile.TemporaryFile(dir=_folder_of(images)) as spill:
+    with named(images), tempfile.TemporaryFile(dir=_folder_of(images)) as spill:
         packed, reasons = _decode_all(listed, prepare, processes, spill)
         reasons |= _contradictions(packed)
         _check_skipped(reasons, len(listed), max_skipped_share, name)
@@ -281,7 +282,8 @@ def _prepared(
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     # Forked, where that can be: the other ways import the main script again, and a rule's script has no guard.
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context(method))
+    context = multiprocessing.get_context(method)
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -291,6 +293,16 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is killed: it would wait for work for ever."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _decode_all(

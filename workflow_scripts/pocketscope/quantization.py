@@ -9,6 +9,7 @@ import onnx
 from onnxruntime import quantization as ort
 from onnxruntime.quantization import shape_inference
 
+from pocketscope import inference
 from pocketscope.errors import InputError
 from pocketscope.files import whole
 
@@ -40,8 +41,9 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
     Raises
     ------
     pocketscope.errors.InputError
-        There is no image to calibrate with.
+        There is no image to calibrate with, or `source` is cut short.
     """
+    inference.open_model(source, threads=1)
     if not len(images):
         raise InputError(f"{source}: no image to calibrate the quantised model with; the training part is empty")
     with tempfile.TemporaryDirectory() as folder, whole(path) as temporary:

@@ -45,7 +45,7 @@ class Resume:
     def __init__(self, folder: str | os.PathLike, digest: str) -> None:
         self.path = Path(folder) / f".resume.{digest}.pt"
         self.saved = time.monotonic()
-        for other in Path(folder).glob(".resume.*.pt"):
+        for other in Path(folder).glob(".*resume.*.pt"):  # what a save that was killed left too
             if other != self.path:
                 log.info("%s: a state of another training, deleted", other.name)
                 other.unlink()

@@ -1,0 +1,379 @@
+"""How planning, and the rules that look at all images, grow.
+
+    python benchmarks/scale.py [planning] [noop] [rules] [--scratch FOLDER]
+
+`planning`: the study of config/compact.yaml, of eight methods, is planned by `snakemake --dry-run` and, in the same
+run, so is a bare Snakefile of the very same jobs: the same rules, files and wildcards, with the inputs looked up in a
+table, and no params, resources, logs or configuration. Three times: new, finished with all of Snakemake's metadata, and
+finished with one seed more. `noop`: a run of the finished demo. `rules`: split, pseudo_label (3 teachers, 7 views, 10
+classes) and the scoring of test images with 1,000, 10,000 and 100,000 images, and `scores` with as many rows.
+
+Seconds are of processor time, which other work on the machine disturbs little; memory is the largest resident size.
+A folder given as `--scratch` is kept, and what was made there before is used.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
+
+import numpy as np
+import pyarrow as pa
+import yaml
+from PIL import Image
+from pocketscope import metrics, packed, packing, prediction, pseudo_labels, tables
+from pocketscope.files import write_text
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = ROOT / "workflow_scripts"
+METHODS = 8  # the seven that were published, and the frozen floor
+COUNTS = (1_000, 10_000, 100_000)
+CLASSES = [f"class {i}" for i in range(10)]
+VIEWS = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"]
+TRIGGERS = ["--rerun-triggers", "mtime", "params", "input", "software-env"]
+
+
+def main() -> None:
+    """Run the parts that are asked for and print their figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", help="planning, noop, rules; all where none is named")
+    parser.add_argument("--scratch", type=Path)
+    options = parser.parse_args()
+    parts = {"planning": planning, "noop": noop, "rules": rules}
+    if unknown := set(options.parts) - parts.keys():
+        parser.error(f"there is no part '{min(unknown)}'; there are {', '.join(parts)}")
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = options.scratch or Path(temporary)
+        print(json.dumps({name: parts[name](scratch / name) for name in options.parts or parts}))
+
+
+# ---- planning
+
+
+def planning(scratch: Path) -> dict[str, Any]:
+    """Return seconds and memory of planning the large study, beside those of the bare Snakefile."""
+    config = large_study(scratch)
+    graph = graph_of(config, scratch / "graph.json")
+    more_config = scratch / "one seed more.yaml"
+    study = yaml.safe_load(config.read_text())
+    study["split"]["seeds"].append(max(study["split"]["seeds"]) + 1)
+    write_text(more_config, yaml.safe_dump(study, sort_keys=False))
+    more_graph = graph_of(more_config, scratch / "more.json")
+    found: dict[str, Any] = {"jobs": len(graph["jobs"]), "jobs_with_one_seed_more": len(more_graph["jobs"])}
+    found["new"] = compared(plan_ours(config, scratch / "new"), plan_bare(scratch / "graph.json", scratch / "bare new"))
+    ours, bare = scratch / "results", scratch / "bare results"
+    finish(graph, ours, plan_ours(config, ours))
+    finish(graph, bare, plan_bare(scratch / "graph.json", bare))
+    pack_all(config, ours, graph)
+    found["finished"] = compared(plan_ours(config, ours), plan_bare(scratch / "graph.json", bare))
+    found["one_seed_more"] = compared(plan_ours(more_config, ours), plan_bare(scratch / "more.json", bare))
+    return found
+
+
+def large_study(scratch: Path) -> Path:
+    """Write config/compact.yaml with data sets that are there, small ones, and `METHODS` methods."""
+    study = yaml.safe_load((ROOT / "config" / "compact.yaml").read_text())
+    for name, dataset in study["datasets"].items():
+        folder = scratch / "images" / name
+        dataset["source"] = {"kind": "folder", "path": str(folder)}
+        for number in range(0 if folder.exists() else 40):
+            (folder / f"class {number % 2}").mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"class {number % 2}" / f"{number}.png")
+    distilling = [method for method in study["methods"].values() if "teachers" in method]
+    for number in range(METHODS - len(study["methods"])):
+        study["methods"][f"more_{number}"] = distilling[-1 - number] | {"threshold": 0.9}
+    path = scratch / "study.yaml"
+    write_text(path, yaml.safe_dump(study, sort_keys=False))
+    return path
+
+
+def graph_of(config: Path, path: Path) -> dict[str, Any]:
+    """Return, and write, the rules' output patterns, and every job's rule, wildcards, inputs and outputs."""
+    if not path.exists():
+        subprocess.run([sys.executable, __file__, "--graph", config, path], check=True)
+    return json.loads(path.read_text())
+
+
+def write_graph(config: Path, path: Path) -> None:
+    """Plan a study within this process, and write its graph."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.io import is_flagged
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(configfiles=[config]),
+            snakefile=ROOT / "Snakefile",
+            workdir=path.with_suffix(""),
+        )
+        workflow.dag(DAGSettings()).execute_workflow(executor="dryrun")
+        planned = workflow._workflow
+        made = [file for job in planned.dag.jobs for file in job.output]
+        graph = {
+            "rules": {rule.name: [str(file) for file in rule.output] for rule in planned.rules},
+            "directories": sorted({str(file) for file in made if is_flagged(file, "directory")}),
+            "jobs": [
+                [job.rule.name, dict(job.wildcards_dict), [*map(str, job.input)], [*map(str, job.output)]]
+                for job in planned.dag.jobs
+            ],
+        }
+    write_text(path, json.dumps(graph))
+
+
+BARE = """
+import json
+
+with open(config["graph"]) as file:
+    graph = json.load(file)
+INPUTS = {}
+for rule_name, wildcards, inputs, _ in graph["jobs"]:
+    INPUTS[rule_name, *sorted(wildcards.items())] = inputs
+
+
+def inputs_of(name):
+    return lambda wildcards: INPUTS[name, *sorted(wildcards.items())]
+
+
+rule all:
+    default_target: True
+    input:
+        INPUTS[("all",)],
+
+
+for rule_name, patterns in graph["rules"].items():
+    if patterns:
+        rule:
+            name:
+                rule_name
+            input:
+                inputs_of(rule_name),
+            output:
+                patterns,
+            shell:
+                "exit 1"
+"""
+
+
+def plan_ours(config: Path, results: Path) -> list[str]:
+    """Return the command that plans a study."""
+    return snakemake(ROOT / "Snakefile", results, "--configfile", str(config))
+
+
+def plan_bare(graph: Path, results: Path) -> list[str]:
+    """Return the command that plans the bare Snakefile of a graph."""
+    snakefile = graph.parent / "bare.smk"
+    write_text(snakefile, BARE)
+    return snakemake(snakefile, results, "--config", f"graph={graph.absolute()}")
+
+
+def snakemake(snakefile: Path, results: Path, *arguments: str) -> list[str]:
+    """Return the command of a quiet dry run."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--directory", str(results)]
+    command += ["--workflow-profile", "none", "--cores", "1", "--dry-run", *TRIGGERS]
+    return [*command, "--quiet", "rules", "progress", "host", "--nolock", *arguments]
+
+
+def finish(graph: dict[str, Any], results: Path, plan: list[str]) -> None:
+    """Make all files of a graph, empty, and let Snakemake record every job as finished."""
+    if results.exists():
+        return
+    unfinished = results.with_name(f"{results.name} unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    directories = set(graph["directories"])
+    for _, _, _, outputs in graph["jobs"]:
+        for file in outputs:
+            (unfinished / file).parent.mkdir(parents=True, exist_ok=True)
+            (unfinished / file).mkdir() if file in directories else (unfinished / file).touch()
+    place = plan.index(str(results))
+    touch = [*plan[:place], str(unfinished), *plan[place + 1 :]]
+    touch[touch.index("--dry-run")] = "--touch"
+    subprocess.run([*touch, "--scheduler", "greedy"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    unfinished.rename(results)
+
+
+def pack_all(config: Path, results: Path, graph: dict[str, Any]) -> None:
+    """Pack the images for real: what is remembered of their files is read whenever the study is planned."""
+    study = yaml.safe_load(config.read_text())
+    for rule, wildcards, _, outputs in graph["jobs"]:
+        if rule == "pack":
+            dataset = study["datasets"][wildcards["packed"].rpartition("-")[0]]
+            places = {Path(file).stem: results / file for file in outputs}
+            times = {place: place.stat() for place in places.values()}
+            packing.pack(dataset["source"], ROOT, **places, image_size=8, fit="squeeze")
+            for place, status in times.items():
+                os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def compared(ours: list[str], bare: list[str]) -> dict[str, Any]:
+    """Run both commands, and return what they took."""
+    found: dict[str, Any] = {"ours": taken(ours), "bare": taken(bare)}
+    for what in ("seconds", "memory_mb"):
+        found[f"{what}_ratio"] = round(found["ours"][what] / found["bare"][what], 2)
+    return found
+
+
+def taken(command: list[str], folder: Path | None = None) -> dict[str, float]:
+    """Run a command; return its seconds of processor time, seconds by the clock, and largest memory in MB."""
+    code = textwrap.dedent("""
+        import json, resource, subprocess, sys, time
+        started = time.perf_counter()
+        done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stdout[-3000:] + done.stderr[-3000:])
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        print(json.dumps({"seconds": round(used.ru_utime + used.ru_stime, 2),
+            "wall_seconds": round(time.perf_counter() - started, 2), "memory_mb": round(used.ru_maxrss / 1024)}))
+    """)
+    done = subprocess.run([sys.executable, "-c", code, *command], cwd=folder, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+# ---- the demo, finished
+
+
+def noop(scratch: Path) -> dict[str, float]:
+    """Return what a run of the finished demo takes that finds nothing to do; its files are empty."""
+    config = ROOT / "config" / "config.yaml"
+    scratch.mkdir(parents=True, exist_ok=True)
+    graph, results = graph_of(config, scratch / "graph.json"), scratch / "results"
+    finish(graph, results, plan_ours(config, results))
+    # As a user runs it, with the default profile.
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(results)]
+    return taken(command, ROOT)
+
+
+# ---- rules that look at all images
+
+
+def rules(scratch: Path) -> dict[str, Any]:
+    """Return what the rules' scripts take with more and more images."""
+    found: dict[str, Any] = {"split": {}, "pseudo_label": {}, "evaluate_scoring": {}, "scores": {}}
+    for count in COUNTS:
+        folder = scratch / str(count)
+        folder.mkdir(parents=True, exist_ok=True)
+        image_ids = [f"{number:064x}" for number in range(count)]
+        labels = [CLASSES[number % len(CLASSES)] for number in range(count)]
+        for name, measure in (("split", of_split), ("pseudo_label", of_pseudo_label), ("scores", of_scores)):
+            found[name][count] = measure(folder, image_ids, labels)
+        found["evaluate_scoring"][count] = of_scoring(folder, count)
+    for name, figures in found.items():
+        found[name]["growth"] = growth(figures)
+    return found
+
+
+def growth(figures: dict[int, dict[str, float]]) -> float:
+    """Return how many times the seconds of 10 times the images are, start-up left out; 10 is linear."""
+    few, middle, many = (figures[count]["seconds"] for count in COUNTS)
+    start = few - (middle - few) / 9  # of a straight line through the first two
+    return round((many - start) / max(middle - start, 0.01), 1)
+
+
+def of_split(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str, float]:
+    """Measure `split`."""
+    count = len(image_ids)
+    columns = {"image_id": image_ids, "paths": [[f"{i}.png"] for i in image_ids], "group": pa.nulls(count, pa.string()),
+               "role": pa.nulls(count, pa.string()), "width": np.full(count, 8), "height": np.full(count, 8),
+               "image": pa.nulls(count, packed.IMAGES.field("image").type)}  # fmt: skip
+    tables.write(pa.table(columns), folder / "images.parquet", packed.IMAGES)
+    tables.write(pa.table({"image_id": image_ids, "label": labels}), folder / "labels.parquet", packed.LABELS)
+    sharing = {"test_share": 0.25, "test_seed": 0, "validation_share": 0.2, "min_validation": 20, "strict": False}
+    return script(
+        "split.py",
+        folder,
+        input={"images": "images.parquet", "labels": "labels.parquet"},
+        output={"split": "split.parquet", "truth": "truth.parquet", "labels": "human.parquet"},
+        params={"labelled": 75, "seed": 0, "sharing": sharing},
+    )
+
+
+def of_pseudo_label(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str, float]:
+    """Measure `pseudo_label` with three teachers under seven views."""
+    draw = np.random.default_rng(0)
+    teachers = [f"teacher{i}.parquet" for i in range(3)]
+    for teacher in teachers:
+        given = draw.gumbel(size=(len(VIEWS), len(image_ids), len(CLASSES))).astype(np.float32)
+        given[:, np.arange(len(image_ids)), np.arange(len(image_ids)) % len(CLASSES)] += 4
+        given = np.exp(given) / np.exp(given).sum(axis=-1, keepdims=True)
+        predictions = prediction.table(image_ids, VIEWS, given)
+        tables.write(predictions, folder / teacher, prediction.PROBABILITIES, notes={"classes": CLASSES})
+    nothing = pseudo_labels.human([], [])
+    tables.write(nothing, folder / "people.parquet", pseudo_labels.LABELS)
+    return script(
+        "pseudo_label.py",
+        folder,
+        input={"predictions": teachers, "labels": "people.parquet"},
+        output={"labels": "accepted.parquet"},
+        params={"views": VIEWS, "how": "mean_probability", "threshold": 0.8},
+        wildcards={"round": "1"},
+    )
+
+
+def of_scoring(folder: Path, count: int) -> dict[str, float]:
+    """Measure what `evaluate` does after the network has run: the metrics of all test images."""
+    code = f"""
+import sys; sys.path.insert(0, {str(SCRIPTS)!r})
+import numpy as np
+from pocketscope import metrics
+classes = {CLASSES!r}
+given = np.random.default_rng(0).dirichlet(np.ones(10), {count}).astype(np.float32)
+metrics.measure(given, [classes[i % 10] for i in range({count})], classes, None)
+"""
+    return taken([sys.executable, "-c", code], folder)
+
+
+def of_scores(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str, float]:
+    """Measure `scores` with as many rows of results, from tables of ten classes."""
+    given = np.eye(len(CLASSES), dtype=np.float32)
+    measured = metrics.measure(given, CLASSES, CLASSES, None)
+    (folder / "runs").mkdir(exist_ok=True)
+    count = -(-len(image_ids) // len(measured))
+    files = [f"runs/{number}.parquet" for number in range(count)]
+    for file in files:
+        tables.write(measured, folder / file, metrics.METRICS)
+    rows = [
+        {"dataset": "one", "split": f"k75_s{number}", "method": "model", "network": "small", "precision": "fp32"}
+        for number in range(count)
+    ]
+    return script(
+        "scores.py",
+        folder,
+        input={"scores": files},
+        output={"scores": "s.parquet", "csv": "s.csv"},
+        params={"rows": rows},
+    )
+
+
+def script(name: str, folder: Path, *, wildcards: dict[str, str] | None = None, **parts: Any) -> dict[str, float]:
+    """Run a rule's script by itself in a folder, and return what it took."""
+    write_text(folder / "parts.json", json.dumps(parts | {"wildcards": wildcards or {}}))
+    code = f"""
+import json, sys
+from types import SimpleNamespace
+from snakemake.iocontainers import InputFiles, OutputFiles, Params, Wildcards
+sys.path.insert(0, {str(SCRIPTS)!r})
+parts = json.load(open("parts.json"))
+snakemake = SimpleNamespace(
+    input=InputFiles(fromdict=parts["input"]), output=OutputFiles(fromdict=parts["output"]),
+    params=Params(fromdict=parts["params"]), wildcards=Wildcards(fromdict=parts["wildcards"]),
+    threads=1, log=["log"], scriptdir=sys.path[0],
+)
+exec(compile(open({str(SCRIPTS / name)!r}).read(), "{name}", "exec"), {{"snakemake": snakemake}})
+"""
+    return taken([sys.executable, "-c", code], folder)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--graph"]:  # a process of its own: a planned study holds a lot of memory
+        write_graph(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        main()

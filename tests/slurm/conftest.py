@@ -1,0 +1,35 @@
+"""A real SLURM cluster of two nodes on this machine, for the tests of this folder."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory, request):
+    """Start the cluster, and stop it with a table of all its jobs; the value is its folder."""
+    if os.geteuid() or not shutil.which("apt-get"):
+        pytest.skip("a cluster is installed with apt-get by root: one of them is not there")
+    folder = tmp_path_factory.mktemp("cluster")
+    folder.chmod(0o755)
+    for parent in folder.parents[:2]:
+        parent.chmod(0o755)  # munge runs as a user of its own
+    environment = os.environ | {"SLURM_CI_DIR": str(folder)}
+    up = subprocess.run(["bash", HERE / "up.sh"], env=environment, capture_output=True, text=True, timeout=600)
+    try:
+        if not shutil.which("slurmctld"):
+            pytest.skip(f"SLURM cannot be installed here: {up.stdout[-300:]} {up.stderr[-300:]}")
+        assert up.returncode == 0, up.stdout + up.stderr
+        os.environ["SLURM_CONF"] = str(folder / "etc/slurm.conf")
+        yield folder
+        columns = "JobID,Comment%60,State%16,NodeList,Partition,ReqTRES%45,Timelimit,Elapsed"
+        table = subprocess.run(["sacct", "-X", f"--format={columns}"], capture_output=True, text=True).stdout
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\n{table}")
+    finally:
+        subprocess.run(["bash", HERE / "down.sh"], env=environment, capture_output=True, timeout=120)

@@ -1,0 +1,207 @@
+"""A study on a real cluster, undisturbed, with a failing job, and through one fault after another."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import combinations
+
+import psutil
+import pytest
+from helpers import ROOT, clone, study, write_config
+
+WEIGHTS = "shufflenet_from_file"
+CONFIG = study(
+    students={"shufflenet_v2_x0_5": ["fp32", "int8"]},
+    training={"steps_from_scratch": 400, "batch_size": 4, "evaluations": 2},
+    compute={"threads": 1, "device": "auto"},
+)
+# The profile as it is, but for this cluster's names and its impatient users.
+HERE = ["--cores", "2", "--jobs", "8", "--latency-wait", "10", "--default-resources", "slurm_account=ci", "mem_mb=500"]
+HERE += ["slurm_partition=main", "runtime=5", "--set-resources", "train:slurm_partition=gpu"]
+HERE += ["predict:slurm_partition=gpu", "--slurm-init-seconds-before-status-checks", "2"]
+HERE += ["--seconds-between-status-checks", "1", "--nocolor"]
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+
+def start(folder, *arguments, config=CONFIG, catalogue=None):
+    """Start snakemake with the cluster's profile; its output goes to a file."""
+    path = write_config(folder, config, catalogue)
+    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *HERE]
+    command += ["--configfile", str(path), "--directory", str(folder / "results"), *arguments]
+    with (folder / "snakemake.log").open("a") as log:
+        return subprocess.Popen(
+            command, cwd=folder / "checkout", stdout=log, stderr=log, env=os.environ | {"PYTHONWARNINGS": "ignore"}
+        )
+
+
+def run(folder, *arguments, timeout=420, **options):
+    """Run snakemake to its end; return its exit status, and what it said."""
+    before = (folder / "snakemake.log").stat().st_size if (folder / "snakemake.log").exists() else 0
+    status = start(folder, *arguments, **options).wait(timeout)
+    return status, (folder / "snakemake.log").read_text()[before:]
+
+
+def jobs(folder):
+    """Return all cluster jobs of a results folder, as sacct knows them, in the order of submission."""
+    columns = ["JobIDRaw", "Comment", "State", "NodeList", "Partition", "ReqTRES", "Start", "End", "Timelimit"]
+    asked = ["sacct", "-X", "-n", "-P", f"--format={','.join([*columns, 'WorkDir'])}"]
+    lines = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
+    rows = [dict(zip([*columns, "WorkDir"], line.split("|"), strict=True)) for line in lines]
+    return [row for row in rows if row["WorkDir"] == str(folder / "results")]
+
+
+def of_rule(table, rule):
+    return [row for row in table if row["Comment"].startswith((f"rule_{rule}_", f"rule_{rule}."))]
+
+
+def wait_for(condition, what, seconds=180):
+    for _ in range(seconds * 5):
+        if found := condition():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"{what} did not come within {seconds} s")
+
+
+def says(log, text):
+    return lambda: log.exists() and text in log.read_text(errors="replace")
+
+
+def made(folder):
+    """Return the bytes of all that a study made, but for what depends on the clock."""
+    place = folder / "results/small"
+    return {
+        str(file.relative_to(place)): file.read_bytes()
+        for file in sorted(place.rglob("*"))
+        if file.is_file() and not file.name.startswith("timings") and "logs" not in file.parts
+    }
+
+
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory):
+    """Start a run whose first job outlasts its time, and whose second takes more memory than it asked for.
+
+    It waits for the clock for a minute, in which the undisturbed run has the cluster.
+    """
+    folder = tmp_path_factory.mktemp("disturbed")
+    clone(folder / "checkout")
+    for script, fault in {
+        "pack.py": "import time\nif snakemake.resources.runtime == 1:\n    time.sleep(600)\n",
+        "split.py": "import time\nif snakemake.resources.mem_mb == 1000:\n"
+        "    taken = b'x' * 1_500_000_000\n    time.sleep(60)\n",
+    }.items():
+        path = folder / "checkout/workflow_scripts" / script
+        docstring, rest = path.read_text().split("\n", 1)
+        path.write_text(f"{docstring}\n{fault}{rest}")
+    running = start(folder, "--set-resources", *HERE[HERE.index("--set-resources") + 1 :][:2], "pack:runtime=attempt")
+    yield folder, running
+    running.kill()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, disturbed):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    clone(folder / "checkout")
+    status, said = run(folder)
+    assert status == 0, said[-5000:]
+    return folder
+
+
+def test_a_study_runs_to_its_end_with_what_its_rules_ask_for(undisturbed):
+    table = jobs(undisturbed)
+    assert {row["State"] for row in table} == {"COMPLETED"}
+    on_gpus = [row for row in table if "gres/gpu=1" in row["ReqTRES"]]
+    assert len(on_gpus) == 3  # two trainings and one prediction, and nothing else
+    assert {row["Partition"] for row in on_gpus} == {"gpu"}
+    assert {row["Partition"] for row in table if row not in on_gpus} == {"main"}
+    logs = undisturbed / "results/small/logs"
+    assert (logs / "train/digits.k4_s0.human.shufflenet_v2_x0_5.log").exists()
+    # 15 jobs: what is measured of one split, and what joins all, is one cluster job each.
+    assert len(table) == 8
+    assert "report/index.html" in made(undisturbed)
+
+
+def test_after_a_failing_job_a_rerun_does_only_what_is_missing(undisturbed, tmp_path):
+    from safetensors.torch import save_file
+    from torchvision.models import shufflenet_v2_x0_5
+
+    shutil.copytree(undisturbed, tmp_path, symlinks=True, dirs_exist_ok=True)
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"cut short")
+    network = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "family": "manual"}
+    catalogue = {"shufflenet_v2_x0_5": network | {"weights": "none"}}
+    catalogue[WEIGHTS] = network | {"weights": {"file": str(weights)}}
+    config = CONFIG | {"students": {"shufflenet_v2_x0_5": ["fp32", "int8"], WEIGHTS: ["fp32"]}}
+    status, said = run(tmp_path, "--retries", "0", config=config, catalogue=catalogue)
+    assert status != 0
+    assert f"{weights} does not hold the weights" in said
+    save_file(shufflenet_v2_x0_5(weights=None).state_dict(), weights)
+    before = {row["JobIDRaw"] for row in jobs(tmp_path)}
+    status, said = run(tmp_path, config=config, catalogue=catalogue)
+    assert status == 0, said[-5000:]
+    again = [row for row in jobs(tmp_path) if row["JobIDRaw"] not in before]
+    assert len(of_rule(again, "train")) == 2
+    assert len(again) == 4  # two trainings, their measures, and the tables
+    assert WEIGHTS in (tmp_path / "results/small/scores.csv").read_text()
+
+
+def test_through_every_fault_the_same_tables_come_out(cluster, undisturbed, disturbed):
+    folder, running = disturbed
+    logs = folder / "results/small/logs/train"
+
+    def training(labelset):
+        wait_for(says(logs / f"digits.k4_s0.{labelset}.shufflenet_v2_x0_5.log", "on CPU"), f"training on {labelset}")
+        return of_rule([row for row in jobs(folder) if row["State"] == "RUNNING"], "train")[-1]
+
+    lost = training("human")
+    kill_node(cluster, lost)
+    wait_for(lambda: state(folder, lost) == "NODE_FAIL", "the end of the job whose node died")
+    second = training("human")
+    assert second["NodeList"] != lost["NodeList"]
+    subprocess.run(["bash", ROOT / "tests/slurm/up.sh"], env=os.environ | {"SLURM_CI_DIR": str(cluster)}, check=True,
+                   capture_output=True)  # fmt: skip
+
+    left = training("plain.r1")
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    status, said = run(folder, timeout=60)
+    assert status != 0
+    assert "--unlock" in said  # Snakemake's own protection against two runs at once
+    assert run(folder, "--unlock")[0] == 0
+    assert state(folder, left) == "RUNNING"
+    status, said = run(folder)
+    assert status == 0, said[-5000:]
+
+    table = jobs(folder)
+    assert [row["State"] for row in of_rule(table, "pack")] == ["TIMEOUT", "COMPLETED"]
+    killed, again = (row for row in table if "parts" in row["Comment"] or row in of_rule(table, "split"))
+    assert killed["State"] in {"OUT_OF_MEMORY", "FAILED", "CANCELLED"}
+    assert ("mem=1000M" in killed["ReqTRES"], "mem=2000M" in again["ReqTRES"]) == (True, True)
+    assert state(folder, left).startswith("CANCELLED")
+    for first, second in combinations(table, 2):
+        if first["Comment"] == second["Comment"]:
+            assert first["End"] <= second["Start"], (first, second)  # no file has two writers
+    expected, found = made(undisturbed), made(folder)
+    assert expected.keys() == found.keys()  # no file too many either: what killed writers left is gone
+    assert [name for name in expected if expected[name] != found[name]] == []
+
+
+def state(folder, job):
+    return next(row["State"] for row in jobs(folder) if row["JobIDRaw"] == job["JobIDRaw"])
+
+
+def kill_node(cluster, job):
+    """Kill a node's daemon, and all that runs of a job there."""
+    daemon = int((cluster / f"pids/slurmd.{job['NodeList']}").read_text().split()[0])
+    os.kill(daemon, signal.SIGKILL)
+    for process in psutil.process_iter(["cmdline"]):
+        command = " ".join(process.info["cmdline"] or [])
+        try:
+            ours = process.environ().get("SLURM_JOB_ID") == job["JobIDRaw"]
+        except psutil.Error:
+            continue
+        if ours or command.startswith(f"slurmstepd: [{job['JobIDRaw']}."):
+            process.kill()

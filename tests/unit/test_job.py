@@ -1,0 +1,67 @@
+"""What a rule's script does first: be alone with its files, and clear up after those that were killed."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers import ROOT
+
+SCRIPTS = ROOT / "workflow_scripts"
+JOB = """
+import os
+from types import SimpleNamespace
+from pocketscope import job
+terminal = os.dup(1)
+output, log = sys.argv[1:]
+job.begin(SimpleNamespace(output=[output], log=[log], scriptdir=sys.path[0]))
+os.write(terminal, b"alone\\n")
+input()
+"""
+
+
+@pytest.fixture
+def begin(tmp_path):
+    """Return a function that starts a job's process in a results folder; it lasts until its input ends."""
+    started = []
+
+    def start(output, log):
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(SCRIPTS)!r})\n{JOB}", output, log],
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_two_processes_never_make_the_same_file_at_once(begin, tmp_path):
+    first, other = begin("a/model", "1.log"), begin("b/model", "2.log")
+    assert first.stdout.readline() == other.stdout.readline() == "alone\n"
+    second = begin("a/model", "3.log")
+    for _ in range(200):
+        if (tmp_path / "3.log").exists() and "waiting for its end" in (tmp_path / "3.log").read_text():
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("the second process does not say that it waits")
+    assert second.poll() is None
+    first.send_signal(signal.SIGKILL)
+    assert second.stdout.readline() == "alone\n"
+
+
+def test_what_killed_writers_left_is_deleted_and_nothing_else(begin, tmp_path):
+    left = [".0123456789ab.model.onnx", ".ba9876543210.model.onnx"]
+    kept = ["model.onnx", ".0123456789ab.model.int8.onnx", ".mine.model.onnx", "0123456789ab.model.onnx"]
+    for name in left + kept:
+        (tmp_path / name).touch()
+    assert begin("model.onnx", "log").stdout.readline() == "alone\n"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted([*kept, "log"])
