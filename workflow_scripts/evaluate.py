@@ -1,6 +1,6 @@
-"""Run the model file that would ship on the test part, and measure its predictions."""
+"""Run the model file that would ship on the test part."""
 
-from pocketscope import inference, job, metrics, packed, prediction, splits, tables
+from pocketscope import inference, job, packed, prediction, splits, tables
 
 job.begin(snakemake)
 source = snakemake.input
@@ -8,9 +8,4 @@ shipped = inference.open_model(source.model, threads=snakemake.threads)
 image_ids, _ = splits.images_with(tables.read(source.split, splits.SPLIT), "test")
 found = inference.probabilities(shipped, packed.load_images(source.images, image_ids))
 predictions = prediction.table(image_ids, ["identity"], found[None])
-tables.write(predictions, snakemake.output.predictions, prediction.PROBABILITIES, notes={"classes": shipped.classes})
-
-truth = dict(zip(*tables.read(source.truth, splits.TRUTH).to_pydict().values(), strict=True))
-positive = metrics.positive(snakemake.params.positive, tables.notes(source.split))
-measured = metrics.measure(found, [truth[image_id] for image_id in image_ids], shipped.classes, positive)
-tables.write(measured, snakemake.output.scores, metrics.METRICS, notes={"positive": positive})
+tables.write(predictions, snakemake.output[0], prediction.PROBABILITIES, notes={"classes": shipped.classes})
