@@ -1,0 +1,116 @@
+"""A user's folder with odd names and truly unlabelled images: answers out, corrections in."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+from helpers import planned, snakemake, study, write_config
+from PIL import Image
+from pocketscope import inference, packed, splits, tables
+from sklearn.datasets import load_digits
+
+CLASSES = {0: "it's $HOME", 1: 'two\nlines "x"', 2: "3rd Ä細胞"}
+EACH = 24
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    """Run the chain, up to what ships, on a folder of images and one of images without a label."""
+    folder = tmp_path_factory.mktemp("a user's disk")
+    digits = load_digits()
+    for digit, name in CLASSES.items():
+        for number, image in enumerate(digits.images[digits.target == digit][: EACH + 6]):
+            kind = f"images/{name}" if number < EACH else "new/Übung, 1"
+            place = folder / kind / f"{digit} {number}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((image * 15).astype(np.uint8)).save(place)
+    shutil.copy(folder / "new/Übung, 1/2 24.png", folder / "new/copy.png")
+    (folder / "new/broken.png").write_bytes(b"broken")
+    snakemake("ship", config=write_config(folder, asked(folder)), results=folder / "results")
+    return folder
+
+
+def asked(folder, **changes):
+    source = {"kind": "folder", "path": str(folder / "images"), "unlabelled": str(folder / "new")}
+    datasets = {"mine": {"source": source, "image_size": 32, "symmetries": [], "expect": {"classes": 3}} | changes}
+    return study(
+        datasets=datasets,
+        split={"labelled": ["all"]},
+        methods={"supervised": {"labels": "human"}},
+        students={"shufflenet_v2_x0_5": ["fp32"]},
+    )
+
+
+def answers(folder):
+    with (folder / "results/small/ship/mine/answers.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_unlabelled_file_is_answered_by_the_model_that_ships(shipped):
+    given = answers(shipped)
+    files = {path.relative_to(shipped).as_posix() for path in (shipped / "new").rglob("*.png")}
+    assert {row["path"].removeprefix("../") for row in given} == files - {"new/broken.png"}
+    assert [float(row["probability"]) for row in given] == sorted(float(row["probability"]) for row in given)
+    assert {row["sure"] for row in given} <= {"yes", "no"}
+    assert {row["label"] for row in given} == {""}
+    model = inference.open_model(shipped / "results/small/ship/mine/model.onnx", threads=1)
+    assert model.classes == sorted(CLASSES.values())
+    (images,) = (shipped / "results/datasets").glob("mine-*/images.parquet")
+    rows = tables.read(images, packed.IMAGES, columns=["image_id", "paths"]).to_pylist()
+    identity_of = {path: row["image_id"] for row in rows for path in row["paths"]}
+    found = inference.probabilities(model, packed.load_images(images, [identity_of[row["path"]] for row in given]))
+    assert [model.classes[index] for index in found.argmax(axis=1)] == [row["class"] for row in given]
+    page = (shipped / "results/small/ship/mine/README.md").read_text(encoding="utf-8")
+    assert f"{3 * EACH} images that people labelled" in page
+    assert "18 images" in page
+
+
+def test_what_ships_learnt_from_every_label_and_the_study_tested_on_some(shipped):
+    runs = shipped / "results/small/runs/mine"
+    roles = {name: tables.read(runs / name / "split.parquet", splits.SPLIT).to_pandas() for name in ("ship", "kall_s0")}
+    assert (roles["ship"].role == "labelled").sum() == 3 * EACH
+    assert (roles["ship"].role == "unlabelled").sum() == (roles["kall_s0"].role == "unlabelled").sum() == 18
+    assert (roles["kall_s0"].role == "test").sum() > 3
+
+
+def test_corrections_are_learnt_from_and_no_test_image_moves(shipped, tmp_path):
+    before = tables.read(shipped / "results/small/runs/mine/kall_s0/split.parquet", splits.SPLIT).to_pandas()
+    rows = answers(shipped)
+    for row in rows[:7]:
+        row["label"] = CLASSES[int(row["path"].rsplit("/", 1)[-1].replace("copy", "2")[0])]
+    with (tmp_path / "answers.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+    config = write_config(tmp_path, asked(shipped, corrections=str(tmp_path / "answers.csv")))
+    results = shutil.copytree(shipped / "results", tmp_path / "results")
+    again = planned("ship", config=config, results=results)
+    assert again["train"] == again["split"] == 2
+    assert "pack" not in again
+    snakemake("--until", "split", "--", "ship", config=config, results=results)
+    after = tables.read(results / "small/runs/mine/kall_s0/split.parquet", splits.SPLIT).to_pandas()
+    assert set(before.image_id[before.role == "test"]) == set(after.image_id[after.role == "test"])
+    assert (after.role == "unlabelled").sum() == 18 - len(
+        {row["path"].replace("copy", "Übung, 1/2 24") for row in rows[:7]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"positive": "3rd"}, "positive: there is no class '3rd'; did you mean '3rd Ä細胞'"),
+        ({"expect": {"images": 100}}, "91 image files instead of 100 (copies included; 1 more were skipped)"),
+        ({"corrections": "table.csv"}, "row 1: there is no class 'it'"),
+    ],
+)
+def test_what_is_wrong_stops_before_anything_is_trained(shipped, tmp_path, changes, told):
+    results = tmp_path / "results"
+    shutil.copytree(shipped / "results/datasets", results / "datasets")
+    if "corrections" in changes:
+        (tmp_path / "table.csv").write_text("path,label\n../new/copy.png,it\n")
+        changes = {"corrections": str(tmp_path / "table.csv")}
+    done = snakemake(config=write_config(tmp_path, asked(shipped, **changes)), results=results, check=False)
+    assert done.returncode
+    assert told in done.stdout + done.stderr
+    assert {path.name for path in (results / "small/logs").iterdir()} == {"check"}
