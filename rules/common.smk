@@ -112,6 +112,11 @@ def dataset_setting(key):
     return lambda wildcards: configuration.plain(CONFIG.datasets[wildcards.dataset])[key]
 
 
+def meant(wildcards):
+    """Return what the wildcard's data set is checked for."""
+    return {key: dataset_setting(key)(wildcards) for key in ("positive", "expect")}
+
+
 def corrections(wildcards):
     """Return where the corrections of the wildcard's data set are, and a digest of what they say; None without any."""
     asked = configuration.plain(CONFIG.datasets[wildcards.dataset])

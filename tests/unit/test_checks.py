@@ -21,19 +21,19 @@ def test_images_and_files_are_counted_and_corrections_counted_in():
 
 def test_the_positive_class_is_the_one_asked_for_or_the_rarer():
     classes, _ = checks.count(IMAGES, LABELS)
-    assert checks.positive(None, classes) == "ill"
-    assert checks.positive("well", classes) == "well"
+    assert checks.positive_class(None, classes) == "ill"
+    assert checks.positive_class("well", classes) == "well"
     with pytest.raises(InputError, match="positive: there is no class 'wel'; did you mean 'well'"):
-        checks.positive("wel", classes)
+        checks.positive_class("wel", classes)
     equal, _ = checks.count(IMAGES, LABELS, {"z": "ill"})
-    assert checks.positive(None, equal) == "well"
+    assert checks.positive_class(None, equal) == "well"
 
 
 def test_more_than_two_classes_have_no_positive_one():
     classes, _ = checks.count(IMAGES, LABELS, {"z": "other"})
-    assert checks.positive(None, classes) is None
+    assert checks.positive_class(None, classes) is None
     with pytest.raises(InputError, match="'ill' is one of 3 classes"):
-        checks.positive("ill", classes)
+        checks.positive_class("ill", classes)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,43 @@ CLASSES = pa.schema(
 )
 
 
+def check(
+    images: pa.Table,
+    labels: pa.Table,
+    skipped: pa.Table,
+    corrected: Mapping[str, str],
+    *,
+    positive: str | None,
+    expect: Mapping[str, Any] | None,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Count what a data set holds, and refuse what the configuration did not mean.
+
+    Parameters
+    ----------
+    images, labels, corrected
+        See `count`.
+    skipped
+        A row each file that could not be used.
+    positive
+        See `positive_class`.
+    expect
+        See `compare`.
+
+    Returns
+    -------
+    tuple of pyarrow.Table and dict
+        Schema CLASSES; and `images`, `files`, `unlabelled` and `positive`, of the whole.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        See `positive_class` and `compare`.
+    """
+    classes, whole = count(images, labels, corrected)
+    compare(expect, classes, whole, len(skipped))
+    return classes, whole | {"positive": positive_class(positive, classes)}
+
+
 def count(
     images: pa.Table, labels: pa.Table, corrected: Mapping[str, str] | None = None
 ) -> tuple[pa.Table, dict[str, int]]:
@@ -56,7 +93,7 @@ def count(
     return pa.Table.from_pylist(rows, schema=CLASSES), whole
 
 
-def positive(asked: str | None, classes: pa.Table) -> str | None:
+def positive_class(asked: str | None, classes: pa.Table) -> str | None:
     """Return the positive class of a data set: the one asked for, else the rarer of two, else None.
 
     Raises
