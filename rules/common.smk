@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import Wildcards
 
 ROOT = Path(workflow.basedir)
 SCRIPTS = ROOT / "workflow_scripts"
@@ -297,7 +298,7 @@ def row_that_ships(wildcards):
     if row is None:
         found["recommendation"] = checkpoints.report.get().output.recommendation
         row = json.loads(Path(found["recommendation"]).read_text(encoding="utf-8"))["datasets"][wildcards.dataset]
-    run = RUN.format(dataset=wildcards.dataset, split="ship", labelset=final_labels(row["method"]), **row)
+    shipped = row | {"dataset": wildcards.dataset, "split": "ship"}
     # One seed: its folds test each image once. Others would test the same images again.
     most = max(CONFIG.split.labelled, key=lambda k: float("inf") if k == "all" else k)
     wanted = {"labelled": most, "seed": CONFIG.split.seeds[0]}
@@ -305,9 +306,9 @@ def row_that_ships(wildcards):
         row | {"dataset": wildcards.dataset, "split": s} for s, how in SPLITS.items() if wanted.items() <= how.items()
     ]
     return found | {
-        "model": f"{run}/model.{row['precision']}.onnx",
-        "int8": f"{run}/model.int8.onnx",
-        "labels": f"{Path(run).parent}/labels.parquet",
+        "model": path_of(shipped, "model"),
+        "int8": path_of(shipped | {"precision": "int8"}, "model"),
+        "labels": labels_of(Wildcards(fromdict=shipped | {"labelset": final_labels(row["method"])})),
         "predictions": [path_of(one, "test") for one in tested],
         "truths": [f"{SPLIT.format(**one)}/truth.parquet" for one in tested],
     }
