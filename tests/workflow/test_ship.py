@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import planned, snakemake, study, write_config
 from PIL import Image
-from pocketscope import inference, packed, splits, tables
+from pocketscope import inference, metrics, packed, splits, tables
 from sklearn.datasets import load_digits
 
 CLASSES = {0: "it's $HOME", 1: 'two\nlines "x"', 2: "3rd Ä細胞"}
@@ -36,7 +36,7 @@ def asked(folder, **changes):
     datasets = {"mine": {"source": source, "image_size": 32, "symmetries": [], "expect": {"classes": 3}} | changes}
     return study(
         datasets=datasets,
-        split={"labelled": ["all"]},
+        split={"labelled": ["all"], "evaluation": "crossvalidation", "folds": 2},
         methods={"supervised": {"labels": "human"}},
         students={"shufflenet_v2_x0_5": ["fp32"]},
     )
@@ -66,16 +66,37 @@ def test_each_unlabelled_file_is_answered_by_the_model_that_ships(shipped):
     assert "18 images" in page
 
 
-def test_what_ships_learnt_from_every_label_and_the_study_tested_on_some(shipped):
-    runs = shipped / "results/small/runs/mine"
-    roles = {name: tables.read(runs / name / "split.parquet", splits.SPLIT).to_pandas() for name in ("ship", "kall_s0")}
-    assert (roles["ship"].role == "labelled").sum() == 3 * EACH
-    assert (roles["ship"].role == "unlabelled").sum() == (roles["kall_s0"].role == "unlabelled").sum() == 18
-    assert (roles["kall_s0"].role == "test").sum() > 3
+def roles(results):
+    """Return the role of each image in each split."""
+    found = {}
+    for path in (results / "small/runs/mine").glob("*/split.parquet"):
+        split = tables.read(path, splits.SPLIT).to_pandas()
+        found[path.parent.name] = dict(zip(split.image_id, split.role, strict=True))
+    return found
+
+
+def images_with(role, of_split):
+    return {image_id for image_id, has in of_split.items() if has == role}
+
+
+def test_what_ships_learnt_from_every_label_and_the_study_tested_on_each_once(shipped):
+    found = roles(shipped / "results")
+    assert set(found) == {"kall_s0_f0", "kall_s0_f1", "ship"}
+    labelled = images_with("labelled", found["ship"])
+    assert len(labelled) == 3 * EACH
+    tested = [images_with("test", found[name]) for name in ("kall_s0_f0", "kall_s0_f1")]
+    assert not tested[0] & tested[1]
+    assert tested[0] | tested[1] == labelled
+    assert all(len(images_with("unlabelled", of_split)) == 18 for of_split in found.values())
+    scores = tables.read(shipped / "results/small/scores.parquet", metrics.SCORES).to_pandas()
+    assert set(scores.split) == {"kall_s0"}
+    assert scores.value[(scores.metric == "images") & scores["class"].isna()].tolist() == [3 * EACH]
+    page = (shipped / "results/small/ship/mine/README.md").read_text(encoding="utf-8")
+    assert f"on {3 * EACH} test images" in page
 
 
 def test_corrections_are_learnt_from_and_no_test_image_moves(shipped, tmp_path):
-    before = tables.read(shipped / "results/small/runs/mine/kall_s0/split.parquet", splits.SPLIT).to_pandas()
+    before = roles(shipped / "results")
     rows = answers(shipped)
     for row in rows[:7]:
         row["label"] = CLASSES[int(row["path"].rsplit("/", 1)[-1].replace("copy", "2")[0])]
@@ -86,15 +107,15 @@ def test_corrections_are_learnt_from_and_no_test_image_moves(shipped, tmp_path):
     config = write_config(tmp_path, asked(shipped, corrections=str(tmp_path / "answers.csv")))
     results = shutil.copytree(shipped / "results", tmp_path / "results")
     again = planned("ship", config=config, results=results)
-    assert again["split"] == 2
-    assert again["train"] >= 1  # what ships is trained when it is known again
+    assert again["split"] == 3
+    assert again["train"] == 2  # what ships is trained when it is known again
     assert "pack" not in again
     snakemake("--until", "split", "--", "ship", config=config, results=results)
-    after = tables.read(results / "small/runs/mine/kall_s0/split.parquet", splits.SPLIT).to_pandas()
-    assert set(before.image_id[before.role == "test"]) == set(after.image_id[after.role == "test"])
-    assert (after.role == "unlabelled").sum() == 18 - len(
-        {row["path"].replace("copy", "Übung, 1/2 24") for row in rows[:7]}
-    )
+    after = roles(results)
+    corrected = {row["path"].replace("copy", "Übung, 1/2 24") for row in rows[:7]}
+    for name, of_split in after.items():
+        assert images_with("test", of_split) == images_with("test", before[name])
+        assert len(images_with("unlabelled", of_split)) == 18 - len(corrected)
 
 
 def test_what_is_only_checked_trains_nothing_again(shipped):
