@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 LOCK := envs/requirements.lock
 READY := $(VENV)/ready
 
-.PHONY: demo test test-browser test-cluster lint format lock schema clean help
+.PHONY: demo ship test test-browser test-cluster lint format lock schema clean help
 
 help:
 	@echo "make demo    install into .venv and run the demo: ten minutes without a GPU"
+	@echo "make ship    train the recommended network on every label, and answer for the unlabelled images (CONFIG=...)"
 	@echo "make test    unit, DAG and workflow tests"
 	@echo "make test-browser  the report in a headless Chromium"
 	@echo "make test-cluster  a study on a SLURM cluster of two nodes, through faults"
@@ -30,6 +31,10 @@ $(READY): $(LOCK)
 
 demo: $(READY)
 	$(BIN)/snakemake
+
+# make ship CONFIG=config/own-images.yaml
+ship: $(READY)
+	$(BIN)/snakemake ship $(if $(CONFIG),--configfile $(CONFIG))
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/dag tests/workflow

@@ -1,6 +1,8 @@
 """What the rules share: the validated configuration, the wildcards, and the functions that say what needs what."""
 
 import functools
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -9,13 +11,14 @@ import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import Wildcards
 
 ROOT = Path(workflow.basedir)
 SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from pocketscope import config as configuration
-from pocketscope import randomness, source_code, sources
+from pocketscope import randomness, records, source_code, sources
 from pocketscope.errors import InputError
 from pocketscope.gpus import names as gpus_here
 
@@ -31,6 +34,7 @@ STUDY = CONFIG.study
 RUNS = f"{STUDY}/runs"
 SPLIT = f"{RUNS}/{{dataset}}/{{split}}"
 RUN = f"{SPLIT}/{{labelset}}/{{network}}"
+CLASSES = f"{RUNS}/{{dataset}}/classes.parquet"
 LOGS = f"{STUDY}/logs"
 BOUNDS = [name for name, method in CONFIG.methods.items() if method.labels == "full"]
 FOLDS = range(CONFIG.folds)
@@ -52,13 +56,30 @@ def packed_name(dataset):
 
 
 PACKED = {packed_name(dataset): dataset for dataset in CONFIG.datasets}
-SPLITS = {f"k{k}_s{seed}": (k, seed) for k in CONFIG.split.labelled for seed in CONFIG.split.seeds}
+if CONFIG.split.evaluation == "crossvalidation":
+    TESTS = {f"_f{fold}": [fold, CONFIG.split.folds] for fold in range(CONFIG.split.folds)}
+else:
+    TESTS = {"": "share"}
+SPLITS = {
+    f"k{k}_s{seed}{fold}": dict(labelled=k, seed=seed, test=test)
+    for k in CONFIG.split.labelled
+    for seed in CONFIG.split.seeds
+    for fold, test in TESTS.items()
+}
+# What ships is trained as all else is, on a split of its own: every label, and nothing to test on.
+SHIP = {"ship": dict(labelled="all", seed=CONFIG.split.seeds[0], test=None)}
+# What all splits have in common.
+DRAWN = {
+    key: value
+    for key, value in configuration.plain(CONFIG.split).items()
+    if key not in ("labelled", "seeds", "evaluation", "folds")
+}
 
 
 wildcard_constraints:
     packed=any_of(PACKED),
     dataset=any_of(CONFIG.datasets),
-    split=any_of(SPLITS),
+    split=any_of(SPLITS | SHIP),
     method=any_of(TEACHERS_LABELS),
     round=r"[1-9]\d*",
     labelset=rf"(?:human(?:\.f\d+)?|full|(?:{any_of(TEACHERS_LABELS)})\.r[1-9]\d*)(?:@(?:{any_of(OWN_RECIPES)}))?",
@@ -99,6 +120,28 @@ def dataset_setting(key):
     return lambda wildcards: configuration.plain(CONFIG.datasets[wildcards.dataset])[key]
 
 
+def meant(wildcards):
+    """Return what the wildcard's data set is checked for."""
+    return {key: dataset_setting(key)(wildcards) for key in ("positive", "expect")}
+
+
+def corrections(wildcards):
+    """Return where the corrections of the wildcard's data set are, and a digest of what they say; None without any."""
+    asked = configuration.plain(CONFIG.datasets[wildcards.dataset])
+    if asked["corrections"] is None:
+        return None
+    place = records.place_of({"path": asked["corrections"]}, ROOT)
+    told = f"data set '{wildcards.dataset}': corrections: {place}"
+    if not place.is_file():
+        raise WorkflowError(f"{told}: there is no such file; correct the path")
+    if place.resolve().is_relative_to(Path(STUDY, "ship").resolve()):
+        raise WorkflowError(
+            f"{told}: the next `ship` writes this file anew; copy it to another folder and name the copy"
+        )
+    content = hashlib.sha256(place.read_bytes()).hexdigest()
+    return {"path": asked["corrections"], "source": asked["source"], "content": content}
+
+
 def seed_of(purpose):
     """Return a params function: the seed of a random stream of one training run.
 
@@ -132,7 +175,7 @@ def views_of_method(wildcards):
 
 
 def has_validation(wildcards):
-    return CONFIG.has_validation(SPLITS[wildcards.split][0])
+    return wildcards.split in SPLITS and CONFIG.has_validation(SPLITS[wildcards.split]["labelled"])
 
 
 def seed_of_folds(wildcards):
@@ -167,7 +210,7 @@ def what_teachers_say(wildcards):
     said = {"predictions": [f"{split}/{labels}/{name}/predictions.parquet" for name, labels in teachers_of(wildcards)]}
     if method.needs_held_out and not has_validation(wildcards):
         said["out_of_fold"] = [unseen_labelled(wildcards, name) for name, _ in teachers_of(wildcards)]
-    if method.stop == "no_improvement" and int(wildcards.round) > 1:
+    if method.stop == "no_improvement" and int(wildcards.round) > 1 and has_validation(wildcards):
         last = int(wildcards.round) - 2
         earlier = f"{wildcards.method}.r{last}" if last else "human"
         said["before"] = [f"{split}/{earlier}/{name}/predictions.parquet" for name, _ in teachers_of(wildcards)]
@@ -251,9 +294,31 @@ def rows():
 
 
 def path_of(row, what):
-    """Return a file of a row of the tables: `model`, what it predicts of the `test` part, or its `scores`."""
+    """Return a file of a row of the tables: `model`, or what it predicts of the `test` part."""
     run = RUN.format(**row, labelset=final_labels(row["method"]))
     return f"{run}/{what}.{row['precision']}.{'onnx' if what == 'model' else 'parquet'}"
+
+
+def row_that_ships(wildcards):
+    """Return what a shipped model is made of: itself, its labels, and what its row predicts of the study's test part."""
+    found, row = {}, configuration.plain(CONFIG.ship)["row"]
+    if row is None:
+        found["recommendation"] = checkpoints.report.get().output.recommendation
+        row = json.loads(Path(found["recommendation"]).read_text(encoding="utf-8"))["datasets"][wildcards.dataset]
+    shipped = row | {"dataset": wildcards.dataset, "split": "ship"}
+    # One seed: its folds test each image once. Others would test the same images again.
+    most = max(CONFIG.split.labelled, key=lambda k: float("inf") if k == "all" else k)
+    wanted = {"labelled": most, "seed": CONFIG.split.seeds[0]}
+    tested = [
+        row | {"dataset": wildcards.dataset, "split": s} for s, how in SPLITS.items() if wanted.items() <= how.items()
+    ]
+    return found | {
+        "model": path_of(shipped, "model"),
+        "int8": path_of(shipped | {"precision": "int8"}, "model"),
+        "labels": labels_of(Wildcards(fromdict=shipped | {"labelset": final_labels(row["method"])})),
+        "predictions": [path_of(one, "test") for one in tested],
+        "truths": [f"{SPLIT.format(**one)}/truth.parquet" for one in tested],
+    }
 
 
 def history_of(row):

@@ -28,10 +28,33 @@ rule pack:
         "../workflow_scripts/pack.py"
 
 
+rule check:
+    input:
+        images=packed("images"),
+        labels=packed("labels"),
+        skipped=packed("skipped"),
+    output:
+        classes=CLASSES,
+    log:
+        f"{LOGS}/check/{{dataset}}.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("check.py"),
+        meant=meant,
+        corrections=corrections,
+    script:
+        "../workflow_scripts/check.py"
+
+
 rule split:
     input:
         images=packed("images"),
         labels=packed("labels"),
+        skipped=packed("skipped"),
     output:
         split=f"{SPLIT}/split.parquet",
         truth=f"{SPLIT}/truth.parquet",
@@ -45,11 +68,34 @@ rule split:
         runtime=minutes(10),
     params:
         code=code("split.py"),
-        labelled=lambda wildcards: SPLITS[wildcards.split][0],
-        seed=lambda wildcards: SPLITS[wildcards.split][1],
-        sharing=configuration.plain(CONFIG.split.model_copy(update=dict(labelled=[], seeds=[]))),
+        drawn=lambda wildcards: DRAWN | (SPLITS | SHIP)[wildcards.split],
+        corrections=corrections,
+        # Checked here too, so that nothing is trained on what is not meant; but no part depends on it. Snakemake does
+        # not record params that are derived from the input: a change runs `check` again, and trains nothing.
+        meant=lambda wildcards, input: meant(wildcards),
     script:
         "../workflow_scripts/split.py"
+
+
+rule near_duplicates:
+    input:
+        images=packed("images"),
+        splits=lambda wildcards: [SPLIT.format(split=split, **wildcards) + "/split.parquet" for split in SPLITS],
+    output:
+        table=f"{STUDY}/near_duplicates/{{dataset}}.parquet",
+        csv=f"{STUDY}/near_duplicates/{{dataset}}.csv",
+    log:
+        f"{LOGS}/near_duplicates/{{dataset}}.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code("near_duplicates.py"),
+        names=list(SPLITS),
+    script:
+        "../workflow_scripts/near_duplicates.py"
 
 
 # The one way by which hidden labels come into a label set: that of the upper bound.

@@ -20,3 +20,41 @@ rule quantize:
         seed=seed_of("quantize"),
     script:
         "../workflow_scripts/quantize.py"
+
+
+# Which row ships is known when the study is done, unless the configuration names it: the inputs follow from the
+# recommendation. The network is trained by the rules that train all others, on the split `ship`.
+rule answer:
+    input:
+        unpack(row_that_ships),
+        images=packed("images"),
+        classes=CLASSES,
+        split=f"{RUNS}/{{dataset}}/ship/split.parquet",
+    output:
+        model=f"{STUDY}/ship/{{dataset}}/model.onnx",
+        int8=f"{STUDY}/ship/{{dataset}}/model.int8.onnx",
+        answers=f"{STUDY}/ship/{{dataset}}/answers.csv",
+        card=f"{STUDY}/ship/{{dataset}}/README.md",
+    log:
+        f"{LOGS}/answer/{{dataset}}.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code("answer.py"),
+        template=configuration.digest((SCRIPTS / "pocketscope/templates/card.md").read_text(encoding="utf-8")),
+        study=STUDY,
+        dataset=lambda wildcards: wildcards.dataset,
+        row=configuration.plain(CONFIG.ship)["row"],
+        sure=CONFIG.ship.sure,
+    script:
+        "../workflow_scripts/answer.py"
+
+
+# A target: models that are trained on every label, and their answers.
+rule ship:
+    input:
+        expand(f"{STUDY}/ship/{{dataset}}/answers.csv", dataset=CONFIG.datasets),
+    localrule: True

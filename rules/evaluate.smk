@@ -5,11 +5,9 @@ rule evaluate:
     input:
         images=packed("images"),
         split=f"{SPLIT}/split.parquet",
-        truth=f"{SPLIT}/truth.parquet",
         model=f"{RUN}/model.{{precision}}.onnx",
     output:
         predictions=f"{RUN}/test.{{precision}}.parquet",
-        scores=f"{RUN}/scores.{{precision}}.parquet",
     log:
         f"{LOGS}/evaluate/{{dataset}}.{{split}}.{{labelset}}.{{network}}.{{precision}}.log",
     conda:
@@ -19,14 +17,15 @@ rule evaluate:
         runtime=minutes(20, share=0.02),
     params:
         code=code("evaluate.py"),
-        positive=dataset_setting("positive"),
     script:
         "../workflow_scripts/evaluate.py"
 
 
 rule scores:
     input:
-        [path_of(row, "scores") for row in rows()],
+        predictions=[path_of(row, "test") for row in rows()],
+        truths=[f"{RUNS}/{dataset}/{split}/truth.parquet" for dataset, split in all_splits()],
+        classes=[CLASSES.format(dataset=dataset) for dataset in CONFIG.datasets],
     output:
         scores=f"{STUDY}/scores.parquet",
         csv=f"{STUDY}/scores.csv",
@@ -40,5 +39,7 @@ rule scores:
     params:
         code=code("scores.py"),
         rows=rows(),
+        splits=all_splits(),
+        datasets=list(CONFIG.datasets),
     script:
         "../workflow_scripts/scores.py"

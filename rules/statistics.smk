@@ -26,10 +26,10 @@ rule compare:
         "../workflow_scripts/compare.py"
 
 
-rule report:
+# A checkpoint for the sake of `ship` alone: only when the recommendation is there is it known what will be trained.
+checkpoint report:
     input:
         scores=f"{STUDY}/scores.parquet",
-        measured=[path_of(row, "scores") for row in rows()],
         predictions=[path_of(row, "test") for row in rows()],
         models=[path_of(row, "model") for row in rows()],
         histories=sorted({history_of(row) for row in rows()}),
@@ -39,6 +39,7 @@ rule report:
         splits=[f"{RUNS}/{dataset}/{split}/split.parquet" for dataset, split in all_splits()],
         truths=[f"{RUNS}/{dataset}/{split}/truth.parquet" for dataset, split in all_splits()],
         images=[f"datasets/{name}/images.parquet" for name in PACKED],
+        near_duplicates=[f"{STUDY}/near_duplicates/{dataset}.parquet" for dataset in CONFIG.datasets],
     output:
         page=report(f"{STUDY}/report/index.html", caption="../captions/report.rst", category="Page"),
         recommendation=f"{STUDY}/report/recommendation.json",

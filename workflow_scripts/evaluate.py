@@ -1,7 +1,7 @@
-"""Run the model file that would ship on the test part, and measure its predictions."""
+"""Run the model file that would ship on the test part."""
 
 import numpy as np
-from pocketscope import inference, job, metrics, packed, prediction, splits, tables
+from pocketscope import inference, job, packed, prediction, splits, tables
 
 job.begin(snakemake)
 source = snakemake.input
@@ -10,9 +10,4 @@ image_ids, _ = splits.images_with(tables.read(source.split, splits.SPLIT), "test
 parts = packed.load_in_parts(source.images, image_ids)
 found = np.concatenate([inference.probabilities(shipped, part) for part in parts])
 predictions = prediction.table(image_ids, ["identity"], found[None])
-tables.write(predictions, snakemake.output.predictions, prediction.PROBABILITIES, notes={"classes": shipped.classes})
-
-truth = dict(zip(*tables.read(source.truth, splits.TRUTH).to_pydict().values(), strict=True))
-positive = metrics.positive(snakemake.params.positive, tables.notes(source.split))
-measured = metrics.measure(found, [truth[image_id] for image_id in image_ids], shipped.classes, positive)
-tables.write(measured, snakemake.output.scores, metrics.METRICS, notes={"positive": positive})
+tables.write(predictions, snakemake.output[0], prediction.PROBABILITIES, notes={"classes": shipped.classes})

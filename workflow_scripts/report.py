@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pocketscope import comparison, evidence, job, report, score_table
+from pocketscope import comparison, evidence, job, report, score_table, tables
 
 job.begin(snakemake)
 source, params, asked = snakemake.input, snakemake.params, snakemake.params.statistics
@@ -18,7 +18,7 @@ rows = [
     for row, path in zip(params.rows, source.predictions, strict=True)
     if row["method"] not in params.bounds and (where := (row["dataset"], row["split"]))
 ]
-gathered = evidence.gather(rows, evidence.positives(params.rows, source.measured))
+gathered = evidence.gather(rows, tables.notes(source.scores)["positive"])
 accepted, curves = evidence.automatic_labels(source.audits, source.coverages, splits)
 provenance, warnings = evidence.provenance(source.histories)
 report.build(
@@ -37,5 +37,5 @@ report.build(
     examples=evidence.examples(gathered, main, images, params.bounds)
     + evidence.wrongly_accepted(source.labels, params.label_sets, places, images),
     provenance=provenance | {"configuration": params.config},
-    warnings=warnings,
+    warnings=warnings + evidence.flattered(dict(zip(params.datasets, source.near_duplicates, strict=True))),
 )

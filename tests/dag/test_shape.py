@@ -37,9 +37,9 @@ def study_a(seeds=(0,), methods=METHODS_A, **changes):
     )
 
 
-def plan(tmp_path, config, **options):
+def plan(tmp_path, config, target="all", **options):
     catalogue = CATALOGUE | dict.fromkeys(NETWORKS_A, SCRATCH)
-    return planned(config=write_config(tmp_path, config, catalogue), results=tmp_path / "results", **options)
+    return planned(target, config=write_config(tmp_path, config, catalogue), results=tmp_path / "results", **options)
 
 
 def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
@@ -47,7 +47,9 @@ def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
     counts = plan(tmp_path, study_a(seeds=[0, 1]))
     assert counts == {
         "pack": 1,
+        "check": 1,
         "split": 2,
+        "near_duplicates": 1,
         "train": 2 * 5 * 10,
         "predict": 2 * 3,  # a base model once, for all methods
         "pseudo_label": 2 * 4,
@@ -117,10 +119,10 @@ def test_the_upper_bound_alone_asks_for_the_truth(tmp_path):
     printed = printed or snakemake("--dry-run", config=path, results=tmp_path / "results").stderr
     readers = {
         rule
-        for rule, inputs in re.findall(r"^(?:local)?rule (\w+):\n +input: (.*)$", printed, re.MULTILINE)
+        for rule, inputs in re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n +input: (.*)$", printed, re.MULTILINE)
         if "truth.parquet" in inputs
     }
-    assert readers == {"reveal", "evaluate", "audit", "report"}
+    assert readers == {"reveal", "scores", "audit", "report"}
 
 
 def test_a_recipe_of_its_own_trains_a_methods_students_and_nothing_else(tmp_path):
@@ -149,6 +151,55 @@ def test_threshold_vote_and_views_retrain_no_base_model(tmp_path):
     counts = plan(tmp_path, study_a(methods=methods) | {"students": {"resnet18": ["fp32"]}})
     assert counts["train"] == 1 + len(methods)
     assert counts["predict"] == 1
+
+
+def test_a_cross_validation_trains_each_fold_and_scores_them_together(tmp_path):
+    config = study_a(methods={"plain": METHODS_A["plain"]}) | {"students": {"resnet18": ["fp32"]}}
+    config["split"] |= {"evaluation": "crossvalidation", "folds": 4}
+    counts = plan(tmp_path, config)
+    assert counts["split"] == counts["evaluate"] == counts["pseudo_label"] == 4
+    assert counts["train"] == 2 * 4
+    assert counts["scores"] == counts["check"] == counts["near_duplicates"] == 1
+
+
+def test_a_row_that_is_named_ships_without_the_rest_of_the_study(tmp_path):
+    """Trained once with a test part, for its figures, and once with every label."""
+    row = {"method": "model", "network": "resnet18", "precision": "int8"}
+    counts = plan(tmp_path, study_a(ship={"row": row}), target="ship")
+    assert counts == {
+        "pack": 1,
+        "check": 1,
+        "split": 2,
+        "train": 2 * (3 + 1),
+        "predict": 2 * 3,
+        "pseudo_label": 2,
+        "quantize": 2,
+        "evaluate": 1,
+        "answer": 1,
+        "ship": 1,
+    }
+
+
+def test_what_is_recommended_is_trained_when_it_is_known(tmp_path):
+    counts = plan(tmp_path, study_a(), target="ship")
+    assert counts["report"] == counts["answer"] == 1
+    assert counts["split"] == 1 + 1  # of which one is for what ships
+    assert counts["train"] == 5 * 10
+
+
+def test_corrections_that_the_next_run_would_overwrite_are_refused(tmp_path):
+    answers = tmp_path / "results/small/ship/digits/answers.csv"
+    answers.parent.mkdir(parents=True)
+    answers.write_text("path,label\n")
+    for corrections, told in ((answers, "writes this file anew; copy it"), ("nowhere.csv", "there is no such file")):
+        datasets = {"digits": study()["datasets"]["digits"] | {"corrections": str(corrections)}}
+        path = write_config(tmp_path, study(datasets=datasets))
+        done = snakemake("--dry-run", config=path, results=tmp_path / "results", check=False)
+        said = done.stdout + done.stderr
+        assert done.returncode
+        assert "data set 'digits': corrections: " in said
+        assert told in said
+        assert "most recent call last" not in said
 
 
 @pytest.mark.parametrize(("first", "second"), [(10, 10), (2, 5)])

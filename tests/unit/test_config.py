@@ -48,7 +48,7 @@ def test_the_demo_shows_every_key():
     """Each key of the model stands in config.yaml, as a value or in a comment."""
     text = (ROOT / "config" / "config.yaml").read_text()
     for model in (config.Config, config.Dataset, config.Split, config.Method, config.Training, config.Augmentation,
-                  config.ViewStrengths, config.Statistics, config.Compute):  # fmt: skip
+                  config.ViewStrengths, config.Statistics, config.Ship, config.Expected, config.Compute):  # fmt: skip
         for key in model.model_fields:
             assert f"{key}:" in text or f" {key} " in text, key
 
@@ -76,6 +76,11 @@ def test_the_demo_shows_every_key():
             "the symmetries of 'digits' leave",
         ),
         (["split", "labelled"], ["every"], "split.labelled.0"),
+        (["ship"], {"row": {"method": "supervisd", "network": "resnet18"}}, "no method 'supervisd'; did you mean 'sup"),
+        (["ship"], {"row": {"method": "supervised", "network": "resnet18", "precision": "int8"}}, "'resnet18 int8' is"),
+        (["ship"], {"sure": 1}, "ship.sure"),
+        (["split", "evaluation"], "cross-validation", "split.evaluation"),
+        (["datasets", "digits", "expect"], {"image": 3}, "'datasets.digits.expect.image' is not a key; did you mean"),
         (["study"], "a/b", "'study'"),
         (["datasets", "a b"], {"source": {"kind": "digits"}}, "a b"),
         (["catalogue"], "nowhere.yaml", "nowhere.yaml does not exist"),
@@ -88,6 +93,13 @@ def test_what_is_wrong_is_named(path, value, told):
     with pytest.raises(InputError) as error:
         config.load(raw, ROOT)
     assert told in str(error.value)
+
+
+def test_an_upper_bound_cannot_ship():
+    raw = changed(["methods", "full"], {"labels": "full"})
+    raw["ship"] = {"row": {"method": "full", "network": "resnet18"}}
+    with pytest.raises(InputError, match="'full' is the upper bound"):
+        config.load(raw, ROOT)
 
 
 def test_a_missing_key_is_named():

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from pocketscope import audit, evidence, recommendation, resampling, score_table, tables
+from pocketscope import audit, evidence, near_duplicates, recommendation, resampling, score_table, tables
 from pocketscope.errors import InputError
 
 PREDICTIONS = pa.schema([("image_id", pa.string()), ("view", pa.string()), ("probabilities", pa.list_(pa.float32()))])
@@ -131,3 +131,17 @@ def test_history_is_long(tmp_path):
     )
     frame = evidence.history("tiny", path)
     assert sorted(frame["quantity"]) == ["training loss", "training loss", "validation accuracy"]
+
+
+def test_test_images_that_are_nearly_training_images_are_counted_once(tmp_path):
+    rows = [("x", "a", "test", "labelled"), ("x", "b", "test", "unlabelled"), ("c", "y", "labelled", "test")]
+    pairs = [
+        {"image_id": one, "other": other, "distance": 3, "role": role, "other_role": of_other}
+        | {"path": f"{one}.png", "other_path": f"{other}.png", "split": "k5_s0"}
+        for one, other, role, of_other in rows
+    ]
+    for name, some in (("cells", pairs), ("none", [])):
+        table = pa.Table.from_pylist(some, schema=near_duplicates.ACROSS)
+        tables.write(table, tmp_path / name, near_duplicates.ACROSS)
+    (said,) = evidence.flattered({"cells": tmp_path / "cells", "none": tmp_path / "none"})
+    assert said.startswith("cells: 2 test images are nearly the same as an image that is learnt from")

@@ -1,8 +1,9 @@
 """Measures, on cases made by hand."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from pocketscope import metrics, randomness
+from pocketscope import metrics, prediction, randomness, splits, tables
 from pocketscope.errors import InputError
 
 
@@ -31,14 +32,33 @@ def test_an_empty_test_part_measures_nothing():
     ]
 
 
-def test_the_positive_class_is_the_one_asked_for_or_the_rarer():
-    two = {"classes": ["a", "b"], "positive": "b"}
-    assert metrics.positive(None, two) == "b"
-    assert metrics.positive("a", two) == "a"
-    with pytest.raises(InputError, match="there is no class 'c'"):
-        metrics.positive("c", two)
-    with pytest.raises(InputError, match="'a' is one of 3 classes"):
-        metrics.positive("a", {"classes": ["a", "b", "c"], "positive": None})
+def test_folds_are_measured_together_and_seeds_apart(tmp_path):
+    """Fold 0 holds no image of class b: the mean of the folds' F1 would be 1."""
+    answers = {
+        "k5_s0_f0": {"i0": ("a", "a"), "i1": ("a", "a")},  # answer, truth
+        "k5_s0_f1": {"i2": ("b", "b"), "i3": ("a", "b"), "i4": ("a", "a")},
+        "k5_s1_f0": {"i0": ("a", "a"), "i1": ("b", "a"), "i2": ("b", "b")},
+    }
+    rows, predictions, truths = [], [], {}
+    for split, of_split in answers.items():
+        ids, (said, truth) = list(of_split), zip(*of_split.values(), strict=True)
+        probabilities = np.array([[[c == answer for c in "ab"] for answer in said]], np.float32)
+        predictions.append(tmp_path / f"{split}.parquet")
+        table = prediction.table(ids, ["identity"], probabilities)
+        tables.write(table, predictions[-1], prediction.PROBABILITIES, notes={"classes": ["a", "b"]})
+        truths["d", split] = tmp_path / f"truth {split}.parquet"
+        tables.write(pa.table({"image_id": ids, "label": truth}), truths["d", split], splits.TRUTH)
+        rows.append({"dataset": "d", "split": split, "method": "m", "network": "n", "precision": "fp32"})
+    scores = metrics.score(rows, predictions, truths, {"d": None}).to_pandas()
+    f1 = scores[(scores.metric == "f1") & scores["class"].isna()].set_index("split")["value"].to_dict()
+    assert f1 == {
+        "k5_s0": pytest.approx((6 / 7 + 2 / 3) / 2),
+        "k5_s1": pytest.approx((2 / 3 + 2 / 3) / 2),
+    }
+    first = tables.read(predictions[0], prediction.PROBABILITIES)
+    tables.write(first, predictions[0], prediction.PROBABILITIES, notes={"classes": ["a", "c"]})
+    with pytest.raises(InputError, match="have different classes"):
+        metrics.score(rows, predictions, truths, {"d": None})
 
 
 def test_streams_differ_by_purpose_and_never_change():

@@ -82,10 +82,17 @@ def test_only_pairs_between_test_and_the_rest():
     pairs = near_duplicates.pa.Table.from_pylist(
         [{"image_id": one, "other": two, "distance": 1} for one, two in rows], schema=near_duplicates.PAIRS
     )
-    roles = {"a": "test", "b": "labelled", "c": "unlabelled", "d": "validation"}
-    across = near_duplicates.across_parts(pairs, roles)
-    assert [(row["image_id"], row["other"]) for row in across.to_pylist()] == [("a", "b"), ("a", "c")]
-    assert across["other_role"].to_pylist() == ["labelled", "unlabelled"]
+    images = near_duplicates.pa.table({"image_id": list("abcd"), "paths": [[f"{name}.png", "copy"] for name in "abcd"]})
+    fold_0 = {"a": "test", "b": "labelled", "c": "unlabelled", "d": "validation"}
+    fold_1 = {"a": "labelled", "b": "labelled", "c": "test", "d": "test"}
+    across = near_duplicates.across_parts(pairs, images, {"f0": fold_0, "f1": fold_1}).to_pylist()
+    assert [(row["image_id"], row["other"], row["split"]) for row in across] == [
+        ("a", "b", "f0"),
+        ("a", "c", "f0"),  # in f1 too: told once
+        ("b", "d", "f1"),
+    ]
+    assert [row["other_role"] for row in across] == ["labelled", "unlabelled", "test"]
+    assert (across[0]["path"], across[0]["other_path"]) == ("a.png", "b.png")
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 9), st.integers(0, 40))

@@ -152,12 +152,21 @@ def test_links_are_followed_but_not_in_circles(root):
         ({"path": "empty"}, "holds no image; put one folder a class"),
         ({"unlabelled": "nowhere"}, "no such folder .'unlabelled'"),
         ({"test": "images"}, "named twice"),
+        ({"test": "empty"}, "empty: holds no image .'test' of a folder source.; correct it or leave it out"),
+        ({"unlabelled": "empty"}, "empty: holds no image .'unlabelled' of a folder source"),
     ],
 )
 def test_folders_that_are_not_there(root, source, message):
     (root / "empty").mkdir()
     with pytest.raises(InputError, match=message):
         listed(root, **source)
+
+
+def test_the_folder_that_paths_start_from(root):
+    assert sources.top({"kind": "folder", "path": "images"}, root) == root / "images"
+    assert sources.top({"kind": "table", "path": "tables/labels.csv"}, root) == root / "tables"
+    assert sources.top({"kind": "table", "path": "labels.csv", "images": "images"}, root) == root / "images"
+    assert sources.top({"kind": "digits"}, root) == root
 
 
 def test_digits():

@@ -12,6 +12,7 @@ from pocketscope.errors import InputError
 ASKED = {
     "labelled": 5,
     "seed": 0,
+    "test": "share",
     "test_share": 0.25,
     "test_seed": 0,
     "validation_share": 0.2,
@@ -151,11 +152,110 @@ def test_unlabelled_images_of_a_tested_patient_are_not_trained_on():
     assert not any(name.split("i")[0] in tested for name in split.index[split.role == "unlabelled"])
 
 
-def test_notes_name_the_classes_and_the_rarer_of_two():
-    assert assign([*plain(9), ("x", "a", None)])[2] == {"classes": ["a", "b"], "positive": "b"}
-    assert assign(plain(9, classes="abc"))[2]["positive"] is None
+def test_notes_name_the_classes():
+    assert assign([*plain(9, classes="ba"), ("x", None, None)])[2] == {"classes": ["a", "b"]}
 
 
 def test_nothing_labelled_is_refused():
     with pytest.raises(InputError, match="no training image is labelled"):
-        assign([("x", None, None), ("y", None, None)])
+        assign([("x", None, None), ("y", None, None)], test=None)
+
+
+def test_nothing_to_test_on_is_refused_with_the_reason():
+    with pytest.raises(InputError, match="no image to test on: every class has one image or group alone; label more"):
+        assign([("x", "a", None), ("y", "b", None)])
+    with pytest.raises(InputError, match="the source's own test part has no label"):
+        assign([*plain(9), ("x", None, None, "test")])
+    with pytest.raises(InputError, match=r"in fold 4: .*, or ask for fewer split\.folds"):
+        assign(plain(2), test=(4, 5))
+
+
+# ---- cross-validation
+
+
+def folds(rows, count=5, **asked):
+    """Return the tested images of each fold."""
+    parts = [assign(rows, test=(fold, count), labelled="all", **asked)[0] for fold in range(count)]
+    return [set(part.index[part.role == "test"]) for part in parts], parts
+
+
+def test_each_labelled_image_is_tested_once_and_classes_are_dealt_out_evenly():
+    rows = [*plain(23, "ab"), ("rare0", "c", None), ("rare1", "c", None), ("only", "d", None), ("x", None, None)]
+    tested, parts = folds(rows)
+    assert sum(map(len, tested)) == len(set.union(*tested)) == 23 + 23 + 2
+    for label in "ab":
+        counts = [sum(image_id.startswith(label) for image_id in part) for part in tested]
+        assert sorted(counts) == [4, 4, 5, 5, 5]
+    assert all(part.role["only"] == "labelled" for part in parts)  # or nothing of its class could be learnt
+    assert all(part.role["x"] == "unlabelled" for part in parts)
+
+
+@given(rows=rows(), count=st.sampled_from([2, 3, 5]))
+@settings(max_examples=60, deadline=None)
+def test_folds_part_units_and_leave_something_of_each_class_to_learn(rows, count):
+    label_of = {row[0]: row[1] for row in rows if row[1]}
+    unit_of = {row[0]: row[2] or row[0] for row in rows}
+    seen = []
+    for fold in range(count):
+        try:
+            split, _, _ = assign(rows, test=(fold, count), labelled="all", min_validation=1)
+        except InputError:  # too few units for so many folds
+            continue
+        tested = set(split.index[split.role == "test"])
+        seen += tested
+        units = {unit_of[image_id] for image_id in tested}
+        assert not any(unit_of[image_id] in units for image_id in split.index[split.role != "test"])
+        assert set(split.label[split.role == "labelled"]) == set(label_of.values())
+    assert len(seen) == len(set(seen))
+
+
+def test_folds_are_equal_for_every_number_of_labels_and_seed():
+    few, _, _ = assign(plain(40), test=(1, 5), labelled=3)
+    other, _, _ = assign(plain(40), test=(1, 5), labelled=10, seed=4)
+    assert set(few.index[few.role == "test"]) == set(other.index[other.role == "test"])
+
+
+def test_a_source_with_a_test_part_of_its_own_is_not_cross_validated():
+    with pytest.raises(InputError, match=r"names its own test part.*set split\.evaluation to holdout"):
+        assign([*plain(9), ("x", "a", None, "test")], test=(0, 5))
+
+
+# ---- what ships
+
+
+def test_what_ships_learns_from_every_label():
+    rows = [
+        *plain(60),
+        ("x", None, None),
+        ("held", "a", None, "test"),
+        ("mate", None, "p"),
+        ("known", "b", "p", "test"),
+    ]
+    split, truth, _ = assign(rows, labelled="all", test=None)
+    assert dict(Counter(split.role)) == {"labelled": 122, "unlabelled": 2}
+    assert set(split.index[split.role == "unlabelled"]) == {"x", "mate"}
+    assert len(truth) == 0
+
+
+# ---- corrections
+
+
+@given(rows=rows(), seed=st.integers(0, 5), data=st.data())
+@settings(max_examples=80, deadline=None)
+def test_corrections_move_no_image_into_the_test_part_or_out_of_it(rows, seed, data):
+    some = data.draw(st.dictionaries(st.sampled_from([row[0] for row in rows]), st.sampled_from("abcd"), max_size=8))
+    for test in ("share", (0, 3)):
+        try:
+            before, _, _ = assign(rows, labelled="all", seed=seed, test=test)
+        except InputError:
+            continue
+        after, truth, _ = assign(rows, labelled="all", seed=seed, test=test, corrected=some)
+        assert set(before.index[before.role == "test"]) == set(after.index[after.role == "test"])
+        for image_id, label in some.items():
+            if image_id not in after.index:
+                assert image_id not in before.index  # it shares a group with test images
+            elif after.role[image_id] == "test":
+                assert truth[image_id] == label
+            else:
+                assert after.role[image_id] in ("labelled", "validation")
+                assert after.label[image_id] == label

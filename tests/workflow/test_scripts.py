@@ -8,8 +8,8 @@ import pytest
 from helpers import ROOT
 
 SCRIPTS = ROOT / "workflow_scripts"
-LIGHT = ("pack", "split", "reveal", "leave_out", "join_folds", "pseudo_label", "choose", "audit", "quantize",
-         "evaluate", "scores", "compare")  # fmt: skip
+LIGHT = ("pack", "check", "split", "near_duplicates", "reveal", "leave_out", "join_folds", "pseudo_label", "choose",
+         "audit", "quantize", "evaluate", "scores", "compare", "answer")  # fmt: skip
 HEAVY = ("torch", "torchvision", "timm", "matplotlib", "pydantic", "snakemake")
 
 

@@ -100,6 +100,15 @@ class MedmnistSource(Model):
     path: str | None = Field(None, description="The folder of the downloaded files.")
 
 
+class Expected(Model):
+    """What a data set should hold, so that a study on another version of it does not pass unnoticed."""
+
+    images: int | None = Field(None, ge=1, description="Image files, copies included.")
+    classes: int | dict[str, int] | None = Field(
+        None, description="How many classes; or the classes, each with its number of image files."
+    )
+
+
 class Dataset(Model):
     """One set of images."""
 
@@ -121,6 +130,10 @@ class Dataset(Model):
     max_skipped_share: float = Field(
         0.1, ge=0, le=1, description="Stop where a larger share of the files cannot be read."
     )
+    expect: Expected | None = Field(None, description="What should be there; anything else is an error.")
+    corrections: str | None = Field(
+        None, description="A table of path and label, such as answers.csv with its column label filled in."
+    )
 
 
 class Split(Model):
@@ -130,8 +143,15 @@ class Split(Model):
         default=[25], min_length=1, description="Labelled images a class, validation part included; each is a split."
     )
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
+    evaluation: Literal["holdout", "crossvalidation"] = Field(
+        "holdout",
+        description="holdout: one part of the images is tested on; crossvalidation: each labelled image once.",
+    )
+    folds: int = Field(5, ge=2, le=20, description="Parts of a cross-validation; each is trained without.")
     test_share: Share = 0.25
-    test_seed: int = Field(0, ge=0, description="Draws the test part, which is equal for every k and every seed.")
+    test_seed: int = Field(
+        0, ge=0, description="Draws the test part, or the folds, which are equal for every k and every seed."
+    )
     validation_share: Share = Field(0.2, description="Share of the labelled images that choose the best epoch.")
     min_validation: int = Field(
         20, ge=1, description="Fewer labelled images a class than this: no validation part, all of them train."
@@ -335,6 +355,23 @@ class Statistics(Model):
     margin: float = Field(2.0, ge=0, description="Points of F1 that a smaller network may lose to be recommended.")
 
 
+class Row(Model):
+    """A row of the study's tables."""
+
+    method: Name
+    network: Name
+    precision: Precision = "fp32"
+
+
+class Ship(Model):
+    """What the target `ship` makes: a model trained on every label, and its answers."""
+
+    row: Row | None = Field(None, description="What to ship; the recommended row where none is named.")
+    sure: Share = Field(
+        0.9, description="An answer is sure where at least this share of test answers as probable were right."
+    )
+
+
 class Compute(Model):
     """What a job may take of a machine."""
 
@@ -371,6 +408,7 @@ class Config(Model):
     folds: int = Field(5, ge=2, le=10, description="Of the cross-fit.")
     training: Training = Training()
     statistics: Statistics = Statistics()
+    ship: Ship = Ship()
     compute: Compute = Compute()
     catalogue: str = Field("config/networks.yaml", description="The networks that may be named.")
 
@@ -381,6 +419,23 @@ class Config(Model):
             if not precisions or len(set(precisions)) < len(precisions):
                 raise ValueError(f"'{network}' needs each of its precisions once: [fp32], [int8] or [fp32, int8]")
         return students
+
+    @model_validator(mode="after")
+    def _row_that_ships(self) -> "Config":
+        row = self.ship.row
+        if row is None:
+            return self
+        if row.method not in self.methods:
+            raise ValueError(f"ship.row.method: there is no method '{row.method}'{_nearest(row.method, self.methods)}")
+        if self.methods[row.method].labels == "full":
+            raise ValueError(f"ship.row.method: '{row.method}' is the upper bound; name a method that could be used")
+        if row.precision not in self.students.get(row.network, []):
+            rows = [f"{network} {precision}" for network, all_ in self.students.items() for precision in all_]
+            raise ValueError(
+                f"ship.row: '{row.network} {row.precision}' is not measured by this study; 'students' has "
+                f"{', '.join(rows)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _references(self) -> "Config":
@@ -559,6 +614,9 @@ def _siblings(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
 
 
 def _resolve(here: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    options = [option for option in here.get("anyOf", []) if option.get("type") != "null"]
+    if len(options) == 1:  # a key that may be left out
+        here = options[0]
     return definitions[here["$ref"].rsplit("/", 1)[1]] if "$ref" in here else here
 
 

@@ -1,6 +1,5 @@
 """What a study's runs hold beyond scores, gathered for the report: predictions, histories, automatic labels, images."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pocketscope import packed, resampling, score_table, tables
+from pocketscope import packed, resampling, score_table, splits, tables
 from pocketscope.errors import InputError
 
 EXAMPLES = 4  # images of a kind
@@ -45,7 +44,7 @@ def gather(rows: Sequence[Mapping[str, str]], positive: Mapping[str, str | None]
         parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
         for row in kept.itertuples():
             name = score_table.candidate_name(row.method, row.network, row.precision)
-            seed = re.sub(r"_f\d+$", "", row.split)
+            seed = splits.without_fold(row.split)
             parts.setdefault((name, seed), []).append(_read(row.predictions, ["image_id", "probabilities"]))
         truths = [_read(path, ["image_id", "label"]) for path in dict.fromkeys(kept["truth"])]
         groups = pd.concat([_read(path, ["image_id", "group"]) for path in dict.fromkeys(kept["split_table"])]).dropna()
@@ -112,15 +111,6 @@ def _read(path: str, columns: list[str]) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     return pq.read_table(path, columns=columns, partitioning=None).to_pandas()
-
-
-def positives(rows: Sequence[Mapping[str, str]], measured: Sequence[str]) -> dict[str, str | None]:
-    """Return by dataset the class whose F1 was measured, None for the mean over classes, from the runs' own notes."""
-    found = {}
-    for row, path in zip(rows, measured, strict=True):
-        if row["dataset"] not in found:
-            found[row["dataset"]] = tables.notes(path)["positive"]
-    return found
 
 
 def file_sizes(rows: Sequence[Mapping[str, str]], models: Sequence[str]) -> pd.DataFrame:
@@ -259,6 +249,26 @@ def wrongly_accepted(
                 }
             )
     return picked
+
+
+def flattered(paths: Mapping[str, str]) -> list[str]:
+    """Say of each data set how many of its test images are nearly the same as an image that is learnt from.
+
+    Parameters
+    ----------
+    paths
+        By dataset the table (schema near_duplicates.ACROSS).
+    """
+    said = []
+    for dataset, path in paths.items():
+        frame = _read(path, ["image_id", "other", "role"])
+        tested = len(set(frame["image_id"].where(frame["role"] == "test", frame["other"])))
+        if tested:
+            said.append(
+                f"{dataset}: {tested} test image{'s are' if tested > 1 else ' is'} nearly the same as an image that is "
+                f"learnt from, which flatters every score; near_duplicates/{dataset}.csv names them."
+            )
+    return said
 
 
 def provenance(histories: Sequence[str]) -> tuple[dict[str, str], list[str]]:

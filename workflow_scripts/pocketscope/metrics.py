@@ -1,13 +1,13 @@
 """How good predictions are: F1 and its kin, overall and by class."""
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support
 
+from pocketscope import prediction, splits, tables
 from pocketscope.errors import InputError
 
 METRICS = pa.schema(
@@ -17,29 +17,8 @@ METRICS = pa.schema(
         pa.field("value", pa.float64(), nullable=False),
     ]
 )
-SCORES = pa.schema(
-    [pa.field(name, pa.string(), nullable=False) for name in ("dataset", "split", "method", "network", "precision")]
-    + list(METRICS)
-)
-
-
-def positive(asked: str | None, notes: Mapping[str, Any]) -> str | None:
-    """Return the positive class of a data set: the one asked for, else the rarer of two, else None.
-
-    Raises
-    ------
-    pocketscope.errors.InputError
-        The class that was asked for does not exist, or there are more than two classes.
-    """
-    if asked is None:
-        return notes["positive"]
-    if asked not in notes["classes"]:
-        raise InputError(f"positive: there is no class '{asked}'; there are {', '.join(notes['classes'])}")
-    if len(notes["classes"]) > 2:
-        raise InputError(
-            f"positive: '{asked}' is one of {len(notes['classes'])} classes; F1 is their mean; leave it out"
-        )
-    return asked
+KEYS = ("dataset", "split", "method", "network", "precision")
+SCORES = pa.schema([pa.field(name, pa.string(), nullable=False) for name in KEYS] + list(METRICS))
 
 
 def measure(probabilities: np.ndarray, truth: list[str], classes: list[str], positive: str | None) -> pa.Table:
@@ -87,18 +66,86 @@ def measure(probabilities: np.ndarray, truth: list[str], classes: list[str], pos
     return pa.Table.from_pylist([dict(zip(METRICS.names, row, strict=True)) for row in rows], schema=METRICS)
 
 
-def collect(tables: list[pa.Table], rows: list[dict[str, str]]) -> pa.Table:
-    """Join the metrics of runs (schema METRICS) into one table (schema SCORES).
+def score(
+    rows: Sequence[Mapping[str, str]],
+    predictions: Sequence[str],
+    truths: Mapping[tuple[str, str], str],
+    positive: Mapping[str, str | None],
+) -> pa.Table:
+    """Measure every row of a study's tables.
+
+    The folds of a cross-validation are measured together, as one split: each predicts other images, and the mean of
+    their F1 would be that of a few images each, with classes that some of them do not hold.
 
     Parameters
     ----------
-    tables
-        One for each run.
     rows
-        For each run its dataset, split, method, network and precision.
+        Of each the dataset, split, method, network and precision.
+    predictions
+        Of each what it predicts of its test part (schema prediction.PROBABILITIES, notes `classes`).
+    truths
+        By dataset and split, the table of true labels (schema splits.TRUTH).
+    positive
+        By dataset, see `measure`.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema SCORES.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        The folds of a row have different classes.
     """
+    truth_at = {place: _labels(path) for place, path in truths.items()}
+    together: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for row, path in zip(rows, predictions, strict=True):
+        key = tuple(splits.without_fold(row[name]) if name == "split" else row[name] for name in KEYS)
+        together.setdefault(key, []).append((row["split"], path))
     parts = []
-    for table, row in zip(tables, rows, strict=True):
-        constant = {name: pa.repeat(pa.scalar(row[name]), len(table)) for name in SCORES.names if name in row}
-        parts.append(pa.table(constant | {name: table[name] for name in METRICS.names}, schema=SCORES))
+    for key, folds in together.items():
+        found = _pool([path for _, path in folds], [truth_at[key[0], split] for split, _ in folds])
+        measured = measure(*found, positive[key[0]])
+        constant = {name: pa.repeat(pa.scalar(value), len(measured)) for name, value in zip(KEYS, key, strict=True)}
+        parts.append(pa.table(constant | {name: measured[name] for name in METRICS.names}, schema=SCORES))
     return pa.concat_tables(parts)
+
+
+def pool(predictions: Sequence[str], truths: Sequence[str]) -> tuple[np.ndarray, list[str], list[str]]:
+    """Read what the folds of one row predict, and the truth: the arguments of `measure`.
+
+    Parameters
+    ----------
+    predictions
+        A table of each fold (schema prediction.PROBABILITIES, notes `classes`); one where there are no folds.
+    truths
+        The table of true labels of each (schema splits.TRUTH).
+
+    Returns
+    -------
+    tuple
+        Probabilities, float32 (N, classes); N true labels; the classes.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        The folds have different classes.
+    """
+    return _pool(predictions, [_labels(path) for path in truths])
+
+
+def _pool(predictions: Sequence[str], truths: Sequence[Mapping[str, str]]) -> tuple[np.ndarray, list[str], list[str]]:
+    found, truth, classes = [], [], None
+    for path, label_of in zip(predictions, truths, strict=True):
+        predicted, named = tables.read(path, prediction.PROBABILITIES), tables.notes(path)["classes"]
+        if classes not in (None, named):
+            raise InputError(f"{path} and {predictions[0]} have different classes; delete the older and run again")
+        classes = named
+        found.append(prediction.array(predicted))
+        truth += [label_of[image_id] for image_id in predicted["image_id"].to_pylist()]
+    return np.concatenate(found), truth, classes
+
+
+def _labels(path: str) -> dict[str, str]:
+    return dict(zip(*tables.read(path, splits.TRUTH).to_pydict().values(), strict=True))

@@ -17,8 +17,15 @@ PAIRS = pa.schema(
         pa.field("distance", pa.int32(), nullable=False),
     ]
 )
-PAIRS_ACROSS = PAIRS.append(pa.field("role", pa.string(), nullable=False)).append(
-    pa.field("other_role", pa.string(), nullable=False)
+ACROSS = pa.schema(
+    [
+        *PAIRS,
+        pa.field("role", pa.string(), nullable=False),  # of the two images, one is tested on
+        pa.field("other_role", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("other_path", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),  # the first in which it is so
+    ]
 )
 
 HASH_SIDE = 16  # 256 bits: with 64, different images of one kind lie as near to one another as copies do
@@ -61,27 +68,36 @@ def near_duplicates(images: str | os.PathLike, max_distance: int = 12) -> pa.Tab
     return pa.table([list(column) for column in columns], schema=PAIRS)
 
 
-def across_parts(pairs: pa.Table, roles: Mapping[str, str]) -> pa.Table:
+def across_parts(pairs: pa.Table, images: pa.Table, splits: Mapping[str, Mapping[str, str]]) -> pa.Table:
     """Return those pairs of which one image is in the test part and the other is not.
 
     Parameters
     ----------
     pairs
         What `near_duplicates` returns.
-    roles
-        The role of each image in a split, by identity.
+    images
+        Columns image_id and paths.
+    splits
+        By the name of each split, the role of each image by identity.
 
     Returns
     -------
     pyarrow.Table
-        `PAIRS_ACROSS`. Pairs with an image that the split does not hold are left out.
+        `ACROSS`, each pair once; the paths are the first of each image's. Pairs with an image that a split does not
+        hold do not count there.
     """
+    path_of = dict(
+        zip(images["image_id"].to_pylist(), (paths[0] for paths in images["paths"].to_pylist()), strict=True)
+    )
     rows = []
     for pair in pairs.to_pylist():
-        role, other = roles.get(pair["image_id"]), roles.get(pair["other"])
-        if role and other and (role == "test") != (other == "test"):
-            rows.append(pair | {"role": role, "other_role": other})
-    return pa.Table.from_pylist(rows, schema=PAIRS_ACROSS)
+        for split, roles in splits.items():
+            role, other = roles.get(pair["image_id"]), roles.get(pair["other"])
+            if role and other and (role == "test") != (other == "test"):
+                paths = {"path": path_of[pair["image_id"]], "other_path": path_of[pair["other"]]}
+                rows.append(pair | paths | {"role": role, "other_role": other, "split": split})
+                break
+    return pa.Table.from_pylist(rows, schema=ACROSS)
 
 
 def near(words: np.ndarray, max_distance: int) -> Iterator[tuple[int, int, int]]:

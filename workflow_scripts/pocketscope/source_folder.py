@@ -54,15 +54,19 @@ def _listing(source: dict[str, Any], root: Path) -> list[_Found]:
     extra = {key: _folder_at(source, root, key) for key in ("unlabelled", "test") if source.get(key)}
     if extra.get("test") == top or extra.get("unlabelled") == top:
         raise InputError(f"{top}: the same folder is named twice in one source; name another, or leave the key out")
-    found = _files(top, top, None, leave_out=set(extra.values()))
-    _check_names({file.label for file in found if file.label}, top)
+    parts = {"path": _files(top, top, None, leave_out=set(extra.values()))}
+    _check_names({file.label for file in parts["path"] if file.label}, top)
     if "test" in extra:
-        found += _files(extra["test"], top, TEST, leave_out={extra.get("unlabelled")})
+        parts["test"] = _files(extra["test"], top, TEST, leave_out={extra.get("unlabelled")})
     if "unlabelled" in extra:
-        found += _files(extra["unlabelled"], top, None, leave_out={extra.get("test")}, labelled=False)
-    if not found:
+        leave_out = {extra.get("test")}
+        parts["unlabelled"] = _files(extra["unlabelled"], top, None, leave_out=leave_out, labelled=False)
+    if not any(parts.values()):
         raise Gone(f"{top}: holds no image; put one folder a class into it, with the class's images inside")
-    return found
+    for key, folder in extra.items():
+        if not parts[key]:
+            raise InputError(f"{folder}: holds no image ('{key}' of a folder source); correct it or leave it out")
+    return [file for files_ in parts.values() for file in files_]
 
 
 def _check_names(labels: set[str], top: Path) -> None:

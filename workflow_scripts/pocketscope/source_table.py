@@ -40,43 +40,71 @@ def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
     """Return the table and the images of a `table` source; see `pocketscope.sources.files`."""
     table = place_of(source, root, "path")
     found = {row.path: row.place for row in _rows(source, root)}
-    return found | {Path(os.path.relpath(table, _images_root(source, root))).as_posix(): table}
+    return found | {Path(os.path.relpath(table, top(source, root))).as_posix(): table}
+
+
+def top(source: dict[str, Any], root: Path) -> Path:
+    """Return what the paths in the table are relative to: `images`, or else the folder that the table is in."""
+    return place_of(source, root, "images") if source.get("images") else place_of(source, root).parent
+
+
+def cells(table: Path, columns: dict[str, str | None] | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a CSV or Parquet file as dicts of those of `COLUMNS` that it has.
+
+    Parameters
+    ----------
+    table
+        The file.
+    columns
+        The table's own names of the columns, where they are others.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        The file is damaged, or a column is missing: path, label, or one that `columns` names.
+    """
+    columns = columns or {}
+    names = {column: columns.get(column) or column for column in COLUMNS}
+    parquet = table.suffix.casefold() in (".parquet", ".pq")
+    present, rows = (_read_parquet if parquet else _read_csv)(table, set(names.values()))
+    for column, name in names.items():
+        if name not in present and (column in ("path", "label") or columns.get(column)):
+            raise InputError(
+                f"{table}: there is no column {name!r} for the {column}{did_you_mean(name, present)} "
+                f"The columns are {', '.join(map(repr, present))}; 'columns' says which is which"
+            )
+    return [{column: row[name] for column, name in names.items() if name in row} for row in rows]
 
 
 def _rows(source: dict[str, Any], root: Path) -> list[_Row]:
     """Read the table, one row an image, and refuse what nothing good can come of."""
     table = place_of(source, root, "path")
-    top = _images_root(source, root)
+    folder = top(source, root)
     if not table.is_file():
         raise Gone(f"{table}: there is no such file ('path' of a table source); correct the path")
     merged: dict[str, _Row] = {}
-    for line, cells in enumerate(_cells(table, source.get("columns") or {}), 1):
-        row = _row(cells, line, top, table)
+    for line, of_row in enumerate(cells(table, source.get("columns")), 1):
+        row = _row(of_row, line, folder, table)
         merged[row.path] = _merge(merged[row.path], row, table) if row.path in merged else row
     rows = list(merged.values())
     if not rows:
         raise InputError(f"{table}: has no row; give one row an image")
-    _check_places(rows, top, table, bool(source.get("outside")))
+    _check_places(rows, folder, table, bool(source.get("outside")))
     _check_decimals(rows, table)
     return rows
 
 
-def _images_root(source: dict[str, Any], root: Path) -> Path:
-    """Return what the paths in the table are relative to: `images`, or else the folder that the table is in."""
-    return place_of(source, root, "images") if source.get("images") else place_of(source, root).parent
-
-
-def _row(cells: dict[str, Any], line: int, top: Path, table: Path) -> _Row:
+def _row(cells: dict[str, Any], line: int, folder: Path, table: Path) -> _Row:
     path = cells["path"]
     if path is None or not str(path).strip():
         raise InputError(f"{table}: row {line} has no path; fill it in or remove the row")
-    place = Path(os.path.normpath(top / str(path)))
+    place = Path(os.path.normpath(folder / str(path)))
     role = (as_label(cells.get("role")) or "train").strip().casefold()
     if role not in _ROLES:
         raise InputError(
             f"{table}: row {line} has the role {cells['role']!r}; the roles are 'test', and 'train' or nothing"
         )
-    relative = Path(os.path.relpath(place, top)).as_posix()
+    relative = Path(os.path.relpath(place, folder)).as_posix()
     return _Row(relative, place, as_label(cells["label"]), as_label(cells.get("group")), _ROLES[role], line)
 
 
@@ -99,17 +127,17 @@ def _merge(first: _Row, second: _Row, table: Path) -> _Row:
     )
 
 
-def _check_places(rows: list[_Row], top: Path, table: Path, outside: bool) -> None:
-    if not outside and (beyond := [row for row in rows if not row.place.is_relative_to(top)]):
+def _check_places(rows: list[_Row], folder: Path, table: Path, outside: bool) -> None:
+    if not outside and (beyond := [row for row in rows if not row.place.is_relative_to(folder)]):
         raise InputError(
-            f"{table}: {len(beyond)} of {len(rows)} paths lead out of {top}:\n{_listed(beyond)}"
+            f"{table}: {len(beyond)} of {len(rows)} paths lead out of {folder}:\n{_listed(beyond)}"
             "Correct them, name the images' folder with 'images', or allow it with 'outside: true'"
         )
     if missing := [row for row in rows if not row.place.is_file()]:
         slashes = " (folders are parted by '/', not '\\')" if any("\\" in row.path for row in missing) else ""
         raise (Gone if len(missing) == len(rows) else InputError)(
             f"{table}: {len(missing)} of {len(rows)} files are not there:\n{_listed(missing)}"
-            f"Paths are relative to {top}; correct them{slashes}, or name the images' folder with 'images'"
+            f"Paths are relative to {folder}; correct them{slashes}, or name the images' folder with 'images'"
         )
 
 
@@ -136,20 +164,6 @@ def _is_number(text: str) -> bool:
 
 
 # ---- reading
-
-
-def _cells(table: Path, columns: dict[str, str | None]) -> list[dict[str, Any]]:
-    """Return the rows as dicts of `COLUMNS`; `columns` gives the table's own names for them."""
-    names = {column: columns.get(column) or column for column in COLUMNS}
-    parquet = table.suffix.casefold() in (".parquet", ".pq")
-    present, rows = (_read_parquet if parquet else _read_csv)(table, set(names.values()))
-    for column, name in names.items():
-        if name not in present and (column in ("path", "label") or columns.get(column)):
-            raise InputError(
-                f"{table}: there is no column {name!r} for the {column}{did_you_mean(name, present)} "
-                f"The columns are {', '.join(map(repr, present))}; 'columns' says which is which"
-            )
-    return [{column: row[name] for column, name in names.items() if name in row} for row in rows]
 
 
 def _read_csv(table: Path, _wanted: set[str]) -> tuple[list[str], list[dict[str, Any]]]:

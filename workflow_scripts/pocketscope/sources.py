@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pocketscope import source_archives, source_folder, source_table
-from pocketscope.records import TEST, Gone, Record
+from pocketscope.records import TEST, Gone, Record, place_of
 
-__all__ = ["TEST", "Record", "files", "fingerprint", "records", "survey"]
+__all__ = ["TEST", "Record", "files", "fingerprint", "records", "survey", "top"]
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,13 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
 def files(source: dict[str, Any], root: Path) -> dict[str, str | Path]:
     """Return every file that the content of a source depends on, by the path under which it is listed, sorted."""
     return dict(sorted(_KINDS[source["kind"]][1](source, root).items()))
+
+
+def top(source: dict[str, Any], root: Path) -> Path:
+    """Return the folder that the paths of a source's records start from."""
+    if source["kind"] == "table":
+        return source_table.top(source, root)
+    return place_of(source, root) if source.get("path") else root
 
 
 def fingerprint(source: dict[str, Any], root: Path, known: Path | None = None) -> str:

@@ -6,6 +6,7 @@ moves no other image between training and test; the price is that the test part'
 """
 
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -36,17 +37,23 @@ def assign(
     *,
     labelled: int | str,
     seed: int,
+    test: str | tuple[int, int] | None,
     test_share: float,
     test_seed: int,
     validation_share: float,
     min_validation: int,
     strict: bool,
+    corrected: Mapping[str, str] | None = None,
 ) -> tuple[pa.Table, pa.Table, dict[str, Any]]:
     """Give each image its role.
 
     A unit is a group (patient, slide, plate) where one is given, else an image. Units never straddle the training side
     and the test part, nor labelled and validation images. Labelled images are the first of their class in the order of
     a hash, so that k of them are among any k + 1.
+
+    The test part is drawn from what the source says, before anything is corrected: a correction moves no image, and an
+    image that has its label from a correction alone is learnt from and never tested on. People correct what a model is
+    unsure of; a test part that such images join would grow harder from run to run.
 
     Parameters
     ----------
@@ -58,39 +65,47 @@ def assign(
         How many images a class are labelled, the validation part included, or `all`.
     seed
         Draws the labelled and the validation images.
+    test
+        `share`: the test part that the source names, or else a share of the units. Two numbers: this fold, from 0, of
+        so many of a cross-validation. None: there is no test part, and no validation part; every label is for training,
+        those of the source's own test part too.
     test_share, test_seed
-        Of the units that hold a label, the share to test on, and what draws them.
+        Of the units that hold a label, the share to test on, and what draws it, or the folds.
     validation_share
         Share of a class's labelled images that validate.
     min_validation
         There is no validation part where most classes have fewer labelled images than this.
     strict
         Raise an error where a class has fewer images than `labelled`, instead of a warning.
+    corrected
+        Labels that people gave after they saw the answers, by image: they replace those of `labels`.
 
     Returns
     -------
     tuple of pyarrow.Table, pyarrow.Table and dict
-        Schema SPLIT, schema TRUTH, and notes: `classes`, sorted, and `positive`, the rarer of two classes.
+        Schema SPLIT, schema TRUTH, and notes: `classes`, sorted.
 
     Raises
     ------
     pocketscope.errors.InputError
-        No training image is labelled, or a class is too small and `strict` is set.
+        No training image is labelled; no image can be tested on; folds are asked for where the source names its own
+        test part; or a class is too small and `strict` is set.
     """
-    label_of = {i: label for i, label in zip(*_columns(labels, "image_id", "label"), strict=True) if label is not None}
+    given = {i: label for i, label in zip(*_columns(labels, "image_id", "label"), strict=True) if label is not None}
+    label_of = given | dict(corrected or {})
     image_ids, groups, roles = _columns(images, "image_id", "group", "role")
     group_of = dict(zip(image_ids, groups, strict=True))
     unit_of = {i: f"image {i}" if group is None else f"group {group}" for i, group in group_of.items()}
     named = {i for i, role in zip(image_ids, roles, strict=True) if role == "test"}
-    test = {unit_of[i] for i in named} if named else _test_units(label_of, unit_of, test_share, test_seed)
+    tested = _tested(given, unit_of, named, test, test_share, test_seed)
 
-    in_training = {i: label for i, label in label_of.items() if unit_of[i] not in test}
+    in_training = {i: label for i, label in label_of.items() if unit_of[i] not in tested}
     chosen = _labelled(in_training, unit_of, labelled, seed, strict)
-    validation = _validation_units(chosen, unit_of, validation_share, min_validation, seed)
+    validation = _validation_units(chosen, unit_of, validation_share, min_validation, seed) if tested else set()
     role_of, hidden = {}, 0
     for image_id in image_ids:
-        if unit_of[image_id] in test:
-            if image_id in label_of:
+        if unit_of[image_id] in tested:
+            if image_id in given:
                 role_of[image_id] = "test"
             else:
                 hidden += 1  # training on it would show the network a patient whom it is tested on
@@ -99,8 +114,8 @@ def assign(
         else:
             role_of[image_id] = "unlabelled"
     if hidden:
-        log.info("%d unlabelled images share a group with test images and are left out of training", hidden)
-    return (*_tables(role_of, group_of, label_of), _notes(label_of))
+        log.info("%d images without a label share a group with test images and are left out of training", hidden)
+    return (*_tables(role_of, group_of, label_of), {"classes": sorted(set(label_of.values()))})
 
 
 def reveal(split: pa.Table, truth: pa.Table) -> tuple[list[str], list[str]]:
@@ -120,6 +135,69 @@ def images_with(split: pa.Table, role: str) -> tuple[list[str], list[str | None]
     rows = zip(*_columns(split, "image_id", "role", "label"), strict=True)
     found = [(image_id, label) for image_id, has, label in rows if has == role]
     return [image_id for image_id, _ in found], [label for _, label in found]
+
+
+def without_fold(split: str) -> str:
+    """Return the name of the whole cross-validation that a fold such as k25_s0_f2 is a part of; others as they are."""
+    return re.sub(r"_f\d+$", "", split)
+
+
+def _tested(
+    label_of: Mapping[str, str],
+    unit_of: Mapping[str, str],
+    named: set[str],
+    test: str | tuple[int, int] | None,
+    share: float,
+    seed: int,
+) -> set[str]:
+    """Return the units to test on."""
+    if test is None:
+        return set()
+    if test == "share":
+        tested = {unit_of[i] for i in named} if named else _test_units(label_of, unit_of, share, seed)
+    elif named:
+        raise InputError(
+            "the source names its own test part, which a cross-validation would train on; set split.evaluation to "
+            "holdout, or take 'test' out of the source"
+        )
+    else:
+        asked, folds = test
+        tested = {unit for unit, fold in _folds(label_of, unit_of, folds, seed).items() if fold == asked}
+    if not any(unit_of[image_id] in tested for image_id in label_of):
+        what = "the source's own test part has no label" if named else "every class has one image or group alone"
+        raise InputError(
+            f"there is no image to test on{'' if test == 'share' else f' in fold {test[0]}'}: {what}; label more images"
+            + ("" if test == "share" else ", or ask for fewer split.folds")
+        )
+    return tested
+
+
+def _folds(label_of: Mapping[str, str], unit_of: Mapping[str, str], folds: int, seed: int) -> dict[str, int]:
+    """Deal the units of each class out to folds, in the order of a hash: their numbers differ by at most one.
+
+    Chance alone, as it draws the test part, would leave folds without an image of a small class. An image that is
+    added can move others to another fold; each is still tested once, by a network that has not seen it. Where all units
+    of a class would be in one fold, as a class's only unit is, one is in none: something of the class must be learnt.
+    """
+    units = _units_of_classes(label_of, unit_of)
+    place = {unit: rank("fold", seed, unit) for members in units.values() for unit in members}
+    fold_of: dict[str, int] = {}
+    dealt = [0] * folds
+    for label in sorted(units, key=lambda label: (len(units[label]), label)):  # rare classes have the choice
+        of_class = [0] * folds
+        for unit in units[label] & fold_of.keys():
+            of_class[fold_of[unit]] += 1
+        for unit in sorted(units[label] - fold_of.keys(), key=lambda unit: (place[unit], unit)):
+            fold = min(range(folds), key=lambda fold: (of_class[fold], dealt[fold], fold))
+            fold_of[unit] = fold
+            of_class[fold] += 1
+            dealt[fold] += 1
+    for label in sorted(units):
+        if len({fold_of.get(unit, -1) for unit in units[label]}) == 1:
+            kept = max(units[label], key=place.__getitem__)
+            fold_of.pop(kept, None)
+            log.warning("'%s' has too few images or groups to test on each of them: %s only trains", label, kept)
+    return fold_of
 
 
 def _test_units(label_of: Mapping[str, str], unit_of: Mapping[str, str], share: float, seed: int) -> set[str]:
@@ -218,14 +296,6 @@ def _tables(
     known = [i for i, role in role_of.items() if role in ("test", "unlabelled") and i in label_of]
     truth = {"image_id": known, "label": [label_of[i] for i in known]}
     return pa.table(split, schema=SPLIT), pa.table(truth, schema=TRUTH)
-
-
-def _notes(label_of: Mapping[str, str]) -> dict[str, Any]:
-    counts = defaultdict(int)
-    for label in label_of.values():
-        counts[label] += 1
-    rarest = min(sorted(counts, reverse=True), key=counts.__getitem__)
-    return {"classes": sorted(counts), "positive": rarest if len(counts) == 2 else None}
 
 
 def _columns(table: pa.Table, *names: str) -> Iterable[list[Any]]:

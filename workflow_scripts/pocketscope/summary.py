@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +12,7 @@ from pocketscope.errors import InputError
 
 
 def show(study: Path) -> None:
-    """Print F1 by method and network for each data set of a study, in percent, mean over its splits.
+    """Print F1 by method and network for each data set of a study, in percent, mean over its splits, and what it ships.
 
     Parameters
     ----------
@@ -23,13 +24,20 @@ def show(study: Path) -> None:
     pocketscope.errors.InputError
         There are no scores yet.
     """
-    path = study / "scores.parquet"
-    if not path.is_file():
+    path, shipped = study / "scores.parquet", sorted(study.glob("ship/*/answers.csv"))
+    if not path.is_file() and not shipped:
         raise InputError(f"{path}: there are no scores yet; run snakemake")
-    scores = tables.read(path, metrics.SCORES)
+    console = Console()
+    if path.is_file():
+        _show_scores(tables.read(path, metrics.SCORES), console)
+    for answers in shipped:
+        console.print(f"Answers and model: {answers.parent.resolve()}", soft_wrap=True)
+    console.print(f"Everything lies in {study.resolve()}; all scores in scores.csv there.", soft_wrap=True)
+
+
+def _show_scores(scores: pa.Table, console: Console) -> None:
     f1 = scores.filter((pc.field("metric") == "f1") & pc.field("class").is_null()).to_pandas()
     f1["labelled"] = f1["split"].str.extract(r"^k(\w+?)_", expand=False)
-    console = Console()
     for (dataset, labelled), part in f1.groupby(["dataset", "labelled"], sort=False):
         splits = part["split"].nunique()
         table = Table(
@@ -47,4 +55,3 @@ def show(study: Path) -> None:
             shown = [f"{cell['mean']:.1f}" + (f" ± {cell['std']:.1f}" if splits > 1 else "") for cell in cells]
             table.add_row(method, *shown)
         console.print(table)
-    console.print(f"Everything lies in {study.resolve()}; all scores in scores.csv there.", soft_wrap=True)

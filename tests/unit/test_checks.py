@@ -1,0 +1,61 @@
+"""What is counted of a data set, and refused before anything is trained."""
+
+import pyarrow as pa
+import pytest
+from pocketscope import checks
+from pocketscope.errors import InputError
+
+IMAGES = pa.table({"image_id": list("uvwxyz"), "paths": [["1"], ["2", "copy"], ["3"], ["4"], ["5"], ["6"]]})
+LABELS = pa.table({"image_id": list("uvwxyz"), "label": ["ill", "ill", "well", "well", "well", None]})
+
+
+def test_images_and_files_are_counted_and_corrections_counted_in():
+    classes, whole = checks.count(IMAGES, LABELS, {"z": "ill", "w": "ill"})
+    assert classes.to_pylist() == [
+        {"label": "ill", "images": 4, "files": 3},  # files: as the source says
+        {"label": "well", "images": 2, "files": 3},
+    ]
+    assert whole == {"images": 6, "files": 7, "unlabelled": 0}
+    assert checks.count(IMAGES, LABELS)[1]["unlabelled"] == 1
+
+
+def test_the_positive_class_is_the_one_asked_for_or_the_rarer():
+    classes, _ = checks.count(IMAGES, LABELS)
+    assert checks.positive_class(None, classes) == "ill"
+    assert checks.positive_class("well", classes) == "well"
+    with pytest.raises(InputError, match="positive: there is no class 'wel'; did you mean 'well'"):
+        checks.positive_class("wel", classes)
+    equal, _ = checks.count(IMAGES, LABELS, {"z": "ill"})
+    assert checks.positive_class(None, equal) == "well"
+
+
+def test_more_than_two_classes_have_no_positive_one():
+    classes, _ = checks.count(IMAGES, LABELS, {"z": "other"})
+    assert checks.positive_class(None, classes) is None
+    with pytest.raises(InputError, match="'ill' is one of 3 classes"):
+        checks.positive_class("ill", classes)
+
+
+@pytest.mark.parametrize(
+    "expected", [None, {"images": 7, "classes": 2}, {"images": None, "classes": {"ill": 3, "well": 3}}]
+)
+def test_what_was_expected_passes(expected):
+    checks.compare(expected, *checks.count(IMAGES, LABELS), skipped=0)
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ({"images": 8}, ["7 image files instead of 8 (copies included; 1 more were skipped)"]),
+        ({"classes": 3}, ["2 classes instead of 3: 'ill', 'well'"]),
+        (
+            {"images": 7, "classes": {"ill": 4, "well": 3, "dead": 2}},
+            ["class 'dead': 0 image files instead of 2", "class 'ill': 3 image files instead of 4"],
+        ),
+    ],
+)
+def test_what_differs_is_said(expected, said):
+    with pytest.raises(InputError) as caught:
+        checks.compare(expected, *checks.count(IMAGES, LABELS), skipped=1)
+    lines = str(caught.value).splitlines()
+    assert [line.strip() for line in lines[1:-1]] == said

@@ -1,0 +1,155 @@
+"""What is counted and checked of a data set before anything is trained on it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from pocketscope.errors import InputError
+from pocketscope.records import did_you_mean
+
+CLASSES = pa.schema(
+    [
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("images", pa.int64(), nullable=False),  # different ones, corrections counted in
+        pa.field("files", pa.int64(), nullable=False),  # copies too, as the source says
+    ]
+)
+
+
+def check(
+    images: pa.Table,
+    labels: pa.Table,
+    skipped: pa.Table,
+    corrected: Mapping[str, str],
+    *,
+    positive: str | None,
+    expect: Mapping[str, Any] | None,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Count what a data set holds, and refuse what the configuration did not mean.
+
+    Parameters
+    ----------
+    images, labels, corrected
+        See `count`.
+    skipped
+        A row each file that could not be used.
+    positive
+        See `positive_class`.
+    expect
+        See `compare`.
+
+    Returns
+    -------
+    tuple of pyarrow.Table and dict
+        Schema CLASSES; and `images`, `files`, `unlabelled` and `positive`, of the whole.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        See `positive_class` and `compare`.
+    """
+    classes, whole = count(images, labels, corrected)
+    compare(expect, classes, whole, len(skipped))
+    return classes, whole | {"positive": positive_class(positive, classes)}
+
+
+def count(
+    images: pa.Table, labels: pa.Table, corrected: Mapping[str, str] | None = None
+) -> tuple[pa.Table, dict[str, int]]:
+    """Count what a packed data set holds.
+
+    Parameters
+    ----------
+    images
+        Columns image_id and paths.
+    labels
+        Columns image_id and label; null where nobody labelled the image.
+    corrected
+        Labels that replace those of `labels`, by image.
+
+    Returns
+    -------
+    tuple of pyarrow.Table and dict
+        Schema CLASSES, sorted by label; and `images`, `files`, `unlabelled`: of the whole.
+    """
+    said = dict(zip(labels["image_id"].to_pylist(), labels["label"].to_pylist(), strict=True))
+    files_of = dict(zip(images["image_id"].to_pylist(), map(len, images["paths"].to_pylist()), strict=True))
+    now = said | dict(corrected or {})
+    classes = sorted({label for label in now.values() if label is not None})
+    rows = [
+        {
+            "label": name,
+            "images": sum(label == name for label in now.values()),
+            "files": sum(files_of[identity] for identity, label in said.items() if label == name),
+        }
+        for name in classes
+    ]
+    whole = {
+        "images": len(said),
+        "files": sum(files_of.values()),
+        "unlabelled": sum(label is None for label in now.values()),
+    }
+    return pa.Table.from_pylist(rows, schema=CLASSES), whole
+
+
+def positive_class(asked: str | None, classes: pa.Table) -> str | None:
+    """Return the positive class of a data set: the one asked for, else the rarer of two, else None.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        The class that was asked for does not exist, or there are more than two classes.
+    """
+    names, counts = classes["label"].to_pylist(), classes["images"].to_pylist()
+    if asked is None:
+        # Of equally frequent classes the last one: it is called positive, ill or treated more often than the first.
+        rarest = min(reversed(names), key=dict(zip(names, counts, strict=True)).__getitem__)
+        return rarest if len(names) == 2 else None
+    if asked not in names:
+        raise InputError(
+            f"positive: there is no class {asked!r}{did_you_mean(asked, names)} "
+            f"The classes are {', '.join(map(repr, names))}"
+        )
+    if len(names) > 2:
+        raise InputError(f"positive: {asked!r} is one of {len(names)} classes; F1 is their mean; leave it out")
+    return asked
+
+
+def compare(expected: Mapping[str, Any] | None, classes: pa.Table, whole: Mapping[str, int], skipped: int) -> None:
+    """Refuse a data set that is not what the configuration expects.
+
+    Parameters
+    ----------
+    expected
+        `images` (files, copies included) and `classes` (a number, or files by class), either of which may be None.
+    classes, whole
+        What `count` returns.
+    skipped
+        How many files could not be used.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        The message lists every difference.
+    """
+    wanted = dict(expected or {})
+    different = []
+    if wanted.get("images") not in (None, whole["files"]):
+        different.append(
+            f"{whole['files']} image files instead of {wanted['images']} (copies included; {skipped} more were skipped)"
+        )
+    there = dict(zip(classes["label"].to_pylist(), classes["files"].to_pylist(), strict=True))
+    asked = wanted.get("classes")
+    if isinstance(asked, Mapping):
+        for name in sorted(there.keys() | asked.keys()):
+            if there.get(name, 0) != asked.get(name, 0):
+                different.append(f"class {name!r}: {there.get(name, 0)} image files instead of {asked.get(name, 0)}")
+    elif asked is not None and asked != len(there):
+        different.append(f"{len(there)} classes instead of {asked}: {', '.join(map(repr, sorted(there)))}")
+    if different:
+        raise InputError(
+            "the data set is not what 'expect' says:\n"
+            + "".join(f"  {line}\n" for line in different)
+            + "Get the version of the data that is meant, or correct 'expect'"
+        )
