@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import Wildcards
+from snakemake.iocontainers import Wildcards
 
 ROOT = Path(workflow.basedir)
 SCRIPTS = ROOT / "workflow_scripts"
