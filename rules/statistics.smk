@@ -31,7 +31,7 @@ rule report:
         scores=f"{STUDY}/scores.parquet",
         measured=[path_of(row, "scores") for row in rows()],
         predictions=[path_of(row, "test") for row in rows()],
-        models=[path_of(row, "model") for row in rows()],
+        timings=timings(),
         histories=sorted({history_of(row) for row in rows()}),
         labels=[path for path, *_ in automatic_label_sets()],
         audits=audits(),

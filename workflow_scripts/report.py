@@ -8,10 +8,9 @@ job.begin(snakemake)
 source, params, asked = snakemake.input, snakemake.params, snakemake.params.statistics
 scores = score_table.read(source.scores, bounds=params.bounds)
 main = score_table.most_labelled(scores)
-asking = {"protocol": asked["protocol"], "alpha": asked["alpha"]}
+asking = {key: asked[key] for key in ("protocol", "alpha")}
 answers = comparison.compare(main, controls=asked["controls"], families=params.families, bounds=params.bounds, **asking)
-splits = [tuple(split) for split in params.splits]
-places = {key: dict(zip(splits, source[key], strict=True)) for key in ("splits", "truths")}
+places = {key: dict(zip(map(tuple, params.splits), source[key], strict=True)) for key in ("splits", "truths")}
 images = dict(zip(params.datasets, source.images, strict=True))
 rows = [
     row | {"predictions": path, "split_table": places["splits"][where], "truth": places["truths"][where]}
@@ -20,7 +19,8 @@ rows = [
 ]
 gathered = evidence.gather(rows, evidence.positives(params.rows, source.measured))
 accepted, curves = evidence.automatic_labels(source.audits, source.coverages, splits)
-provenance, warnings = evidence.provenance(source.histories)
+provenance, warnings = evidence.provenance([*source.histories, *source.timings])
+timed = evidence.timings(source.timings)
 report.build(
     Path(snakemake.output.page).parent,
     scores,
@@ -29,7 +29,8 @@ report.build(
     margin=asked["margin"],
     title=Path(snakemake.output.page).parts[0],
     bounds=params.bounds,
-    costs=evidence.file_sizes(params.rows, source.models),
+    costs=evidence.costs(timed),
+    timings=timed,
     evidence=gathered,
     histories=evidence.histories(source.histories),
     pseudo_labels=accepted,
