@@ -22,6 +22,7 @@ import torch
 import yaml
 from pocketscope import (
     config,
+    examples,
     export,
     inference,
     metrics,
@@ -108,24 +109,23 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
     """Train, export, quantise; return F1 x 100 of both files, and how many points are lost."""
     split, notes = tables.read(folder / "split.parquet", splits.SPLIT), tables.notes(folder / "split.parquet")
     labels = pseudo_labels.human(*splits.images_with(split, "labelled"))
-    examples = training.examples(folder / "images.parquet", labels, notes["classes"])
+    labelled = examples.load(folder / "images.parquet", labels, notes["classes"])
     classifier = networks.build(network, len(notes["classes"]), ROOT, seed=0)
     training.train(
         classifier,
-        examples,
+        labelled,
         None,
         pretrained=True,
         settings=config.plain(config.Training(steps=options.steps)),
-        augmentation=config.plain(config.Augmentation()),
         symmetries=[],
         seed=0,
         device=torch.device("cpu"),
     )
     trained = networks.Trained(classifier, notes["classes"], options.image_size)
     about = export.description(network, tables.notes(folder / "images.parquet"), pseudo_labels.digest(labels))
-    export.to_onnx(trained, folder / "fp32.onnx", images=examples.images, about=about)
+    export.to_onnx(trained, folder / "fp32.onnx", images=labelled.images, about=about)
     order = np.argsort([randomness.rank(0, image_id) for image_id in labels["image_id"].to_pylist()])
-    calibration = examples.images[order[: quantization.CALIBRATION_IMAGES]]
+    calibration = labelled.images[order[: quantization.CALIBRATION_IMAGES]]
     quantization.quantize(folder / "fp32.onnx", calibration, folder / "int8.onnx")
 
     truth = dict(zip(*tables.read(folder / "truth.parquet", splits.TRUTH).to_pydict().values(), strict=True))

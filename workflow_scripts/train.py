@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pocketscope import devices, examples, export, job, networks, packed, pseudo_labels, splits, tables, training
+from pocketscope import devices, examples, export, job, networks, pseudo_labels, splits, tables, training
 from pocketscope import history as records
 from pocketscope.resume import Resume, digest
 
@@ -34,9 +34,7 @@ else:
     )
     trained = networks.Trained(classifier, classes, tables.notes(source.images)["image_size"])
 networks.save(trained, params.network, made.model)
-about = export.description(params.network, tables.notes(source.images), pseudo_labels.digest(labels))
-shown = packed.load_images(source.images, labels["image_id"].to_pylist()[: export.PARITY_IMAGES])
-export.to_onnx(trained, made.onnx, images=shown, about=about)
+export.ship(trained, made.onnx, network=params.network, images=source.images, labels=labels)
 tables.write(history, made.history, records.HISTORY, notes=devices.versions(device) | {"seed": params.seed})
 tables.write(timings, made.timings, records.TIMINGS, notes=devices.versions(device))
 resume.remove()

@@ -44,7 +44,7 @@ def test_every_form_is_measured(shipped):
     assert (frame["latency_p5_ms"] > 0).all()
     assert (frame["latency_p5_ms"] <= frame["latency_ms"]).all()
     assert (frame["latency_ms"] <= frame["latency_p95_ms"]).all()
-    measured = frame.drop(index="reference")
+    measured = frame[frame.index.get_level_values("runtime") != "reference"]
     assert (measured["images_per_second"] > 0).all()
     assert measured["file_mb"].loc["onnxruntime", "int8"] == files["int8"].stat().st_size / 1e6
     assert set(measured["parameters"]) == {timing.parameters(networks.load(shipped / "model.safetensors").classifier)}

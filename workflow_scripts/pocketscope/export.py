@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pyarrow as pa
 import torch
 from torch import nn
 
+from pocketscope import packed, pseudo_labels, tables
 from pocketscope.errors import InputError
 from pocketscope.files import whole
 from pocketscope.networks import Trained
@@ -30,6 +32,33 @@ class _Shipped(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         pixels = images.permute(0, 3, 1, 2).float() / 255
         return self.classifier(pixels).softmax(dim=1)
+
+
+def ship(
+    trained: Trained,
+    path: str | os.PathLike,
+    *,
+    network: Mapping[str, Any],
+    images: str | os.PathLike,
+    labels: pa.Table,
+) -> None:
+    """Write `trained` as ONNX, with all that a user of the file must know; see `to_onnx` and `description`.
+
+    Parameters
+    ----------
+    trained, path
+        See `to_onnx`.
+    network
+        Its entry of the catalogue as `config.plain` gives it.
+    images
+        The packed images.
+    labels
+        The label set that it was trained on (schema pseudo_labels.LABELS); on the first of its images the file is
+        compared with torch.
+    """
+    about = description(network, tables.notes(images), pseudo_labels.digest(labels))
+    shown = packed.load_images(images, labels["image_id"].to_pylist()[:PARITY_IMAGES])
+    to_onnx(trained, path, images=shown, about=about)
 
 
 def to_onnx(
