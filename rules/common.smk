@@ -321,6 +321,39 @@ def row_that_ships(wildcards):
     }
 
 
+def precisions_to_time(wildcards):
+    """Return the precisions of a network's model files; fp32 is always there."""
+    return sorted({"fp32", *CONFIG.students[wildcards.network]})
+
+
+def sizes_to_time(wildcards):
+    """Return by image size one row of a network: latency depends on no label, and on no other setting of a data set."""
+    return {
+        CONFIG.datasets[row["dataset"]].image_size: row
+        for row in reversed(rows())
+        if row["network"] == wildcards.network
+    }
+
+
+def models_to_time(wildcards):
+    runs = [RUN.format(**row, labelset=final_labels(row["method"])) for row in sizes_to_time(wildcards).values()]
+    found = {p: [f"{run}/model.{p}.onnx" for run in runs] for p in precisions_to_time(wildcards)}
+    return found | {"weights": [f"{run}/model.safetensors" for run in runs]}
+
+
+def arithmetics_to_time(wildcards):
+    """Return, of each image size, how the study trains the network there; see `arithmetic_of`."""
+    if CONFIG.compute.arithmetic != "auto":
+        return [CONFIG.compute.arithmetic for _ in sizes_to_time(wildcards)]
+    network = NETWORKS[wildcards.network]
+    return [configuration.arithmetics(network, size, ROOT) for size in sizes_to_time(wildcards)]
+
+
+def timings():
+    """Return the timings of the study's networks; `best_teacher` is a copy of one of its method's teachers."""
+    return [f"{STUDY}/timing/{name}.parquet" for name in CONFIG.students if name != configuration.BEST_TEACHER]
+
+
 def history_of(row):
     run = RUN.format(**row, labelset=final_labels(row["method"]))
     return f"{run}/history.parquet"

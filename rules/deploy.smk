@@ -58,3 +58,30 @@ rule ship:
     input:
         expand(f"{STUDY}/ship/{{dataset}}/answers.csv", dataset=CONFIG.datasets),
     localrule: True
+
+
+# Alone on the machine: it asks for all cores, and a cluster's node for itself.
+rule time_inference:
+    input:
+        unpack(models_to_time),
+    output:
+        f"{STUDY}/timing/{{network}}.parquet",
+    log:
+        f"{LOGS}/time_inference/{{network}}.log",
+    conda:
+        "../envs/environment.yaml"
+    threads: workflow.cores or 1
+    resources:
+        gpu=gpus,
+        mem_mb=4000,
+        runtime=60,
+        slurm_extra="--exclusive",
+    params:
+        code=code("time_inference.py"),
+        training=configuration.plain(CONFIG.training),
+        arithmetics=arithmetics_to_time,
+        precisions=precisions_to_time,
+        threads=CONFIG.compute.threads,
+        device=CONFIG.compute.device,
+    script:
+        "../workflow_scripts/time_inference.py"

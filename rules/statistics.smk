@@ -31,7 +31,7 @@ checkpoint report:
     input:
         scores=f"{STUDY}/scores.parquet",
         predictions=[path_of(row, "test") for row in rows()],
-        models=[path_of(row, "model") for row in rows()],
+        timings=timings(),
         histories=sorted({history_of(row) for row in rows()}),
         labels=[path for path, *_ in automatic_label_sets()],
         audits=audits(),

@@ -8,10 +8,9 @@ job.begin(snakemake)
 source, params, asked = snakemake.input, snakemake.params, snakemake.params.statistics
 scores = score_table.read(source.scores, bounds=params.bounds)
 main = score_table.most_labelled(scores)
-asking = {"protocol": asked["protocol"], "alpha": asked["alpha"]}
+asking = {key: asked[key] for key in ("protocol", "alpha")}
 answers = comparison.compare(main, controls=asked["controls"], families=params.families, bounds=params.bounds, **asking)
-splits = [tuple(split) for split in params.splits]
-places = {key: dict(zip(splits, source[key], strict=True)) for key in ("splits", "truths")}
+places = {key: dict(zip(map(tuple, params.splits), source[key], strict=True)) for key in ("splits", "truths")}
 images = dict(zip(params.datasets, source.images, strict=True))
 rows = [
     row | {"predictions": path, "split_table": places["splits"][where], "truth": places["truths"][where]}
@@ -19,8 +18,9 @@ rows = [
     if row["method"] not in params.bounds and (where := (row["dataset"], row["split"]))
 ]
 gathered = evidence.gather(rows, tables.notes(source.scores)["positive"])
-accepted, curves = evidence.automatic_labels(source.audits, source.coverages, splits)
-provenance, warnings = evidence.provenance(source.histories)
+accepted, curves = evidence.automatic_labels(source.audits, source.coverages, params.splits)
+provenance, warnings = evidence.provenance([*source.histories, *source.timings])
+timed = evidence.timings(source.timings)
 report.build(
     Path(snakemake.output.page).parent,
     scores,
@@ -29,7 +29,8 @@ report.build(
     margin=asked["margin"],
     title=Path(snakemake.output.page).parts[0],
     bounds=params.bounds,
-    costs=evidence.file_sizes(params.rows, source.models),
+    costs=evidence.costs(timed),
+    timings=timed,
     evidence=gathered,
     histories=evidence.histories(source.histories),
     pseudo_labels=accepted,

@@ -34,7 +34,7 @@ else:
     )
     trained = networks.Trained(classifier, classes, tables.notes(source.images)["image_size"])
 networks.save(trained, params.network, made.model)
-export.to_onnx(trained, made.onnx)
+export.ship(trained, made.onnx, network=params.network, images=source.images, labels=labels)
 tables.write(history, made.history, records.HISTORY, notes=devices.versions(device) | {"seed": params.seed})
 tables.write(timings, made.timings, records.TIMINGS, notes=devices.versions(device))
 resume.remove()

@@ -56,6 +56,7 @@ def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
         "quantize": 2 * 5 * 2,
         "evaluate": 2 * 5 * 12,
         "audit": 2,
+        "time_inference": 10,  # once a network
         "scores": 1,
         "compare": 1,
         "report": 1,

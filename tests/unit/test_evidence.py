@@ -145,3 +145,35 @@ def test_test_images_that_are_nearly_training_images_are_counted_once(tmp_path):
         tables.write(table, tmp_path / name, near_duplicates.ACROSS)
     (said,) = evidence.flattered({"cells": tmp_path / "cells", "none": tmp_path / "none"})
     assert said.startswith("cells: 2 test images are nearly the same as an image that is learnt from")
+
+
+def test_timings_are_freed_of_drift_and_costs_are_what_ships(tmp_path):
+    """The second network was timed while the machine was half as fast, as the reference model beside it tells."""
+    schema = pa.schema(
+        [("runtime", pa.string()), ("precision", pa.string()), ("image_size", pa.int32()), ("threads", pa.int32())]
+        + [(name, pa.float64()) for name in ("latency_ms", "latency_p5_ms", "latency_p95_ms", "images_per_second")]
+        + [(name, pa.float64()) for name in ("file_mb", "training_step_ms")]
+    )
+    paths = []
+    for network, slow in (("a", 1.0), ("b", 2.0), ("c", 1.0)):
+        rows = [("pytorch", "fp32", 1, 40.0), ("onnxruntime", "fp32", 1, 20.0), ("onnxruntime", "int8", 1, 5.0)]
+        rows += [("onnxruntime", "int8", 2, 3.0), ("reference", "fp32", 1, 10.0), ("reference", "fp32", 2, 6.0)]
+        columns = {
+            "runtime": [row[0] for row in rows],
+            "precision": [row[1] for row in rows],
+            "image_size": [224] * len(rows),
+            "threads": [row[2] for row in rows],
+            **{name: [slow * row[3] for row in rows] for name in schema.names[4:7]},
+            "images_per_second": [100 / slow] * len(rows),
+            "file_mb": [{"fp32": 8.0, "int8": 2.0}[row[1]] for row in rows],
+            "training_step_ms": [None] * len(rows),
+        }
+        paths.append(write(tmp_path / f"{network}.parquet", schema, **columns))
+    timed = evidence.timings(paths)
+    assert "reference" not in set(timed["runtime"])
+    assert (timed.groupby(["runtime", "precision", "threads"])["latency_ms"].nunique() == 1).all()
+    assert set(timed["images_per_second"]) == {100.0}
+    costs = evidence.costs(timed).set_index(["network", "precision"])
+    assert costs.loc[("b", "int8")].to_dict() == {"size_mb": 2.0, "latency_ms": 5.0}
+    assert costs.loc[("b", "fp32")].to_dict() == {"size_mb": 8.0, "latency_ms": 20.0}
+    assert len(costs) == 6

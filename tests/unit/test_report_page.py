@@ -69,6 +69,30 @@ def full(tmp_path_factory):
     return folder, page, found
 
 
+def test_the_cost_of_int8_and_all_timings_are_shown(full):
+    """The loss is that of the score table; every form of every network has its line."""
+    _, page, _ = full
+    quantised = re.search(r'id="quantising".*?</table>', page, re.DOTALL)[0]
+    timed = re.search(r'id="timings".*?</table>', page, re.DOTALL)[0]
+    for network in synthetic_study.NETWORKS:
+        assert network in quantised
+        assert timed.count(network) == 3
+    assert "PyTorch, eager, fp32" in timed
+    assert "ONNX Runtime, int8" in timed
+
+
+def test_points_lost_by_int8_are_those_of_pairs_of_files(tmp_path):
+    rows = [
+        ("a", "supervised", "net", "fp32", 0.80), ("a", "supervised", "net", "int8", 0.79),
+        ("b", "supervised", "net", "fp32", 0.70), ("b", "supervised", "net", "int8", 0.67),
+        ("a", "supervised", "other", "fp32", 0.90), ("b", "supervised", "other", "fp32", 0.90),
+    ]  # fmt: skip
+    columns = ["dataset", "method", "network", "precision", "f1"]
+    page, _ = build(tmp_path, score_table.check(score_table.overall(pd.DataFrame(rows, columns=columns))))
+    quantised = re.search(r'id="quantising".*?</table>', page, re.DOTALL)[0]
+    assert re.findall(r">\s*([^<>\s][^<>]*?)\s*</td>", quantised) == ["net", "75.0", "73.0", "+2.0", "+3.0", "2"]
+
+
 def test_page_is_whole_and_self_contained(full):
     _, page, _ = full
     outline = Outline(page)

@@ -248,7 +248,8 @@ def shipped(tmp_path_factory):
     classifier, _ = train(examples, steps_from_scratch=40, batch_size=12)
     trained = networks.Trained(classifier, ["dark", "bright"], 32)
     networks.save(trained, TINY, folder / "model.safetensors")
-    export.to_onnx(trained, folder / "model.fp32.onnx")
+    about = export.description(TINY, {"fit": "squeeze", "page": 0}, "digest")
+    export.to_onnx(trained, folder / "model.fp32.onnx", images=examples.images, about=about)
     quantization.quantize(folder / "model.fp32.onnx", examples.images, folder / "model.int8.onnx")
     return folder
 

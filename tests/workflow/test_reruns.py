@@ -110,7 +110,7 @@ def test_a_fresh_checkout_and_a_moved_results_folder_make_nothing_again(copied, 
     [
         ("pocketscope/metrics.py", "zero_division=0", "zero_division=1", TABLES),
         ("pocketscope/pseudo_labels.py", "mean / 2", "mean / 3", None),
-        ("pocketscope/quantization.py", "BATCH = 16", "BATCH = 8", {"quantize", "evaluate"} | TABLES),
+        ("pocketscope/quantization.py", "BATCH = 16", "BATCH = 8", {"quantize", "evaluate", "time_inference"} | TABLES),
         ("pocketscope/views.py", "GAMMA = 1.5", "GAMMA = 1.6", TRAINED | TABLES),
         ("pocketscope/summary.py", "F1 in percent", "F1 (%)", set()),
         ("pocketscope/config.py", "did you mean", "perhaps", set()),
@@ -159,7 +159,7 @@ def test_a_new_threshold_trains_no_base_model(copied):
 
 def test_a_new_student_trains_no_old_one(copied):
     counts = plan(copied, CONFIG | {"students": CONFIG["students"] | {"resnet18": ["fp32"]}})
-    assert counts == {"train": 4, "evaluate": 4} | ONCE
+    assert counts == {"train": 4, "evaluate": 4, "time_inference": 1} | ONCE
 
 
 def test_a_new_seed_touches_no_old_one(copied):

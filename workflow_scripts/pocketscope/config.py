@@ -492,6 +492,7 @@ class Network(Model):
     weights: Literal["none", "hub"] | PackageWeights | FileWeights = Field(
         description="none, hub (the library downloads them), or a file or a Python package that holds them."
     )
+    licence: str | None = Field(None, description="Of the weights; it is written into every model file made of them.")
     options: dict[str, Any] = Field(default={}, description="Passed to the library when the network is built.")
     mean: list[float] | None = Field(None, description="Of each channel, of images in [0, 1]; else the library's.")
     std: list[float] | None = None

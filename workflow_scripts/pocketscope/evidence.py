@@ -107,17 +107,48 @@ def _one_list_of_classes(dataset: str, paths: pd.Series) -> list[str]:
     return lists[first]
 
 
-def _read(path: str, columns: list[str]) -> pd.DataFrame:
+def _read(path: str, columns: list[str] | None = None) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     return pq.read_table(path, columns=columns, partitioning=None).to_pandas()
 
 
-def file_sizes(rows: Sequence[Mapping[str, str]], models: Sequence[str]) -> pd.DataFrame:
-    """Return network, precision and size_mb (10^6 bytes), the mean over the model files of a study."""
-    frame = pd.DataFrame([{"network": row["network"], "precision": row["precision"]} for row in rows])
-    frame["size_mb"] = [Path(path).stat().st_size / 1e6 for path in models]
-    return frame.groupby(["network", "precision"], sort=False, as_index=False).mean()
+def timings(paths: Sequence[str]) -> pd.DataFrame:
+    """Read the timings of all networks, as if the machine had been equally fast for all.
+
+    Each network was timed by itself, beside a reference model that never changes: times are multiplied by the
+    reference's usual time (its median over networks), divided by its time then.
+
+    Parameters
+    ----------
+    paths
+        Tables of `timing`, named by their networks.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of those tables and `network`; the reference's rows are left out.
+    """
+    frame = pd.concat([_read(path).assign(network=Path(path).stem) for path in paths], ignore_index=True)
+    reference = frame["runtime"] == "reference"
+    run = ["network", "image_size", "threads"]
+    then = frame[reference].set_index(run)["latency_ms"]
+    usual = then.groupby("threads").median()
+    speed = usual.reindex(frame["threads"]).to_numpy() / then.reindex(pd.MultiIndex.from_frame(frame[run])).to_numpy()
+    for column in ("latency_ms", "latency_p5_ms", "latency_p95_ms", "training_step_ms"):
+        frame[column] *= speed
+    frame["images_per_second"] /= speed
+    return frame[~reference].reset_index(drop=True)
+
+
+def costs(timed: pd.DataFrame) -> pd.DataFrame:
+    """Return network, precision, size_mb and latency_ms: what ships, by ONNX Runtime, one image on one thread.
+
+    Where a study has data sets of several image sizes, the mean over these.
+    """
+    shipped = timed[(timed["runtime"] == "onnxruntime") & (timed["threads"] == 1)]
+    shipped = shipped.rename(columns={"file_mb": "size_mb"})
+    return shipped.groupby(["network", "precision"], sort=False, as_index=False)[["size_mb", "latency_ms"]].mean()
 
 
 def histories(paths: Sequence[str]) -> pd.DataFrame | None:
@@ -271,10 +302,10 @@ def flattered(paths: Mapping[str, str]) -> list[str]:
     return said
 
 
-def provenance(histories: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Return what a study was computed with, from its histories' notes, and warnings where runs differ in it."""
+def provenance(paths: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Return what a study was computed with, from its histories' and timings' notes, and warnings where runs differ."""
     found: dict[str, set[str]] = {}
-    for path in histories:
+    for path in paths:
         for key, value in tables.notes(path).items():
             if key != "seed":
                 found.setdefault(key, set()).add(str(value))

@@ -3,15 +3,23 @@
 import copy
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import onnx
+import pyarrow as pa
 import torch
 from torch import nn
 
+from pocketscope import packed, pseudo_labels, tables
+from pocketscope.errors import InputError
 from pocketscope.files import whole
 from pocketscope.networks import Trained
 
 OPSET = 17  # read by ONNX Runtime's mobile and web builds
+PARITY_IMAGES = 8
+PARITY = 1e-4  # of probabilities; sums in another order differ by 1e-7 to 1e-5
 
 
 class _Shipped(nn.Module):
@@ -26,30 +34,126 @@ class _Shipped(nn.Module):
         return self.classifier(pixels).softmax(dim=1)
 
 
-def to_onnx(trained: Trained, path: str | os.PathLike) -> None:
-    """Write `trained` as ONNX.
+def ship(
+    trained: Trained,
+    path: str | os.PathLike,
+    *,
+    network: Mapping[str, Any],
+    images: str | os.PathLike,
+    labels: pa.Table,
+) -> None:
+    """Write `trained` as ONNX, with all that a user of the file must know; see `to_onnx` and `description`.
+
+    Parameters
+    ----------
+    trained, path
+        See `to_onnx`.
+    network
+        Its entry of the catalogue as `config.plain` gives it.
+    images
+        The packed images.
+    labels
+        The label set that it was trained on (schema pseudo_labels.LABELS); on the first of its images the file is
+        compared with torch.
+    """
+    about = description(network, tables.notes(images), pseudo_labels.digest(labels))
+    shown = packed.load_images(images, labels["image_id"].to_pylist()[:PARITY_IMAGES])
+    to_onnx(trained, path, images=shown, about=about)
+
+
+def to_onnx(
+    trained: Trained, path: str | os.PathLike, *, images: np.ndarray, about: Mapping[str, Any] | None = None
+) -> None:
+    """Write `trained` as ONNX, and make sure that ONNX Runtime gives the probabilities that torch gives.
 
     The input `images` is uint8 (N, H, W, 3), RGB as `pixels` gives it, any N; the output `probabilities` is float32
-    (N, classes). Normalisation is a part of the graph. The file's metadata holds, as JSON, the class names in the
-    output's order and the image size.
+    (N, classes). Normalisation is a part of the graph.
+
+    Parameters
+    ----------
+    trained
+        The classifier, on the CPU.
+    path
+        The file. Its metadata holds, as JSON, the class names in the output's order, the image size and `about`.
+    images
+        uint8 (N, H, W, 3): real images of the data set, on which the two are compared.
+    about
+        What else the file has to say of itself; see `description`.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        The network has an operator that ONNX, or ONNX Runtime, does not have.
+    RuntimeError
+        The file's probabilities are not torch's: the network does something that depends on the image's values.
     """
+    about = {**(about or {}), "classes": trained.classes, "image_size": trained.image_size}
+    name = about.get("network", type(trained.classifier.backbone).__name__)
     example = torch.zeros(2, trained.image_size, trained.image_size, 3, dtype=torch.uint8)
     with whole(path) as temporary:
-        torch.onnx.export(
-            _Shipped(_with_constant_padding(trained)).eval(),
-            (example,),
-            temporary,
-            dynamo=False,  # half the time of the other exporter, and one dependency less; the graphs are equal
-            opset_version=OPSET,
-            input_names=["images"],
-            output_names=["probabilities"],
-            dynamic_axes={"images": {0: "n"}, "probabilities": {0: "n"}},
-        )
+        try:
+            torch.onnx.export(
+                _Shipped(_with_constant_padding(trained)).eval(),
+                (example,),
+                temporary,
+                dynamo=False,  # half the time of the other exporter, and one dependency less; the graphs are equal
+                opset_version=OPSET,
+                input_names=["images"],
+                output_names=["probabilities"],
+                dynamic_axes={"images": {0: "n"}, "probabilities": {0: "n"}},
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise InputError(f"network '{name}' cannot be written as ONNX: {error}; choose another network") from error
         model = onnx.load(temporary)
-        about = {"classes": trained.classes, "image_size": trained.image_size}
         onnx.helper.set_model_props(model, {"pocketscope": json.dumps(about, sort_keys=True)})
         onnx.checker.check_model(model)
         onnx.save(model, temporary)
+        _assert_parity(trained, temporary, images[:PARITY_IMAGES], name)
+
+
+def description(network: Mapping[str, Any], preprocessing: Mapping[str, Any], training_data: str) -> dict[str, Any]:
+    """Return what a model file says of itself beside its classes and image size, so that it alone is enough.
+
+    Parameters
+    ----------
+    network
+        An entry of the catalogue as `config.plain` gives it.
+    preprocessing
+        The notes of the packed images: `fit` and `page`, as `pixels` takes them.
+    training_data
+        A digest of the label set.
+
+    Returns
+    -------
+    dict
+        `network`, `licence` (of the pretrained weights; None where there are none, or nobody said), `fit`, `page` and
+        `training_data`.
+    """
+    return {
+        "network": f"{network['library']} {network['name']}",
+        "licence": network.get("licence"),
+        "fit": preprocessing["fit"],
+        "page": preprocessing["page"],
+        "training_data": training_data,
+    }
+
+
+def _assert_parity(trained: Trained, path: str | os.PathLike, images: np.ndarray, name: str) -> None:
+    import onnxruntime  # here, because training waits for it otherwise
+
+    try:
+        session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no class of their own
+        raise InputError(f"network '{name}' cannot be run by ONNX Runtime: {error}; choose another network") from error
+    (found,) = session.run(None, {"images": images})
+    with torch.inference_mode():
+        expected = _Shipped(trained.classifier).eval()(torch.from_numpy(images)).numpy()
+    difference = np.abs(found - expected).max(initial=0)
+    if not difference <= PARITY:
+        raise RuntimeError(
+            f"network '{name}': on {len(images)} images the ONNX file's probabilities differ from torch's by up to "
+            f"{difference:.2g}, more than {PARITY:g}; it does something that ONNX cannot record"
+        )
 
 
 @torch.no_grad()  # not inference mode: the copy is traced afterwards

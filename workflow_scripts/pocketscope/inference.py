@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -20,13 +21,15 @@ class Shipped:
         Takes uint8 images (N, image_size, image_size, 3), gives float32 probabilities (N, classes).
     classes
         Names, in the order of the probabilities.
-    image_size
-        Side of the images, in pixels.
+    image_size, fit, page
+        How a file becomes pixels; see `pixels.load`.
     """
 
     session: onnxruntime.InferenceSession
     classes: list[str]
     image_size: int
+    fit: str
+    page: int
 
 
 def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
@@ -35,20 +38,32 @@ def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
     Raises
     ------
     pocketscope.errors.InputError
-        The file is cut short, or is not ours.
+        The file is not there, is cut short, is not ours, or has an operator that this onnxruntime does not have.
     """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: there is no such file; name a model.fp32.onnx or model.int8.onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no class of their own
-        raise InputError(f"{path}: not an ONNX model, or cut short ({error}); delete it and run again") from error
-    about = session.get_modelmeta().custom_metadata_map.get("pocketscope")
-    if about is None:
-        raise InputError(f"{path}: not a model of pocketscope: its metadata names no classes")
-    about = json.loads(about)
-    return Shipped(session, about["classes"], about["image_size"])
+        raise InputError(
+            f"{path}: not an ONNX model, cut short, or not for onnxruntime {onnxruntime.__version__} ({error}); make "
+            "it anew, or update onnxruntime"
+        ) from error
+    try:
+        about = json.loads(session.get_modelmeta().custom_metadata_map["pocketscope"])
+        return Shipped(session, *(about[key] for key in ("classes", "image_size", "fit", "page")))
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a model of pocketscope: its metadata does not say {error}; name a model file of a study"
+        ) from error
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def probabilities(shipped: Shipped, images: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Label sets: what people labelled, and what teachers add: calibrate, vote, accept. Table operations, no torch."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 
@@ -30,6 +31,12 @@ CANDIDATES = pa.schema(  # all that a round's teachers voted on
 )
 
 log = logging.getLogger(__name__)
+
+
+def digest(labels: pa.Table) -> str:
+    """Return 16 hexadecimal digits that stand for which images have which labels, whoever gave them."""
+    pairs = sorted(zip(labels["image_id"].to_pylist(), labels["label"].to_pylist(), strict=True))
+    return hashlib.sha256(repr(pairs).encode()).hexdigest()[:16]
 
 
 def vote(probabilities: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:

@@ -27,6 +27,7 @@ def build(
     baseline: str = "supervised",
     bounds: Sequence[str] = score_table.BOUNDS,
     costs: pd.DataFrame | None = None,
+    timings: pd.DataFrame | None = None,
     evidence: Mapping[str, resampling.Evidence] | None = None,
     histories: pd.DataFrame | None = None,
     pseudo_labels: pd.DataFrame | None = None,
@@ -56,6 +57,8 @@ def build(
         Methods that know every true label, and do not compete.
     costs
         Columns network, and where known precision, size_mb (file), latency_ms (one image).
+    timings
+        All that was timed, for a table: what `evidence.timings` returns.
     evidence
         Test predictions by dataset.
     histories
@@ -93,6 +96,7 @@ def build(
         "found": found,
         "resamples": resamples,
         "costs": costs,
+        "timings": timings,
         "evidence": evidence or {},
         "alpha": alpha,
         "protocol": protocol,

@@ -44,6 +44,14 @@ def files(source: dict[str, Any], root: Path) -> dict[str, str]:
     return {found.path: found.place for found in _listing(source, root)}
 
 
+def image_files(folder: str) -> list[str]:
+    """Return the files of a folder, and of folders inside, that may be images, sorted; in a fixed order.
+
+    Hidden files, what operating systems leave behind, and tables and texts are left out.
+    """
+    return [place for _, place in _walk(folder, "", set())]
+
+
 def _listing(source: dict[str, Any], root: Path) -> list[_Found]:
     """List the files of a folder source.
 

@@ -1,0 +1,61 @@
+"""Timings: turns are taken, counts are right, and nothing is measured that is not there."""
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+from pocketscope import config, networks, timing
+from torch import nn
+
+
+def test_forms_take_turns():
+    called = []
+    runs = {name: lambda name=name: called.append(name) for name in "abc"}
+    times = timing.interleaved(runs, seconds=0, least=4, most=9)
+    assert "".join(called[6:]) == "abc" * 4  # after two of each to warm up
+    assert {name: len(values) for name, values in times.items()} == {"a": 4, "b": 4, "c": 4}
+    assert all((values >= 0).all() for values in times.values())
+    assert len(timing.interleaved(runs, seconds=60, least=1, most=3)["a"]) == 3
+
+
+def test_parameters_and_operations_are_counted():
+    layer = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+    classifier = networks.Classifier(layer, 5, 2, (0.5,) * 3, (0.5,) * 3)
+    assert timing.parameters(classifier) == 4 * 27 + 5 * 4 + 5 + 2 * 5 + 2
+    assert timing.flops(classifier, 8) == 2 * (6 * 6 * 4 * 27 + 4 * 5 + 5 * 2)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    return tiny_models.ship(tmp_path_factory.mktemp("shipped"))
+
+
+def test_every_form_is_measured(shipped):
+    files = {precision: shipped / f"model.{precision}.onnx" for precision in ("fp32", "int8")}
+    table = timing.measure(shipped / "model.safetensors", files, threads=[1], training_step_ms=7.0, seconds=0)
+    assert table.schema.equals(timing.TIMING)
+    frame = table.to_pandas().set_index(["runtime", "precision"])
+    assert list(frame.index) == [
+        ("pytorch", "fp32"),
+        ("onnxruntime", "fp32"),
+        ("onnxruntime", "int8"),
+        ("reference", "fp32"),
+    ]
+    assert (frame["latency_p5_ms"] > 0).all()
+    assert (frame["latency_p5_ms"] <= frame["latency_ms"]).all()
+    assert (frame["latency_ms"] <= frame["latency_p95_ms"]).all()
+    measured = frame[frame.index.get_level_values("runtime") != "reference"]
+    assert (measured["images_per_second"] > 0).all()
+    assert measured["file_mb"].loc["onnxruntime", "int8"] == files["int8"].stat().st_size / 1e6
+    assert set(measured["parameters"]) == {timing.parameters(networks.load(shipped / "model.safetensors").classifier)}
+    assert frame["training_step_ms"].dropna().to_dict() == {("pytorch", "fp32"): 7.0}
+    if measured["memory_mb"].notna().all():  # Linux tells
+        assert measured["memory_mb"].loc["pytorch", "fp32"] > 2 * measured["memory_mb"].loc["onnxruntime", "fp32"]
+
+
+@pytest.mark.parametrize("recipe", ["fast", "frozen", "paper"])
+def test_thirty_steps_are_timed_whatever_the_recipe(shipped, recipe):
+    settings = config.plain(config.Training(recipe=recipe, batch_size=4))
+    step = timing.training_step(shipped / "model.safetensors", settings=settings, device=torch.device("cpu"))
+    assert np.isfinite(step)
+    assert step > 0

@@ -1,0 +1,17 @@
+"""Time a network's model files, alone on the machine."""
+
+import pyarrow as pa
+from pocketscope import devices, job, tables, timing
+
+job.begin(snakemake)
+params, source = snakemake.params, snakemake.input
+device = devices.prepare(params.device, params.threads, snakemake.threads)
+measured = []
+for place, weights in enumerate(source.weights):
+    arithmetic = devices.arithmetic(params.arithmetics[place], device)
+    step = timing.training_step(weights, settings=params.training, device=device, arithmetic=arithmetic)
+    shipped = {precision: source[precision][place] for precision in params.precisions}
+    threads = sorted({1, snakemake.threads})
+    measured.append(timing.measure(weights, shipped, threads=threads, training_step_ms=step))
+notes = devices.versions(device) | timing.versions()
+tables.write(pa.concat_tables(measured), snakemake.output[0], timing.TIMING, notes=notes)
