@@ -68,6 +68,7 @@ NETWORKS = {
 VARIANTS: dict[str, dict[str, Any]] = {
     "frozen": {"recipe": "frozen"},
     "base": {"steps": 100, "batch_size": 16},
+    "steps 200": {"steps": 200},
     "batch 8": {"steps": 200, "batch_size": 8},
     "rate 0.0003": {"steps": 100, "learning_rate": 3e-4},
     "rate 0.003": {"steps": 100, "learning_rate": 3e-3},
