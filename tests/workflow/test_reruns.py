@@ -111,7 +111,7 @@ def test_a_fresh_checkout_and_a_moved_results_folder_make_nothing_again(copied, 
         ("pocketscope/metrics.py", "zero_division=0", "zero_division=1", TABLES),
         ("pocketscope/pseudo_labels.py", "mean / 2", "mean / 3", None),
         ("pocketscope/quantization.py", "BATCH = 16", "BATCH = 8", {"quantize", "evaluate", "time_inference"} | TABLES),
-        ("pocketscope/views.py", "GAMMA = 1.5", "GAMMA = 1.6", TRAINED | TABLES),
+        ("pocketscope/views.py", 'images ** strengths["gamma"]', 'images ** 1.6', TRAINED | TABLES | {"audit"}),
         ("pocketscope/summary.py", "F1 in percent", "F1 (%)", set()),
         ("pocketscope/config.py", "did you mean", "perhaps", set()),
     ],
@@ -133,6 +133,7 @@ def test_a_new_method_trains_no_base_model(copied):
     methods = METHODS | {"data": {"teachers": ["shufflenet_v2_x0_5"], "views": ["identity", "gamma"]}}
     counts = plan(copied, CONFIG | {"methods": methods})
     assert counts == {
+        "audit": 1,
         "pseudo_label": 1,
         "train": 1,
         "quantize": 1,
@@ -147,6 +148,7 @@ def test_a_new_threshold_trains_no_base_model(copied):
     methods = METHODS | {"plain": METHODS["plain"] | {"threshold": 0.2}}
     counts = plan(copied, CONFIG | {"methods": methods})
     assert counts == {
+        "audit": 1,
         "pseudo_label": 1,
         "train": 1,
         "quantize": 1,

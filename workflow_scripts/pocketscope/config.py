@@ -265,6 +265,8 @@ PAPER: dict[str, Any] = {
     "learning_rate_from_scratch": "minimum",
     "lowest_layers": 0.01,
     "batch_norm": "trained",
+    "ema": 0.0,
+    "label_smoothing": 0.0,
     "monitor": "accuracy",
     "augmentation": {"rotation": 10, "zoom": 0.1, "translation": 0, "brightness": 0.1, "contrast": 0.2},
 }
@@ -291,7 +293,7 @@ class Training(Model):
         "strength by cross-validation, or so many epochs of gradient steps.",
     )
     steps: int = Field(
-        300, ge=0, description="Steps of all layers, from pretrained weights, for a hundred images or fewer."
+        100, ge=0, description="Steps of all layers, from pretrained weights, for a hundred images or fewer."
     )
     steps_from_scratch: int = Field(600, ge=0, description="The same without pretrained weights.")
     growth: float = Field(
@@ -314,8 +316,8 @@ class Training(Model):
         "frozen",
         description="frozen: pretrained batch normalisation keeps its statistics; trained: it takes each batch's.",
     )
-    ema: float = Field(0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0: none.")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each label that is spread over all classes.")
+    ema: float = Field(0.99, ge=0, lt=1, description="Decay of the moving average of the weights; 0: none.")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each label that is spread over all classes.")
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="balanced: rare classes count as much as frequent ones."
     )
