@@ -1,6 +1,7 @@
 """FixMatch and MixMatch: their losses by hand, and that unlabelled images count to the end of the training."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from pocketscope import augmentation, config, consistency, networks, pseudo_labels, resume, training
@@ -219,10 +220,11 @@ def test_a_threshold_that_no_guess_reaches_is_named(caplog):
 
 def test_a_collapse_into_one_class_is_named():
     def guessed(labels, accepted):
-        count = len(labels)
-        return pseudo_labels.GUESSES.empty_table().from_pylist(
-            [{"image_id": str(i), "epoch": 1, "label": labels[i], "confidence": 0.9, "accepted": accepted[i]}
-             for i in range(count)], schema=pseudo_labels.GUESSES)  # fmt: skip
+        rows = [
+            {"image_id": label, "epoch": 1, "label": label, "confidence": 0.9, "accepted": bool(learned)}
+            for label, learned in zip(labels, accepted, strict=True)
+        ]
+        return pa.Table.from_pylist(rows, schema=pseudo_labels.GUESSES)
 
     names = ["a", "b", "c"]
     assert pseudo_labels.guess_remarks(guessed("aab", [1, 1, 0]), names) == [

@@ -1,7 +1,6 @@
 """What the report takes from a study's runs."""
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from pocketscope import audit, evidence, near_duplicates, recommendation, resampling, score_table, tables
@@ -112,7 +111,7 @@ def test_automatic_labels_are_means_over_splits(tmp_path):
     about = [("d", "k4_s0"), ("d", "k4_s1")]
     lines, mean = evidence.automatic_labels(audits, curves, about)
     assert lines.to_dict("records") == [
-        {"dataset": "d", "method": "plain", "round": 1, "epoch": pd.NA, "coverage": 0.5, "accuracy": 0.75,
+        {"dataset": "d", "method": "plain", "round": 1, "epoch": None, "coverage": 0.5, "accuracy": 0.75,
          "accuracy_of_given": 0.5, "remark": "a collapse"}
     ]  # fmt: skip
     at = dict(zip(mean["coverage"].round(2), mean["accuracy"], strict=True))
