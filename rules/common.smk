@@ -391,7 +391,9 @@ def minutes(base, share=0):
 
 def memory_of_training(wildcards, input, attempt):
     """Return MB: the libraries, what the layers of a large network keep of a batch for their gradients, the images."""
-    pixels = CONFIG.training.batch_size * CONFIG.datasets[wildcards.dataset].image_size ** 2
+    name = wildcards.labelset
+    batch = CONFIG.training.batch_size * (CONFIG.methods[name].images_a_label if name in CONSISTENCY else 1)
+    pixels = batch * CONFIG.datasets[wildcards.dataset].image_size ** 2
     return memory(1500 + 4e-3 * pixels, share=5)(wildcards, input, attempt)
 
 

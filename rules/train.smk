@@ -60,8 +60,8 @@ rule train_consistency:
     threads: CONFIG.compute.threads
     resources:
         gpu=gpus,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of_training,
+        runtime=minutes(240),
     params:
         code=code("train_consistency.py"),
         network=network_entry,

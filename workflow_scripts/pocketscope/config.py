@@ -305,6 +305,11 @@ class Consistency(Model):
             raise ValueError(f"with 'algorithm: {algorithm}' the key '{min(unused)}' has no effect; leave it out")
         return CONSISTENCY_PRESETS.get((algorithm, given.get("preset", "fast")), {}) | dict(given)
 
+    @property
+    def images_a_label(self) -> int:
+        """How many images go through the network at once for each labelled one, itself included."""
+        return 1 + self.unlabelled_ratio * (self.guesses or 2)  # FixMatch: one weakly and one strongly changed copy
+
 
 AnyMethod = Annotated[
     Annotated[Method, Tag("Method")] | Annotated[Consistency, Tag("Consistency")],
