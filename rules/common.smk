@@ -372,9 +372,9 @@ def models_to_time(wildcards):
 
 def arithmetics_to_time(wildcards):
     """Return, of each image size, how the study trains the network there; see `arithmetic_of`."""
-    if CONFIG.compute.arithmetic != "auto":
-        return [CONFIG.compute.arithmetic for _ in sizes_to_time(wildcards)]
-    network = NETWORKS[wildcards.network]
+    asked, network = CONFIG.compute.arithmetic, NETWORKS.get(wildcards.network)
+    if asked != "auto" or network is None:  # which network the best teacher is, is not known here
+        return ["fp32" if asked == "auto" else asked for _ in sizes_to_time(wildcards)]
     return [configuration.arithmetics(network, size, ROOT) for size in sizes_to_time(wildcards)]
 
 

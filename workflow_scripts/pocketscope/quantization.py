@@ -9,7 +9,7 @@ import onnx
 from onnxruntime import quantization as ort
 from onnxruntime.quantization import shape_inference
 
-from pocketscope import equalization, inference
+from pocketscope import inference
 from pocketscope.errors import InputError
 from pocketscope.files import whole
 
@@ -51,13 +51,10 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
     with tempfile.TemporaryDirectory() as folder, whole(path) as temporary:
         prepared = Path(folder) / "prepared.onnx"
         shape_inference.quant_pre_process(os.fspath(source), prepared, skip_symbolic_shape=True)
-        images = images[:CALIBRATION_IMAGES]
-        batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-        onnx.save(equalization.equalize(onnx.load(prepared), batches), prepared)
         ort.quantize_static(
             prepared,
             temporary,
-            _Batches(batches),
+            _Batches(images[:CALIBRATION_IMAGES]),
             quant_format=ort.QuantFormat.QDQ,
             op_types_to_quantize=OPERATORS,
             per_channel=True,
@@ -71,8 +68,8 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
 
 
 class _Batches(ort.CalibrationDataReader):
-    def __init__(self, batches: list[np.ndarray]) -> None:
-        self.batches = iter(batches)
+    def __init__(self, images: np.ndarray) -> None:
+        self.batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         batch = next(self.batches, None)
