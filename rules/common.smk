@@ -39,6 +39,7 @@ LOGS = f"{STUDY}/logs"
 BOUNDS = [name for name, method in CONFIG.methods.items() if method.labels == "full"]
 FOLDS = range(CONFIG.folds)
 TEACHERS_LABELS = [name for name, method in CONFIG.methods.items() if method.labels == "teachers"]
+CONSISTENCY = [name for name, method in CONFIG.methods.items() if method.labels == "consistency"]
 OWN_RECIPES = {method.training for method in CONFIG.methods.values() if method.training}
 
 
@@ -75,6 +76,9 @@ DRAWN = {
     if key not in ("labelled", "seeds", "evaluation", "folds")
 }
 
+# What `train` learns; a consistency method has a rule of its own.
+LABEL_SETS = rf"(?:human(?:\.f\d+)?|full|(?:{any_of(TEACHERS_LABELS)})\.r[1-9]\d*)(?:@(?:{any_of(OWN_RECIPES)}))?"
+
 
 wildcard_constraints:
     packed=any_of(PACKED),
@@ -82,7 +86,7 @@ wildcard_constraints:
     split=any_of(SPLITS | SHIP),
     method=any_of(TEACHERS_LABELS),
     round=r"[1-9]\d*",
-    labelset=rf"(?:human(?:\.f\d+)?|full|(?:{any_of(TEACHERS_LABELS)})\.r[1-9]\d*)(?:@(?:{any_of(OWN_RECIPES)}))?",
+    labelset=f"{LABEL_SETS}|{any_of(CONSISTENCY)}",
     fold=r"\d+",
     network=any_of([*NETWORKS, configuration.BEST_TEACHER]),
     precision="fp32|int8",
@@ -241,13 +245,19 @@ def automatic_rounds():
 
 
 def audits(table="classes"):
-    """Return a table of every split's audit; there is none where no method has teachers."""
-    return [f"{RUNS}/{dataset}/{split}/audit/{table}.parquet" for dataset, split in all_splits() if TEACHERS_LABELS]
+    """Return a table of every split's audit; there is none where no method labels or guesses."""
+    asked = all_splits() if TEACHERS_LABELS or CONSISTENCY else []
+    return [f"{RUNS}/{dataset}/{split}/audit/{table}.parquet" for dataset, split in asked]
 
 
 def candidates_of_split(wildcards):
     split = SPLIT.format(**wildcards)
     return [f"{split}/{method}.r{number}/candidates.parquet" for method, number in automatic_rounds()]
+
+
+def guesses_of_split(wildcards):
+    split = SPLIT.format(**wildcards)
+    return [f"{split}/{method}/{network}/guesses.parquet" for method, network in guessing_runs()]
 
 
 def previous_run(wildcards):
@@ -264,15 +274,34 @@ def previous_run(wildcards):
 
 
 def final_labels(method):
-    """Return the label set that a method's students are trained on, with their recipe where it is the method's own."""
+    """Return the label set that a method's students are trained on, with their recipe where it is the method's own.
+
+    A consistency method makes its labels while it trains: its runs have its name.
+    """
     settings = CONFIG.methods[method]
+    if settings.labels == "consistency":
+        return method
     labels = f"{method}.r{settings.rounds}" if settings.labels == "teachers" else settings.labels
     return f"{labels}@{settings.training}" if settings.training else labels
 
 
 def labels_of(wildcards):
-    """Return the table of the label set that a run is trained on."""
-    return f"{SPLIT.format(**wildcards)}/{wildcards.labelset.partition('@')[0]}/labels.parquet"
+    """Return the table of the labels that a run is trained on; consistency methods make their own of the rest."""
+    name = wildcards.labelset.partition("@")[0]
+    return f"{SPLIT.format(**wildcards)}/{'human' if name in CONSISTENCY else name}/labels.parquet"
+
+
+def warm_start(wildcards):
+    """Return the model that a consistency method starts from, where it is one that people's labels trained."""
+    if not CONFIG.methods[wildcards.labelset].warm_start:
+        return {}
+    return {"warm_start": f"{SPLIT.format(**wildcards)}/human/{wildcards.network}/model.safetensors"}
+
+
+def guessing_runs():
+    """Return method and network of every run of a split that guesses at unlabelled images while it trains."""
+    networks = [network for network in CONFIG.students if network != configuration.BEST_TEACHER]
+    return [(method, network) for method in CONSISTENCY for network in networks]
 
 
 def training_of(wildcards):
@@ -362,7 +391,9 @@ def minutes(base, share=0):
 
 def memory_of_training(wildcards, input, attempt):
     """Return MB: the libraries, what the layers of a large network keep of a batch for their gradients, the images."""
-    pixels = CONFIG.training.batch_size * CONFIG.datasets[wildcards.dataset].image_size ** 2
+    name = wildcards.labelset
+    batch = CONFIG.training.batch_size * (CONFIG.methods[name].images_a_label if name in CONSISTENCY else 1)
+    pixels = batch * CONFIG.datasets[wildcards.dataset].image_size ** 2
     return memory(1500 + 4e-3 * pixels, share=5)(wildcards, input, attempt)
 
 

@@ -149,6 +149,7 @@ rule choose:
 rule audit:
     input:
         candidates=lambda wildcards: candidates_of_split(wildcards),
+        guesses=lambda wildcards: guesses_of_split(wildcards),
         images=packed("images"),
         split=f"{SPLIT}/split.parquet",
         truth=f"{SPLIT}/truth.parquet",
@@ -166,5 +167,6 @@ rule audit:
     params:
         code=code("audit.py"),
         rounds=automatic_rounds(),
+        guessing_runs=guessing_runs(),
     script:
         "../workflow_scripts/audit.py"

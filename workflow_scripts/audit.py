@@ -17,6 +17,9 @@ for path, (method, number) in zip(source.candidates, params.rounds, strict=True)
     counted.append(audit.classes(proposed, classes, truth, **about))
     curves.append(audit.coverage(proposed, truth, **about))
     last.setdefault(method, []).append(proposed)
+for path, (method, network) in zip(source.guesses, params.guessing_runs, strict=True):
+    counted.append(audit.epochs(tables.read(path, pseudo_labels.GUESSES), classes, truth, method, network))
+curves.append(audit.COVERAGE.empty_table())
 tables.write(pa.concat_tables(counted), made.classes, audit.AUDIT)
 tables.write(pa.concat_tables(curves), made.coverage, audit.COVERAGE)
 for proposals, path in zip(last.values(), made.review, strict=True):

@@ -17,6 +17,8 @@ METHODS_A = {
     "data": {"teachers": ["resnet50"], "views": VIEWS},
     "model": {"teachers": ENSEMBLE},
     "model_data": {"teachers": ENSEMBLE, "views": VIEWS},
+    "fixmatch": {"labels": "consistency", "algorithm": "fixmatch"},
+    "mixmatch": {"labels": "consistency", "algorithm": "mixmatch"},
 }
 SCRATCH = {"library": "torchvision", "name": "resnet18", "family": "manual", "weights": "none"}
 
@@ -43,7 +45,7 @@ def plan(tmp_path, config, target="all", **options):
 
 
 def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
-    """Ten networks for each of the five methods, teachers included; the published library trains 180 for seven."""
+    """Ten networks for each of the seven methods, teachers included, are seventy; the published library trains 180."""
     counts = plan(tmp_path, study_a(seeds=[0, 1]))
     assert counts == {
         "pack": 1,
@@ -51,10 +53,11 @@ def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
         "split": 2,
         "near_duplicates": 1,
         "train": 2 * 5 * 10,
+        "train_consistency": 2 * 2 * 10,
         "predict": 2 * 3,  # a base model once, for all methods
         "pseudo_label": 2 * 4,
-        "quantize": 2 * 5 * 2,
-        "evaluate": 2 * 5 * 12,
+        "quantize": 2 * 7 * 2,
+        "evaluate": 2 * 7 * 12,
         "audit": 2,
         "scores": 1,
         "compare": 1,
@@ -62,12 +65,15 @@ def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
     }
 
 
-def test_seven_methods_of_ten_networks_are_seventy_trainings(tmp_path):
-    """Teachers included: no method trains a base model of its own."""
-    more = {f"{name}_all": METHODS_A[name] | {"threshold": 0.0} for name in ("data", "model_data")}
-    counts = plan(tmp_path, study_a(methods=METHODS_A | more))
-    assert counts["train"] == 70
-    assert counts["predict"] == 3
+def test_a_warm_start_asks_for_the_model_of_peoples_labels(tmp_path):
+    """It is the one that `supervised` has already; alone, it is trained for the start."""
+    warm = {"labels": "consistency", "algorithm": "fixmatch", "warm_start": True}
+    alone = plan(tmp_path, study_a(methods={"warm": warm}))
+    assert (alone["train"], alone["train_consistency"]) == (10, 10)
+    beside = plan(tmp_path, study_a(methods={"supervised": {"labels": "human"}, "warm": warm}))
+    assert (beside["train"], beside["train_consistency"]) == (10, 10)
+    cold = plan(tmp_path, study_a(methods={"fixmatch": METHODS_A["fixmatch"]}))
+    assert "train" not in cold
 
 
 def test_rounds_are_unrolled_and_students_trained_on_the_last(tmp_path):

@@ -1,6 +1,7 @@
 """What became of unlabelled images, on a case made by hand."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pocketscope import audit, pseudo_labels
 
@@ -55,3 +56,16 @@ def test_the_most_suspicious_label_comes_first_and_the_truth_is_not_asked():
     assert list(found.columns) == ["path", "label", "confidence", "agreement", "quality"]
     assert found["quality"].is_monotonic_increasing
     assert audit.review(proposed([0.55]), CLASSES, {"u0": ["x"]}).empty
+
+
+def test_guesses_are_counted_by_network_and_epoch():
+    rows = [("u0", 1, "cat", 0.9, True), ("u1", 1, "cat", 0.7, False), ("u0", 3, "cat", 0.99, True),
+            ("u1", 3, "dog", 0.98, True)]  # fmt: skip
+    names = pseudo_labels.GUESSES.names
+    guesses = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema=pseudo_labels.GUESSES)
+    found = audit.epochs(guesses, CLASSES, {"u0": "cat", "u1": "cat"}, "fixmatch", "resnet18").to_pylist()
+    first, last = (row for row in found if row["class"] is None)
+    assert (first["method"], first["network"], first["epoch"], first["round"]) == ("fixmatch", "resnet18", 1, None)
+    assert (first["given"], first["accepted"], first["accuracy"], first["accuracy_of_given"]) == (2, 1, 1.0, 1.0)
+    assert "a collapse into one class" in first["remark"]
+    assert (last["epoch"], last["accepted"], last["accuracy"], last["remark"]) == (3, 2, 0.5, None)

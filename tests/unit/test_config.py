@@ -47,8 +47,9 @@ def test_the_schema_for_editors_is_that_of_the_model():
 def test_the_demo_shows_every_key():
     """Each key of the model stands in config.yaml, as a value or in a comment."""
     text = (ROOT / "config" / "config.yaml").read_text()
-    for model in (config.Config, config.Dataset, config.Split, config.Method, config.Training, config.Augmentation,
-                  config.ViewStrengths, config.Statistics, config.Ship, config.Expected, config.Compute):  # fmt: skip
+    for model in (config.Config, config.Dataset, config.Split, config.Method, config.Consistency, config.Training,
+                  config.Augmentation, config.ViewStrengths, config.Statistics, config.Ship, config.Expected,
+                  config.Compute):  # fmt: skip
         for key in model.model_fields:
             assert f"{key}:" in text or f" {key} " in text, key
 
@@ -57,6 +58,13 @@ def test_the_demo_shows_every_key():
     ("path", "value", "told"),
     [
         (["metods"], {}, "'metods' is not a key; did you mean 'methods'"),
+        (
+            ["methods", "fm"],
+            {"labels": "consistency", "algorithm": "fixmatch", "treshold": 0.9},
+            "'methods.fm.treshold' is not a key; did you mean 'threshold'",
+        ),
+        (["methods", "fm"], {"labels": "consistency"}, "'methods.fm.algorithm' is missing"),
+        (["methods", "full"], {"labels": "consistency", "algorithm": "mixmatch"}, "has another name"),
         (["training"], {"epochs": 3, "steps": 3}, "with 'epochs' the key 'steps' has no effect"),
         (["training", "recipe"], "quick", "'training.recipe'"),
         (["training", "step"], 3, "'training.step' is not a key; did you mean 'steps'"),

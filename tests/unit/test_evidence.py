@@ -111,8 +111,8 @@ def test_automatic_labels_are_means_over_splits(tmp_path):
     about = [("d", "k4_s0"), ("d", "k4_s1")]
     lines, mean = evidence.automatic_labels(audits, curves, about)
     assert lines.to_dict("records") == [
-        {"dataset": "d", "method": "plain", "round": 1, "coverage": 0.5, "accuracy": 0.75, "accuracy_of_given": 0.5,
-         "remark": "a collapse"}
+        {"dataset": "d", "method": "plain", "round": 1, "epoch": None, "coverage": 0.5, "accuracy": 0.75,
+         "accuracy_of_given": 0.5, "remark": "a collapse"}
     ]  # fmt: skip
     at = dict(zip(mean["coverage"].round(2), mean["accuracy"], strict=True))
     assert (at[0.5], at[1.0]) == (0.75, 0.5)

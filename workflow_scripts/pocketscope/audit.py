@@ -6,15 +6,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pocketscope import prediction, pseudo_labels
 
 AUDIT = pa.schema(
     [
         pa.field("method", pa.string(), nullable=False),
-        pa.field("round", pa.int32(), nullable=False),
+        pa.field("round", pa.int32()),  # of a label set
+        pa.field("network", pa.string()),  # of a consistency method, which guesses while it trains
+        pa.field("epoch", pa.int32()),
         pa.field("class", pa.string()),  # null: all of them
-        pa.field("given", pa.int64(), nullable=False),  # unlabelled images that the teachers take for the class
+        pa.field("given", pa.int64(), nullable=False),  # unlabelled images that are taken for the class
         pa.field("accepted", pa.int64(), nullable=False),
         pa.field("confidence", pa.float64()),  # mean, of those accepted
         pa.field("known", pa.int64(), nullable=False),  # accepted ones whose truth is known
@@ -54,10 +57,23 @@ def classes(proposed: pa.Table, names: Sequence[str], truth: Mapping[str, str], 
     pyarrow.Table
         Schema AUDIT.
     """
-    frame = _with_truth(proposed, truth)
-    rows = [_line(frame, None) | {"remark": "; ".join(pseudo_labels.remarks(proposed, names)) or None}]
-    rows += [_line(frame[frame["label"] == name], name) | {"remark": None} for name in names]
-    return pa.Table.from_pylist([about | row for row in rows], schema=AUDIT)
+    return _counted(proposed, names, truth, pseudo_labels.remarks(proposed, names), about)
+
+
+def epochs(guesses: pa.Table, names: Sequence[str], truth: Mapping[str, str], method: str, network: str) -> pa.Table:
+    """Count what a consistency method guessed and learned in each epoch that was stored; see `classes`.
+
+    Parameters
+    ----------
+    guesses
+        Schema pseudo_labels.GUESSES.
+    """
+    found = [AUDIT.empty_table()]
+    for epoch in sorted(set(guesses["epoch"].to_pylist())):
+        of_epoch = guesses.filter(pc.equal(guesses["epoch"], epoch))
+        about = {"method": method, "network": network, "epoch": epoch}
+        found.append(_counted(of_epoch, names, truth, pseudo_labels.guess_remarks(of_epoch, names), about))
+    return pa.concat_tables(found)
 
 
 def coverage(proposed: pa.Table, truth: Mapping[str, str], **about: Any) -> pa.Table:
@@ -139,6 +155,15 @@ def _quality(given: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 def _with_truth(proposed: pa.Table, truth: Mapping[str, str]) -> pd.DataFrame:
     frame = proposed.select(["image_id", "label", "confidence", "accepted"]).to_pandas()
     return frame.assign(true=[truth.get(image_id) for image_id in frame["image_id"]])
+
+
+def _counted(
+    proposed: pa.Table, names: Sequence[str], truth: Mapping[str, str], remarks: Sequence[str], about: Mapping[str, Any]
+) -> pa.Table:
+    frame = _with_truth(proposed, truth)
+    rows = [_line(frame, None) | {"remark": "; ".join(remarks) or None}]
+    rows += [_line(frame[frame["label"] == name], name) | {"remark": None} for name in names]
+    return pa.Table.from_pylist([dict(about) | row for row in rows], schema=AUDIT)
 
 
 def _line(frame: pd.DataFrame, name: str | None) -> dict[str, Any]:

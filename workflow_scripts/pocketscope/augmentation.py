@@ -62,7 +62,12 @@ def augment(
 
 
 def mix(
-    images: torch.Tensor, targets: torch.Tensor, alpha: float, generator: torch.Generator
+    images: torch.Tensor,
+    targets: torch.Tensor,
+    alpha: float,
+    generator: torch.Generator,
+    *,
+    mostly_itself: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mix each image, and its target, with another one of the batch (mixup; Zhang et al. 2018).
 
@@ -76,6 +81,9 @@ def mix(
         The share of an image is drawn from Beta(alpha, alpha), for each image anew; 0: nothing is mixed.
     generator
         A generator on the CPU.
+    mostly_itself
+        Of an image and its partner the larger share is the image's own, so that it can be told which is which
+        (MixMatch; Berthelot et al. 2019, eq. 9).
 
     Returns
     -------
@@ -86,6 +94,7 @@ def mix(
         return images, targets
     drawn = torch.rand(len(images), generator=generator, dtype=torch.float64).numpy()
     share = torch.from_numpy(betaincinv(alpha, alpha, drawn)).float().to(images.device)
+    share = torch.maximum(share, 1 - share) if mostly_itself else share
     partner = torch.randperm(len(images), generator=generator).to(images.device)
     mixed = torch.lerp(images[partner], images, share.view(-1, 1, 1, 1))
     return mixed, torch.lerp(targets[partner], targets, share.view(-1, 1))

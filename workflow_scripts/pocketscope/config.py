@@ -11,10 +11,19 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pocketscope.errors import InputError
 
@@ -232,6 +241,86 @@ class Method(Model):
         return self.calibration != "none" or self.views == "auto"
 
 
+# The papers' values, and values for hundreds of steps from pretrained weights.
+CONSISTENCY_PRESETS: dict[tuple[str, str], dict[str, Any]] = {
+    ("fixmatch", "reference"): {
+        "unlabelled_ratio": 7, "unlabelled_weight": 1.0, "ramp_up": 0, "ema_rises": False, "threshold": 0.95,
+    },
+    ("fixmatch", "fast"): {
+        "unlabelled_ratio": 3, "unlabelled_weight": 1.0, "ramp_up": 0, "ema_rises": True, "threshold": 0.95,
+    },
+    ("mixmatch", "reference"): {
+        "unlabelled_ratio": 1, "unlabelled_weight": 75.0, "ramp_up": 16000, "ema_rises": False, "guesses": 2,
+        "temperature": 0.5, "alpha": 0.75,
+    },
+    ("mixmatch", "fast"): {
+        "unlabelled_ratio": 1, "unlabelled_weight": 75.0, "ramp_up": 0.4, "ema_rises": True, "guesses": 2,
+        "temperature": 0.5, "alpha": 0.75,
+    },
+}  # fmt: skip
+CONSISTENCY_KEYS = {"fixmatch": {"threshold"}, "mixmatch": {"guesses", "temperature", "alpha"}}
+
+
+class Consistency(Model):
+    """A method that learns labelled and unlabelled images at once."""
+
+    teachers: ClassVar[list[str]] = []
+    training: ClassVar[None] = None
+
+    labels: Literal["consistency"]
+    algorithm: Literal["fixmatch", "mixmatch"]
+    preset: Literal["fast", "reference"] = Field(
+        "fast", description="Where the keys that are not given have their values from; reference: the papers'."
+    )
+    warm_start: bool = Field(False, description="Start from the network that was trained on people's labels.")
+    distribution_alignment: bool = Field(
+        False, description="Guesses are made as frequent, by class, as the labels are. For sets of like classes."
+    )
+    unlabelled_ratio: int = Field(0, ge=1, le=15, description="Unlabelled images in a batch, for each labelled one.")
+    unlabelled_weight: float = Field(0, ge=0, description="Weight of the unlabelled loss.")
+    ramp_up: float = Field(
+        0,
+        ge=0,
+        description="How long that weight rises from 0: up to 1 a share of the steps, above 1 a number of steps.",
+    )
+    ema: float = Field(0.999, gt=0, lt=1, description="Decay of the moving average of the weights, which is kept.")
+    ema_rises: bool = Field(True, description="At step t the decay is at most (1 + t) / (10 + t).")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="FixMatch: a guess is learned where its confidence reaches this."
+    )
+    guesses: int | None = Field(None, ge=1, le=8, description="MixMatch: changed copies that are guessed at.")
+    temperature: float | None = Field(None, gt=0, le=1, description="MixMatch: below 1 guesses are sharpened.")
+    alpha: float | None = Field(
+        None, gt=0, description="MixMatch: of the Beta distribution that shares are drawn from."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_preset(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or given.get("algorithm") not in CONSISTENCY_KEYS:
+            return given
+        algorithm = given["algorithm"]
+        others = set().union(*(keys for name, keys in CONSISTENCY_KEYS.items() if name != algorithm))
+        if unused := others & set(given):
+            raise ValueError(f"with 'algorithm: {algorithm}' the key '{min(unused)}' has no effect; leave it out")
+        return CONSISTENCY_PRESETS.get((algorithm, given.get("preset", "fast")), {}) | dict(given)
+
+    @property
+    def images_a_label(self) -> int:
+        """How many images go through the network at once for each labelled one, itself included."""
+        return 1 + self.unlabelled_ratio * (self.guesses or 2)  # FixMatch: one weakly and one strongly changed copy
+
+
+AnyMethod = Annotated[
+    Annotated[Method, Tag("Method")] | Annotated[Consistency, Tag("Consistency")],
+    Discriminator(lambda given: "Consistency" if _labels(given) == "consistency" else "Method"),
+]
+
+
+def _labels(method: Any) -> Any:
+    return method.get("labels") if isinstance(method, Mapping) else getattr(method, "labels", None)
+
+
 class ViewStrengths(Model):
     """How strong the views are that are no symmetry."""
 
@@ -391,7 +480,7 @@ class Config(Model):
     seed: int = Field(0, ge=0, description="Every random stream of the study is derived from it.")
     datasets: dict[Name, Dataset] = Field(min_length=1)
     split: Split = Split()
-    methods: dict[Name, Method] = Field(min_length=1)
+    methods: dict[Name, AnyMethod] = Field(min_length=1)
     students: dict[Name, list[Precision]] = Field(
         min_length=1, description="The networks that are compared, each with the precisions that are evaluated."
     )
@@ -440,6 +529,9 @@ class Config(Model):
     @model_validator(mode="after")
     def _references(self) -> "Config":
         for name, method in self.methods.items():
+            if isinstance(method, Consistency):
+                self._consistency(name)
+                continue
             views = self.views if method.views == "auto" else method.views
             if missing := sorted(set(views) - set(self.views)):
                 raise ValueError(f"methods.{name}.views: '{missing[0]}' is not among the study's 'views'; add it there")
@@ -461,6 +553,12 @@ class Config(Model):
                         f"methods.{name}.views: the symmetries of '{dataset}' leave none of them; add 'identity'"
                     )
         return self
+
+    def _consistency(self, name: str) -> None:
+        if name in ("human", "full", "audit"):
+            raise ValueError(f"methods.{name}: a method of consistency has another name; a folder has this one")
+        if not self.training.steps or not self.training.steps_from_scratch:
+            raise ValueError(f"methods.{name}: consistency is learned in steps, of which 'training' has none")
 
     def has_validation(self, labelled: int | str) -> bool:
         """Return whether a split with so many labelled images a class has a validation part."""
@@ -595,7 +693,12 @@ def _message(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
 
 def _is_union_member(path: tuple[Any, ...], i: int) -> bool:
     part = str(path[i])
-    return "[" in part or part.startswith("constrained-") or (i > 0 and path[i - 1] == "source" and i < len(path) - 1)
+    return (
+        "[" in part
+        or part.startswith("constrained-")
+        or (i > 0 and path[i - 1] == "source" and i < len(path) - 1)
+        or (i == 2 and path[0] == "methods" and part in ("Method", "Consistency"))
+    )
 
 
 def _siblings(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
@@ -606,7 +709,8 @@ def _siblings(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
         here = _resolve(here, definitions)
         if "oneOf" in here or "anyOf" in here:
             options = [_resolve(option, definitions) for option in here.get("oneOf", here.get("anyOf"))]
-            here = next((o for o in options if o.get("properties", {}).get("kind", {}).get("const") == part), here)
+            of_kind = [o for o in options if o.get("properties", {}).get("kind", {}).get("const") == part]
+            here = next((o for o in [*of_kind, *options] if o in of_kind or o.get("title") == part), here)
             continue
         named = here.get("properties", {}).get(part)
         here = named or next(iter(here.get("patternProperties", {}).values()), {})

@@ -142,9 +142,10 @@ def automatic_labels(
     Returns
     -------
     tuple of pandas.DataFrame
-        By dataset, method and round, the mean over splits: `coverage` (share of the images that teachers saw which was
-        accepted), `accuracy` of the accepted labels, `accuracy_of_given`, as if all had been accepted (NaN where the
-        truth is unknown), and `remark`. And the last round's curves: dataset, method, coverage, accuracy.
+        By dataset, method and round, or epoch of a consistency method, the mean over splits and networks: `coverage`
+        (share of the images that were seen which was accepted), `accuracy` of the accepted labels,
+        `accuracy_of_given`, as if all had been accepted (NaN where the truth is unknown), and `remark`. And the last
+        round's curves: dataset, method, coverage, accuracy.
     """
     if not audits:
         return None, None
@@ -155,11 +156,14 @@ def automatic_labels(
         curves.append(pd.read_parquet(curve).assign(dataset=dataset, split=split))
     totals = pd.concat(totals, ignore_index=True)
     totals["coverage"] = totals["accepted"] / totals["given"].where(totals["given"] > 0)
-    keys, values = ["dataset", "method", "round"], ["coverage", "accuracy", "accuracy_of_given"]
-    by_round = totals.groupby(keys, sort=False)
+    networks = totals["network"].notna() & totals["remark"].notna()
+    totals.loc[networks, "remark"] = totals["network"] + ": " + totals["remark"]
+    keys, values = ["dataset", "method", "round", "epoch"], ["coverage", "accuracy", "accuracy_of_given"]
+    by_round = totals.groupby(keys, sort=False, dropna=False)
     lines = by_round[values].mean()
     lines["remark"] = by_round["remark"].agg(lambda said: "; ".join(dict.fromkeys(said.dropna())))
-    return lines.reset_index(), _mean_curves(pd.concat(curves, ignore_index=True))
+    lines = lines.reset_index().astype({"round": "Int64", "epoch": "Int64"})
+    return lines, _mean_curves(pd.concat(curves, ignore_index=True))
 
 
 def _mean_curves(curves: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """What happened in each epoch of a training, and the weights of the one that is kept."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +26,9 @@ HISTORY = pa.schema(
         pa.field("validation_loss", pa.float64()),
         pa.field("validation_accuracy", pa.float64()),
         pa.field("validation_f1", pa.float64()),
+        pa.field("unlabelled_loss", pa.float64()),  # without its weight; null: no consistency method
+        pa.field("used_share", pa.float64()),  # of the guesses at unlabelled images, those that were learned
+        pa.field("class_shares", pa.list_(pa.float64())),  # among those, in the order of the classes
         pa.field("kept", pa.bool_(), nullable=False),  # the epoch whose weights the model has
     ]
 )
@@ -40,6 +44,35 @@ BATCH = 64
 MONITORED = {"f1": ("validation_f1", 1), "accuracy": ("validation_accuracy", 1), "loss": ("validation_loss", -1)}
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """What a consistency method made of unlabelled images in a step.
+
+    images
+        int64 (M,): places of the images among all unlabelled ones.
+    probabilities
+        float (M, classes).
+    used
+        bool (M,): those that were learned.
+    loss
+        A scalar: the loss of the unlabelled images, without its weight.
+    """
+
+    images: torch.Tensor
+    probabilities: torch.Tensor
+    used: torch.Tensor
+    loss: torch.Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence["Guesses"]) -> "Guesses":
+        """Return several as one, with the mean loss."""
+        names = ("images", "probabilities", "used")
+        return cls(
+            *(torch.cat([getattr(part, name) for part in parts]) for name in names),
+            torch.stack([part.loss for part in parts]).mean(),
+        )
 
 
 class History:
@@ -63,8 +96,17 @@ class History:
         self.seconds: list[dict[str, Any]] = []
         self.best = 0
         self.weights: dict[str, torch.Tensor] = {}
+        self.guesses: dict[int, dict[str, torch.Tensor]] = {}
 
-    def add(self, classifier: nn.Module, row: Mapping[str, Any], *, images: int, seconds: float) -> None:
+    def add(
+        self,
+        classifier: nn.Module,
+        row: Mapping[str, Any],
+        *,
+        images: int,
+        seconds: float,
+        guesses: Sequence[Guesses] = (),
+    ) -> None:
         """End an epoch: validate `classifier`, and keep its weights where it is the best so far.
 
         Parameters
@@ -74,9 +116,14 @@ class History:
         row
             What HISTORY says of the epoch, as far as the training knows it.
         images, seconds
-            How many images the epoch took, and how long.
+            How many images went through the network, and how long the epoch took.
+        guesses
+            At unlabelled images, a step each.
         """
         epoch = len(self.rows)
+        if guesses:
+            self.guesses[epoch], told = summary(Guesses.joined(guesses))
+            row = dict(row) | told
         seen = validate(classifier, self.validation, self.device) if self.validation else {}
         self.rows.append({"epoch": epoch} | dict(row) | seen)
         self.seconds.append({"epoch": epoch, "images": images, "seconds": seconds})
@@ -97,12 +144,13 @@ class History:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` needs to go on from here."""
-        return {"rows": self.rows, "seconds": self.seconds, "best": self.best, "weights": self.weights}
+        names = ("rows", "seconds", "best", "weights", "guesses")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state_dict` returned."""
-        self.rows, self.seconds = state["rows"], state["seconds"]
-        self.best, self.weights = state["best"], state["weights"]
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def _merit(self, epoch: int) -> tuple[float, float]:
         column, sign = MONITORED[self.monitor]
@@ -115,6 +163,29 @@ def logits(classifier: nn.Module, images: torch.Tensor, device: torch.device) ->
     classifier.eval()
     parts = images.split(BATCH)
     return torch.cat([classifier(examples.to_pixels(part, device)).cpu() for part in parts])
+
+
+def summary(guesses: Guesses) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Return an epoch's last guess at each image, and what HISTORY says of all of them.
+
+    Returns
+    -------
+    tuple of dict
+        Tensors on the CPU, a row an image, in the images' order: `images` and `classes` (int64), `confidences`
+        (float32) and `used` (bool). And unlabelled_loss, used_share and class_shares, null where no guess was learned.
+    """
+    confidences, classes = guesses.probabilities.float().cpu().max(1)
+    images, used = guesses.images.cpu(), guesses.used.cpu()
+    counts = torch.bincount(classes[used], minlength=guesses.probabilities.shape[1]).double()
+    told = {
+        "unlabelled_loss": guesses.loss.item(),
+        "used_share": used.double().mean().item(),
+        "class_shares": (counts / counts.sum()).tolist() if counts.sum() else None,
+    }
+    place = {image: row for row, image in enumerate(images.tolist())}  # the last one stays
+    rows = torch.tensor([place[image] for image in sorted(place)])
+    last = {"images": images[rows], "classes": classes[rows], "confidences": confidences[rows], "used": used[rows]}
+    return last, told
 
 
 def validate(classifier: nn.Module, validation: Examples, device: torch.device) -> dict[str, float]:

@@ -38,8 +38,10 @@ class Learner:
     weight_decay
         Of weights; normalisation and biases have none.
     ema
-        Largest decay of the exponential moving average of the weights; 0: none is kept. At step t it is at most
-        (1 + t) / (10 + t), so that a short training does not hold on to where it came from.
+        Largest decay of the exponential moving average of the weights; 0: none is kept.
+    ema_rises
+        At step t the decay is at most (1 + t) / (10 + t), so that a short training does not hold on to where it came
+        from.
     feature_scale
         See `parameter_groups`.
     """
@@ -53,6 +55,7 @@ class Learner:
         lowest_layers: float,
         weight_decay: float,
         ema: float,
+        ema_rises: bool = True,
         feature_scale: float = 1.0,
     ) -> None:
         self.classifier = classifier
@@ -60,7 +63,7 @@ class Learner:
         self.optimizer = torch.optim.AdamW(groups, fused=True)
         rates = [group["lr"] for group in groups]
         self.schedule = OneCycleLR(self.optimizer, rates, total_steps=steps + 1, pct_start=WARM_UP)
-        self.average = AveragedModel(classifier, multi_avg_fn=_moving_average(ema)) if ema else None
+        self.average = AveragedModel(classifier, multi_avg_fn=_moving_average(ema, ema_rises)) if ema else None
 
     @property
     def learned(self) -> nn.Module:
@@ -172,9 +175,10 @@ def range_test(
     return chosen if chosen >= TOO_LOW else RATE_INSTEAD
 
 
-def _moving_average(largest: float) -> Callable[..., None]:
+def _moving_average(largest: float, rises: bool) -> Callable[..., None]:
     def update(averaged: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor) -> None:
         t = float(count)
-        torch._foreach_lerp_(averaged, current, 1 - min(largest, (1 + t) / (10 + t)))
+        decay = min(largest, (1 + t) / (10 + t)) if rises else largest
+        torch._foreach_lerp_(averaged, current, 1 - decay)
 
     return update

@@ -29,6 +29,17 @@ CANDIDATES = pa.schema(  # all that a round's teachers voted on
     ]
 )
 
+GUESSES = pa.schema(  # what a consistency method made of unlabelled images, the last time in an epoch
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("confidence", pa.float32(), nullable=False),
+        pa.field("accepted", pa.bool_(), nullable=False),  # learned; MixMatch learns all, as probabilities
+    ]
+)
+FEW = 0.001  # of the guesses: as good as none
+
 log = logging.getLogger(__name__)
 
 
@@ -174,6 +185,25 @@ def human(image_ids: list[str], labels: list[str]) -> pa.Table:
 def by_people(labels: pa.Table) -> pa.Table:
     """Return those rows of a label set that people labelled."""
     return labels.filter(np.asarray(labels["source"].to_numpy(zero_copy_only=False) == "human", dtype=bool))
+
+
+def guess_remarks(guesses: pa.Table, classes: Sequence[str]) -> list[str]:
+    """Say what a reader of a consistency method's epoch must know: nothing learned, a collapse, a class missing.
+
+    Parameters
+    ----------
+    guesses
+        Schema GUESSES, of one epoch.
+    classes
+        All class names.
+    """
+    accepted = _counts(guesses.filter(guesses["accepted"])["label"], classes)
+    if accepted.sum() <= FEW * len(guesses):
+        return ["no guess was sure enough: unlabelled images had no effect"]
+    if (accepted > 0).sum() == 1:
+        return [f"every guess that was learned is '{classes[accepted.argmax()]}': a collapse into one class"]
+    never = [f"'{name}'" for name, count in zip(classes, accepted, strict=True) if not count]
+    return [f"no guess of {', '.join(never)} was learned"] if never else []
 
 
 def remarks(proposed: pa.Table, classes: Sequence[str]) -> list[str]:

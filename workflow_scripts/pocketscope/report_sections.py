@@ -485,12 +485,13 @@ def pseudo_label(frame: pd.DataFrame | None, curves: pd.DataFrame | None) -> dic
             "pseudo-labels", title, [page.absent("No automatic labels were given, or no method makes any.")]
         )
     blocks = []
-    if curves is None or curves.empty:
+    if frame["accuracy"].isna().all():
         blocks.append(
             page.absent("Whether automatic labels are right is not known: the unlabelled images' truth is not.")
         )
-    else:
-        last = frame.sort_values("round").drop_duplicates(["dataset", "method"], keep="last")
+    elif curves is not None and not curves.empty:
+        rounds = frame[frame["method"].isin(curves["method"])]
+        last = rounds.sort_values("round").drop_duplicates(["dataset", "method"], keep="last")
         by_dataset = curves.groupby("dataset", sort=False)
         for dataset, lines in by_dataset:
             if len(by_dataset) > 1:
@@ -503,13 +504,14 @@ def pseudo_label(frame: pd.DataFrame | None, curves: pd.DataFrame | None) -> dic
         "dataset": "Dataset",
         "method": "Method",
         "round": "Round",
+        "epoch": "Epoch",
         "coverage": ("Accepted, %", page.hundredfold),
         "accuracy": ("Of these right, %", page.hundredfold),
         "accuracy_of_given": ("Right if all were accepted, %", page.hundredfold),
         "remark": "Remark",
     }
-    columns = {name: shown for name, shown in columns.items() if name in frame}
-    blocks.append(page.table("pseudo-label-table", "Automatic labels by method and round", frame, columns))
+    columns = {name: shown for name, shown in columns.items() if name in frame and frame[name].notna().any()}
+    blocks.append(page.table("pseudo-label-table", "Automatic labels by method and round or epoch", frame, columns))
     return page.section("pseudo-labels", title, blocks)
 
 

@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ from torch import nn
 from pocketscope import augmentation, conditioning, examples, head, networks, optimization, randomness
 from pocketscope.errors import InputError
 from pocketscope.examples import Examples
-from pocketscope.history import History, scored
+from pocketscope.history import Guesses, History, scored
 from pocketscope.resume import Resume
 
 CHECK_EVERY = 10  # steps; asking a GPU for a loss makes it wait
@@ -35,11 +35,17 @@ class Outcome:
         A scalar, the mean over the batch.
     logits, targets
         (N, classes), of the labelled images.
+    images
+        How many went through the network.
+    guesses
+        What was made of unlabelled images, where there are any.
     """
 
     loss: torch.Tensor
     logits: torch.Tensor
     targets: torch.Tensor
+    images: int
+    guesses: Guesses | None = None
 
 
 @dataclass(frozen=True)
@@ -51,10 +57,13 @@ class Objective:
         from torch's default generator, which is seeded anew for each step.
     loss
         From the classifier and those tensors to an Outcome.
+    state
+        What the loss remembers from step to step, and overwrites in place.
     """
 
     draw: Callable[[int], tuple[torch.Tensor, ...]]
     loss: Callable[..., Outcome]
+    state: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass
@@ -146,25 +155,61 @@ def train(
     pocketscope.errors.InputError
         There is nothing to train on, or the loss became infinite or no number before an epoch ended.
     """
+    history = History(validation, settings["monitor"], device)
+    objective = supervised(labelled, settings, symmetries, seed, device)
+    learn(
+        classifier, labelled, objective, history, pretrained=pretrained, settings=settings, symmetries=symmetries,
+        seed=seed, arithmetic=arithmetic, resume=resume,
+    )  # fmt: skip
+    return history.tables()
+
+
+def learn(
+    classifier: networks.Classifier,
+    labelled: Examples,
+    objective: Objective,
+    history: History,
+    *,
+    pretrained: bool,
+    settings: Mapping[str, Any],
+    symmetries: list[str],
+    seed: int,
+    arithmetic: torch.dtype = torch.float32,
+    resume: Resume | None = None,
+    trained: bool = False,
+) -> None:
+    """Train the head on labelled images and then all layers by any objective; see `train`.
+
+    Parameters
+    ----------
+    objective
+        Of all layers. The head, which learns first, learns labels.
+    history
+        Takes a row an epoch. It says how epochs are judged, and where the classifier is trained.
+    trained
+        The classifier comes with a head for these classes: it is kept, as epoch 0 of the history.
+    """
     if not len(labelled):
         raise InputError("there is no labelled image to train on; label some, or ask for fewer a class")
+    device = history.device
     torch.manual_seed(seed)
     classifier.to(device, memory_format=torch.channels_last)
-    history = History(validation, settings["monitor"], device)
     steps = optimization.budget(settings, len(labelled), pretrained=pretrained)
     plan = Plan(
         steps, settings["evaluations"], settings["patience"], seed, arithmetic,
         keep_statistics=pretrained and settings["batch_norm"] == "frozen",
     )  # fmt: skip
-    objective = supervised(labelled, settings, symmetries, seed, device)
     peak = Peak(settings["learning_rate" if pretrained else "learning_rate_from_scratch"])
     resumed = resume is not None and resume.load() is not None
-    if not resumed and (pretrained or not steps):
+    if not resumed and trained:
+        peak.feature_scale = keep_head(classifier, labelled, history)
+    elif not resumed and (pretrained or not steps):
         conditioning.prepare(classifier, labelled.images, device)
         if settings["head"] == "regression":
             peak.feature_scale = fit_regression(classifier, labelled, history, device)
         else:
-            fit_head(classifier, objective, plan, history, peak, settings, len(labelled))
+            labels = supervised(labelled, settings, symmetries, seed, device)
+            fit_head(classifier, labels, plan, history, peak, settings, len(labelled))
     if steps:
         lowest = settings["lowest_layers"] if pretrained else 1.0
         if isinstance(peak.rate, str):  # the state of a training that resumes has the rate that was found
@@ -172,7 +217,6 @@ def train(
         fit(new_learner(classifier, steps, peak, lowest, settings), objective, plan, history, resume)
     classifier.load_state_dict(history.weights)
     classifier.to("cpu", memory_format=torch.contiguous_format).eval()
-    return history.tables()
 
 
 def supervised(
@@ -184,7 +228,7 @@ def supervised(
     """
     images = examples.to_tensor(labelled.images, device)
     targets = torch.from_numpy(labelled.targets).to(device)
-    weights = class_weights(targets) if settings["class_weights"] == "balanced" else None
+    entropy = label_loss(labelled, settings, device)
     batch = examples.batches(labelled.human, settings["batch_size"], settings["human_share"], seed)
 
     def draw(step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -197,10 +241,22 @@ def supervised(
 
     def loss(classifier: nn.Module, pixels: torch.Tensor, targets: torch.Tensor) -> Outcome:
         logits = classifier(pixels)
-        entropy = F.cross_entropy(logits.float(), targets, weights, label_smoothing=settings["label_smoothing"])
-        return Outcome(entropy, logits, targets)
+        return Outcome(entropy(logits, targets), logits, targets, len(pixels))
 
     return Objective(draw, loss)
+
+
+def label_loss(
+    labelled: Examples, settings: Mapping[str, Any], device: torch.device
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return the mean cross entropy of logits and targets (N, classes), smoothed and weighted where asked."""
+    balanced = settings["class_weights"] == "balanced"
+    weights = class_weights(torch.from_numpy(labelled.targets)).to(device) if balanced else None
+
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(logits.float(), targets, weights, label_smoothing=settings["label_smoothing"])
+
+    return loss
 
 
 def fit(
@@ -230,6 +286,8 @@ def fit(
         learner.load_state_dict(state["learner"])
         history.load_state_dict(state["history"])
         step, plan.parts = state["step"], state["parts"]
+        for name, tensor in state["objective"].items():
+            objective.state[name].copy_(tensor)
         log.info("resumed after step %d of %d", step, plan.steps)
     outcomes, rates, images, started = [], [], 0, time.perf_counter()
     while step < plan.steps and history.epochs_since_best() < plan.patience:
@@ -238,7 +296,7 @@ def fit(
         rates.append(learner.learning_rate)
         outcomes.append(backward(learner.classifier, tensors, objective.loss, plan))
         learner.step()
-        step, images = step + 1, images + len(tensors[0])
+        step, images = step + 1, images + outcomes[-1].images
         if step % CHECK_EVERY == 0 or step in ends:
             losses = torch.stack([outcome.loss for outcome in outcomes]).cpu()
             if not losses.isfinite().all():
@@ -246,12 +304,14 @@ def fit(
         if step in ends:
             row = {"stage": plan.stage, "step": step, "learning_rate": rates[-1], "train_loss": losses.mean().item()}
             seconds = time.perf_counter() - started
-            history.add(learner.learned, row | _train_scores(outcomes), images=images, seconds=seconds)
+            guesses = [outcome.guesses for outcome in outcomes if outcome.guesses]
+            row |= _train_scores(outcomes)
+            history.add(learner.learned, row, images=images, seconds=seconds, guesses=guesses)
             left = seconds / len(outcomes) * (plan.steps - step)
             log.info("step %d of %d, %.0f images/s, about %.0f s left", step, plan.steps, images / seconds, left)
             if resume and resume.due():
                 state = {"learner": learner.state_dict(), "history": history.state_dict()}
-                resume.save(state | {"step": step, "parts": plan.parts})
+                resume.save(state | {"objective": objective.state, "step": step, "parts": plan.parts})
             outcomes, rates, images, started = [], [], 0, time.perf_counter()
     if step < plan.steps:
         log.info("no better epoch for %d epochs: stopped after step %d of %d", plan.patience, step, plan.steps)
@@ -272,12 +332,8 @@ def backward(
                     outcome = loss(classifier, *part)
                 outcome.loss = outcome.loss * (len(part[0]) / count)
                 outcome.loss.backward()
-                outcomes.append(Outcome(outcome.loss.detach(), outcome.logits.detach(), outcome.targets))
-            return Outcome(
-                torch.stack([outcome.loss for outcome in outcomes]).sum(),
-                torch.cat([outcome.logits for outcome in outcomes]),
-                torch.cat([outcome.targets for outcome in outcomes]),
-            )
+                outcomes.append(replace(outcome, loss=outcome.loss.detach(), logits=outcome.logits.detach()))
+            return _joined(outcomes)
         except RuntimeError as error:
             if not _out_of_memory(error) or 2 * plan.parts > count:
                 raise
@@ -307,7 +363,8 @@ def new_learner(
     """Return a learner by the configuration's `training`."""
     return optimization.Learner(
         classifier, steps=steps, learning_rate=peak.rate, lowest_layers=lowest_layers,
-        weight_decay=settings["weight_decay"], ema=settings["ema"], feature_scale=peak.feature_scale,
+        weight_decay=settings["weight_decay"], ema=settings["ema"], ema_rises=settings.get("ema_rises", True),
+        feature_scale=peak.feature_scale,
     )  # fmt: skip
 
 
@@ -329,6 +386,15 @@ def fit_head(
         peak.rate = find_rate(classifier, objective, alone, peak.rate, 1.0)
     fit(new_learner(classifier, steps, peak, 1.0, settings), objective, alone, history)
     classifier.backbone.requires_grad_(True)
+
+
+def keep_head(classifier: networks.Classifier, labelled: Examples, history: History) -> float:
+    """Make the classifier as it comes epoch 0 of the history; return its features' scale."""
+    started = time.perf_counter()
+    found = head.features(classifier, labelled.images, history.device)
+    row = {"stage": "head", "step": 0, "learning_rate": None}
+    history.add(classifier, row, images=len(labelled), seconds=time.perf_counter() - started)
+    return float(found.std()) or 1.0
 
 
 def fit_regression(
@@ -355,6 +421,17 @@ def class_weights(targets: torch.Tensor) -> torch.Tensor:
     """Return weights, float (classes,), under which all classes of targets (N, classes) count the same; mean 1."""
     counts = targets.sum(0)
     return torch.where(counts > 0, len(targets) / ((counts > 0).sum() * counts), 1.0)
+
+
+def _joined(parts: list[Outcome]) -> Outcome:
+    guesses = [part.guesses for part in parts if part.guesses]
+    return Outcome(
+        torch.stack([part.loss for part in parts]).sum(),
+        torch.cat([part.logits for part in parts]),
+        torch.cat([part.targets for part in parts]),
+        sum(part.images for part in parts),
+        Guesses.joined(guesses) if guesses else None,
+    )
 
 
 def _train_scores(outcomes: list[Outcome]) -> dict[str, float]:
