@@ -140,4 +140,4 @@ def test_what_is_wrong_stops_before_anything_is_trained(shipped, tmp_path, chang
     done = snakemake(config=write_config(tmp_path, asked(shipped, **changes)), results=results, check=False)
     assert done.returncode
     assert told in done.stdout + done.stderr
-    assert {path.name for path in (results / "small/logs").iterdir()} == {"check", "split"}
+    assert {path.name for path in (results / "small/logs").iterdir()} <= {"check", "split"}  # whichever was first
