@@ -184,7 +184,7 @@ def part(images: Path, cell: dict[str, Any]) -> tuple[pa.Table, pa.Table, dict[s
     labels = tables.read(images.with_name("labels.parquet"), packed.LABELS)
     names = ("test_share", "validation_share", "min_validation")
     shares = {name: config.Split.model_fields[name].default for name in names}
-    asked = shares | {"labelled": cell["labelled"], "seed": cell["seed"], "strict": False}
+    asked = shares | {"labelled": cell["labelled"], "seed": cell["seed"], "test": "share", "strict": False}
     split, truth, notes = splits.assign(table, labels, test_seed=0, **asked)
     if cell["part"] == "development":
         outside = splits.images_with(split, "test")[0]

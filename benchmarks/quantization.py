@@ -94,12 +94,14 @@ def prepare(folder: Path, source: Path, image_size: int) -> None:
     where = {"kind": "folder", "path": str(source.resolve())}
     packing.pack(where, ROOT, **made, image_size=image_size, fit="squeeze", classes=classes)
     sharing = config.plain(config.Split())
+    kept = ("test_share", "test_seed", "validation_share", "min_validation", "strict")
     split, truth, notes = splits.assign(
         tables.read(made["images"], packed.IMAGES, columns=["image_id", "group", "role"]),
         tables.read(made["labels"], packed.LABELS),
         labelled=25,
         seed=0,
-        **{key: value for key, value in sharing.items() if key not in ("labelled", "seeds")},
+        test="share",
+        **{key: sharing[key] for key in kept},
     )
     tables.write(split, folder / "split.parquet", splits.SPLIT, notes=notes)
     tables.write(truth, folder / "truth.parquet", splits.TRUTH)

@@ -189,6 +189,7 @@ def measure(cell: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]
         packed.tables.read(images.with_name("labels.parquet"), packed.LABELS),
         labelled=LABELLED,
         seed=cell["seed"],
+        test="share",
         strict=False,
         **{
             name: config.Split.model_fields[name].default
@@ -236,8 +237,14 @@ def score(
         ids = ids[:MOST_SCORED]  # in the order of hashes: a random sample
     pixels = torch.from_numpy(examples.load_pixels(images, ids))
     probabilities = history.logits(classifier, pixels, CPU).softmax(1).numpy()
-    rows = metrics.measure(probabilities, [label_of[i] for i in ids], notes["classes"], notes["positive"]).to_pylist()
+    rows = metrics.measure(probabilities, [label_of[i] for i in ids], notes["classes"], rarer(truth)).to_pylist()
     return next(row["value"] for row in rows if row["metric"] == "f1" and row["class"] is None)
+
+
+def rarer(truth: pa.Table) -> str | None:
+    """Return the rarer of two classes, whose F1 is the score; None where there are more."""
+    counts = sorted(truth["label"].value_counts().to_pylist(), key=lambda row: row["counts"])
+    return counts[0]["values"] if len(counts) == 2 else None
 
 
 def pack(dataset: str, size: int, options: argparse.Namespace) -> Path:

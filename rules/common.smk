@@ -37,7 +37,7 @@ RUN = f"{SPLIT}/{{labelset}}/{{network}}"
 CLASSES = f"{RUNS}/{{dataset}}/classes.parquet"
 LOGS = f"{STUDY}/logs"
 BOUNDS = [name for name, method in CONFIG.methods.items() if method.labels == "full"]
-FOLDS = range(CONFIG.folds)
+FOLDS = range(CONFIG.crossfit_folds)
 TEACHERS_LABELS = [name for name, method in CONFIG.methods.items() if method.labels == "teachers"]
 CONSISTENCY = [name for name, method in CONFIG.methods.items() if method.labels == "consistency"]
 OWN_RECIPES = {method.training for method in CONFIG.methods.values() if method.training}

@@ -43,7 +43,7 @@ rule leave_out:
         runtime=minutes(10),
     params:
         code=code("leave_out.py"),
-        folds=CONFIG.folds,
+        folds=CONFIG.crossfit_folds,
         seed=lambda wildcards: seed_of_folds(wildcards),
     script:
         "../workflow_scripts/leave_out.py"
@@ -89,7 +89,7 @@ rule cross_fit:
         network=network_entry,
         views=lambda wildcards: views_of(wildcards.dataset, CONFIG.views),
         strengths=configuration.plain(CONFIG.view_strengths),
-        folds=CONFIG.folds,
+        folds=CONFIG.crossfit_folds,
         seed=lambda wildcards: seed_of_folds(wildcards),
         threads=CONFIG.compute.threads,
         device=CONFIG.compute.device,

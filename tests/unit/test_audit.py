@@ -53,8 +53,9 @@ def test_the_most_suspicious_label_comes_first_and_the_truth_is_not_asked():
     found = audit.review(proposed([0.99, 0.65, 0.9, 0.02, 0.55]), CLASSES, {f"u{i}": [f"a/{i}.png"] for i in range(5)})
     assert found["path"][0] == "a/1.png"
     assert sorted(found["path"]) == ["a/0.png", "a/1.png", "a/2.png", "a/3.png"]  # u4 was not accepted
-    assert list(found.columns) == ["path", "label", "confidence", "agreement", "quality"]
+    assert list(found.columns) == ["path", "class", "confidence", "agreement", "quality", "label"]
     assert found["quality"].is_monotonic_increasing
+    assert set(found["label"]) == {""}  # a person's; given back as it is, it corrects nothing
     assert audit.review(proposed([0.55]), CLASSES, {"u0": ["x"]}).empty
 
 

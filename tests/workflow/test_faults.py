@@ -18,6 +18,7 @@ DIGITS = {"source": {"kind": "digits"}, "classes": ["0", "1", "2"], "page": 0, "
           "max_skipped_share": 0.1}  # fmt: skip
 PACKED = {name: f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
 VIEWS = ["identity", "gamma"]
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 
 
@@ -40,7 +41,7 @@ def parts(tmp_path_factory):
     images = tables.read(folder / "images.parquet", packed.IMAGES, columns=["image_id", "group", "role"])
     labels = tables.read(folder / "labels.parquet", packed.LABELS)
     shares = {"test_share": 0.25, "test_seed": 0, "validation_share": 0.2, "min_validation": 20, "strict": False}
-    split, truth, notes = splits.assign(images, labels, labelled=4, seed=0, **shares)
+    split, truth, notes = splits.assign(images, labels, labelled=4, seed=0, test="share", **shares)
     tables.write(split, folder / "split.parquet", splits.SPLIT, notes=notes)
     tables.write(truth, folder / "truth.parquet", splits.TRUTH)
     network = CATALOGUE["shufflenet_v2_x0_5"]
@@ -145,7 +146,7 @@ def test_a_full_disk_is_named_and_leaves_what_was_there(small_disk, parts):
     for name, write in {
         "scores.parquet": lambda path: tables.write(table, path, schema),
         "model.safetensors": lambda path: networks.save(trained, CATALOGUE["shufflenet_v2_x0_5"], path),
-        "model.onnx": lambda path: export.to_onnx(trained, path),
+        "model.onnx": lambda path: export.to_onnx(trained, path, images=IMAGES),
         "index.html": lambda path: files.write_text(path, "x" * 300_000),
     }.items():
         (small_disk / name).write_text("former")
@@ -179,16 +180,16 @@ def test_a_file_cut_short_is_named_with_what_to_delete(parts, tmp_path):
     from pocketscope import export, networks
 
     shutil.copytree(parts, tmp_path, dirs_exist_ok=True)
-    export.to_onnx(networks.load(parts / "model.safetensors"), tmp_path / "model.onnx")
+    export.to_onnx(networks.load(parts / "model.safetensors"), tmp_path / "model.onnx", images=IMAGES)
     evaluate = script_command(
         "evaluate.py",
-        input={name: f"{name}.parquet" for name in ("images", "split", "truth")} | {"model": "model.onnx"},
-        output={"predictions": "test.parquet", "scores": "scores.parquet"},
-        params={"positive": None},
+        input={name: f"{name}.parquet" for name in ("images", "split")} | {"model": "model.onnx"},
+        output={"predictions": "test.parquet"},
+        params={},
     )
     for command, name in (
         (evaluate, "images.parquet"),
-        (evaluate, "truth.parquet"),
+        (evaluate, "split.parquet"),
         (evaluate, "model.onnx"),
         (predict(), "model.safetensors"),
     ):

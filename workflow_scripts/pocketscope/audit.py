@@ -129,16 +129,17 @@ def review(proposed: pa.Table, names: Sequence[str], paths: Mapping[str, Sequenc
     Returns
     -------
     pandas.DataFrame
-        Columns path (of the first file), label, confidence, agreement and quality (0 to 1, low is suspicious). A
-        corrected copy can be given back as a data set's corrections.
+        Columns path (of the first file), class, confidence, agreement, quality (0 to 1, low is suspicious) and label:
+        empty, for a person's. Given back as a data set's corrections, what is empty changes nothing.
     """
     chosen = proposed.filter(proposed["accepted"])
-    columns = ["path", "label", "confidence", "agreement", "quality"]
+    columns = ["path", "class", "confidence", "agreement", "quality", "label"]
     if not len(chosen):
         return pd.DataFrame(columns=columns)
     place = {name: i for i, name in enumerate(names)}
     frame = chosen.select(["image_id", "label", "confidence", "agreement"]).to_pandas()
     given = frame["label"].map(place).to_numpy()
+    frame = frame.rename(columns={"label": "class"}).assign(label="")
     frame["quality"] = _quality(given, prediction.array(chosen).astype(float))
     frame["path"] = [paths[image_id][0] for image_id in frame["image_id"]]
     return frame.sort_values(["quality", "path"], kind="stable")[columns].reset_index(drop=True)

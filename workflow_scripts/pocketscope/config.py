@@ -496,7 +496,7 @@ class Config(Model):
         description="Where there is no validation part, held-out predictions come from folds: frozen, of a head on the "
         "pretrained features; full, of teachers trained without a fold.",
     )
-    folds: int = Field(5, ge=2, le=10, description="Of the cross-fit.")
+    crossfit_folds: int = Field(5, ge=2, le=10, description="Of the cross-fit.")
     training: Training = Training()
     statistics: Statistics = Statistics()
     ship: Ship = Ship()

@@ -225,8 +225,7 @@ def remarks(proposed: pa.Table, classes: Sequence[str]) -> list[str]:
     """
     if not len(proposed):
         return ["no unlabelled image is left; the label set stays as it was"]
-    given = _counts(proposed["label"], classes)
-    accepted = _counts(proposed.filter(proposed["accepted"])["label"], classes)
+    _, given, accepted = (np.array(column) for column in zip(*counts(proposed, classes), strict=True))
     found = []
     if not accepted.sum():
         found.append("no label was sure enough; the label set stays as it was")
@@ -244,6 +243,13 @@ def remarks(proposed: pa.Table, classes: Sequence[str]) -> list[str]:
     if (proposed["agreement"].to_numpy() <= 0.5).mean() > 0.5:
         found.append("for most images no label has more than half of the teachers' votes")
     return found
+
+
+def counts(proposed: pa.Table, classes: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Return of each class its name, how many candidates (schema CANDIDATES) are given to it, and how many accepted."""
+    given = _counts(proposed["label"], classes)
+    accepted = _counts(proposed.filter(proposed["accepted"])["label"], classes)
+    return list(zip(classes, given.tolist(), accepted.tolist(), strict=True))
 
 
 def _votes(probabilities: np.ndarray) -> np.ndarray:

@@ -123,6 +123,8 @@ def label(
         proposed = pseudo_labels.candidates(image_ids, probabilities, classes, settings["vote"])
         proposed = pseudo_labels.accept(proposed, settings["acceptance"], settings["threshold"], settings["share"])
     log.info("round %d: %d of %d images labelled", round_number, proposed["accepted"].to_numpy().sum(), len(proposed))
+    for name, given, kept in pseudo_labels.counts(proposed, classes):
+        log.info("  %s: %d of %d predicted", name, kept, given)
     for remark in pseudo_labels.remarks(proposed, classes):
         log.warning("round %d: %s", round_number, remark)
     extended = pseudo_labels.extend(
