@@ -48,7 +48,7 @@ def test_every_network_is_built_trained_a_step_exported_and_read_back(name, tmp_
         classifier,
         (examples.to_pixels(torch.from_numpy(images), CPU), targets),
         lambda model, pixels, wanted: training.Outcome(
-            torch.nn.functional.cross_entropy(model(pixels), wanted), model(pixels), wanted
+            torch.nn.functional.cross_entropy(model(pixels), wanted), model(pixels), wanted, len(pixels)
         ),
         plan,
     )
@@ -61,7 +61,7 @@ def test_every_network_is_built_trained_a_step_exported_and_read_back(name, tmp_
     loaded = networks.load(tmp_path / "model.safetensors").classifier
     expected = history.logits(classifier, torch.from_numpy(images), CPU).softmax(1).numpy()
     assert np.array_equal(history.logits(loaded, torch.from_numpy(images), CPU).softmax(1).numpy(), expected)
-    export.to_onnx(trained, tmp_path / "model.onnx", images=images)
+    export.to_onnx(trained, tmp_path / "model.onnx", images=images, about={"fit": "squeeze", "page": 0})
     shipped = inference.open_model(tmp_path / "model.onnx", threads=1)
     assert np.abs(inference.probabilities(shipped, images) - expected).max() < 1e-4
 

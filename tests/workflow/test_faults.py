@@ -19,6 +19,7 @@ DIGITS = {"source": {"kind": "digits"}, "classes": ["0", "1", "2"], "page": 0, "
 PACKED = {name: f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
 VIEWS = ["identity", "gamma"]
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+ABOUT = {"fit": "squeeze", "page": 0}
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 
 
@@ -60,7 +61,7 @@ def predict(before=""):
         before=before,
         input={name: f"{name}.parquet" for name in ("images", "split")} | {"model": "model.safetensors"},
         output={"predictions": "unlabelled.parquet"},
-        params={"views": VIEWS, "threads": 1, "device": "cpu"},
+        params={"views": VIEWS, "strengths": {"gamma": 1.5}, "threads": 1, "device": "cpu"},
     )
 
 
@@ -180,7 +181,7 @@ def test_a_file_cut_short_is_named_with_what_to_delete(parts, tmp_path):
     from pocketscope import export, networks
 
     shutil.copytree(parts, tmp_path, dirs_exist_ok=True)
-    export.to_onnx(networks.load(parts / "model.safetensors"), tmp_path / "model.onnx", images=IMAGES)
+    export.to_onnx(networks.load(parts / "model.safetensors"), tmp_path / "model.onnx", images=IMAGES, about=ABOUT)
     evaluate = script_command(
         "evaluate.py",
         input={name: f"{name}.parquet" for name in ("images", "split")} | {"model": "model.onnx"},

@@ -49,8 +49,8 @@ def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
         session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no class of their own
         raise InputError(
-            f"{path}: not an ONNX model, cut short, or not for onnxruntime {onnxruntime.__version__} ({error}); make "
-            "it anew, or update onnxruntime"
+            f"{path}: not an ONNX model, cut short, or not for onnxruntime {onnxruntime.__version__} ({error}); "
+            "delete it and run again, or copy it anew, or update onnxruntime"
         ) from error
     try:
         about = json.loads(session.get_modelmeta().custom_metadata_map["pocketscope"])
