@@ -17,13 +17,14 @@ if not workflow.configfiles:
 # Everything that is made, Snakemake's own records included, lies in one folder: it can be moved, or used by another
 # checkout, and nothing is made again. `--directory` names another one; a cluster's jobs are not told of it, but have
 # the environment of the process that submits them.
-results = Path(workflow.basedir) / "results" if workflow.is_main_process else os.environ["POCKETSCOPE_RESULTS"]
+PLACE = "POCKETSCOPE_RESULTS"
+results = Path(workflow.basedir) / "results" if workflow.is_main_process else os.environ[PLACE]
 
 
 workdir: results
 
 
-os.environ["POCKETSCOPE_RESULTS"] = os.getcwd()
+os.environ[PLACE] = os.getcwd()
 
 
 include: "rules/common.smk"

@@ -80,7 +80,7 @@ rule split:
 rule near_duplicates:
     input:
         images=packed("images"),
-        splits=lambda wildcards: [SPLIT.format(split=split, **wildcards) + "/split.parquet" for split in SPLITS],
+        splits=lambda wildcards: [f"{SPLIT}/split.parquet".format(split=split, **wildcards) for split in SPLITS],
     output:
         table=f"{STUDY}/near_duplicates/{{dataset}}.parquet",
         csv=f"{STUDY}/near_duplicates/{{dataset}}.csv",

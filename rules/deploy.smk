@@ -45,7 +45,6 @@ rule answer:
     params:
         code=code("answer.py"),
         template=configuration.digest((SCRIPTS / "pocketscope/templates/card.md").read_text(encoding="utf-8")),
-        study=STUDY,
         dataset=lambda wildcards: wildcards.dataset,
         row=configuration.plain(CONFIG.ship)["row"],
         sure=CONFIG.ship.sure,

@@ -26,7 +26,7 @@ labelled_by = tables.read(source.labels, pseudo_labels.LABELS, columns=["source"
 same, compared = shipping.agreement(shipped, int8, source.images, split["image_id"].to_pylist())
 about = tested | {
     "dataset": params.dataset,
-    "study": params.study,
+    "study": Path(snakemake.output.card).parts[0],
     "row": params.row or recommended,
     "classes": shipped.classes,
     "image_size": shipped.image_size,
