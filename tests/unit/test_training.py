@@ -173,7 +173,7 @@ def test_out_of_memory_halves_the_batch_and_gives_the_same_gradients(caplog):
         if len(pixels) > room:
             raise torch.OutOfMemoryError("CUDA out of memory")
         logits = classifier(pixels)
-        return training.Outcome(torch.nn.functional.cross_entropy(logits, targets, len(pixels)), logits, targets)
+        return training.Outcome(torch.nn.functional.cross_entropy(logits, targets), logits, targets, len(pixels))
 
     classifier = networks.build(TINY, 2, None, seed=0)
     examples = bright_and_dark(14)
