@@ -1,12 +1,14 @@
 """How right the answers for unlabelled images are: a part of a labelled set is hidden, and answered by what ships.
 
     python benchmarks/answers.py FOLDER [--hide 0.4] [--image-size 64] [--steps 100] [--no-flips]
-                                 [--evaluation crossvalidation] [--correct 20] [--work DIR]
+                                 [--evaluation crossvalidation] [--correct 20] [--mixed] [--work DIR]
 
 FOLDER has one sub-folder a class. A share of each class is laid, by links, into a folder without labels; the rest is
 what the study knows. `snakemake ship` compares labelled images alone with two teachers, in fp32 and int8, and ships the
 recommended row; its answers are compared with the truth that was withheld. With `--correct N` the N least probable
-answers are then given back with their true labels, and those of the others are compared again.
+answers are then given back with their true labels, and those of the others are compared again. With `--mixed` the
+files are no links but what lies on a laboratory's disk: each image in another format, some of 16 bits, turned by EXIF
+or named with quotes and dollar signs, and among them files that are empty, cut short, animated, or no images at all.
 """
 
 import argparse
@@ -17,13 +19,36 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import numpy as np
 import yaml
+from image_files import animated, dicom, png_header, saved, tiff
+from PIL import Image, ImageOps
 from sklearn.metrics import f1_score
 
 ROOT = Path(__file__).parents[1]
+
+# By the file's ending: colours are kept in all of them, up to what compression loses.
+FORMS: dict[str, Callable[[np.ndarray], bytes]] = {
+    ".png": lambda pixels: saved(pixels, "PNG"),
+    ".jpg": lambda pixels: saved(pixels, "JPEG", quality=95),
+    ".JPEG": lambda pixels: saved(np.rot90(pixels).copy(), "JPEG", quality=95, exif=turned()),
+    ".tif": lambda pixels: tiff(pixels, photometric="rgb", compression="lzw"),
+    " 16 bit.tiff": lambda pixels: tiff(pixels.astype(np.uint16) * 257, photometric="rgb"),
+    ".bmp": lambda pixels: saved(pixels, "BMP"),
+    ".webp": lambda pixels: saved(pixels, "WEBP", lossless=True),
+    " palette.png": lambda pixels: saved(Image.fromarray(pixels).quantize(256), "PNG"),
+    " alpha.png": lambda pixels: saved(Image.fromarray(pixels).convert("RGBA"), "PNG"),
+    " cmyk.jpg": lambda pixels: saved(Image.fromarray(pixels).convert("CMYK"), "JPEG", quality=95),
+    ".dcm": dicom,
+    "": lambda pixels: saved(pixels, "PNG"),
+}
+NAMES = ["{}", "it's {}", '"{}"', "${}", "{} zellfärbung 細胞", "{} <b>"]
 
 
 def main() -> None:
@@ -36,12 +61,13 @@ def main() -> None:
     parser.add_argument("--no-flips", action="store_true", help="a mirrored image is of no class")
     parser.add_argument("--evaluation", choices=["holdout", "crossvalidation"], default="holdout")
     parser.add_argument("--correct", type=int, default=0, help="how many answers to give back")
+    parser.add_argument("--mixed", action="store_true", help="all formats, odd names, and faulty files among them")
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--work", type=Path, help="where to work; a temporary folder where none is named")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = (options.work or Path(temporary)).resolve()
-        truth = hide(options.folder, work, options.hide)
+        truth = hide(options.folder, work, options.hide, mixed=options.mixed)
         rounds = [ship(work, truth, options)]
         if options.correct:
             back = correct(work, truth, options.correct)
@@ -49,8 +75,8 @@ def main() -> None:
     print(json.dumps({"set": options.folder.name, "image_size": options.image_size, "rounds": rounds}))
 
 
-def hide(folder: Path, work: Path, share: float) -> dict[str, str]:
-    """Link the images into `work`; return the class of each that is hidden, by its path in the answers."""
+def hide(folder: Path, work: Path, share: float, *, mixed: bool) -> dict[str, str]:
+    """Lay the images into `work`; return the class of each that is hidden, by its path in the answers."""
     truth = {}
     for of_class in sorted(path for path in folder.iterdir() if path.is_dir()):
         files = sorted(path for path in of_class.iterdir() if path.is_file())
@@ -58,12 +84,48 @@ def hide(folder: Path, work: Path, share: float) -> dict[str, str]:
         hidden = round(len(files) * share)
         for index, file in enumerate(files):
             name = f"new/{of_class.name}-{file.name}" if index < hidden else f"known/{of_class.name}/{file.name}"
-            (work / name).parent.mkdir(parents=True, exist_ok=True)
-            if not (work / name).exists():
-                (work / name).symlink_to(file.resolve())
+            path = work / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if mixed:
+                path = mix(path, file, index)
+            elif not path.exists():
+                path.symlink_to(file.resolve())
             if index < hidden:
-                truth[f"../{name}"] = of_class.name
+                truth[f"../{path.relative_to(work)}"] = of_class.name
+        if mixed:
+            spoil(work / "known" / of_class.name)
     return truth
+
+
+def mix(path: Path, file: Path, index: int) -> Path:
+    """Write an image in one of the formats, under a name of one of the kinds."""
+    ending, form = list(FORMS.items())[index % len(FORMS)]
+    path = path.with_name(NAMES[index % len(NAMES)].format(path.stem) + ending)
+    with Image.open(file) as image:
+        path.write_bytes(form(np.asarray(ImageOps.exif_transpose(image).convert("RGB"))))
+    return path
+
+
+def spoil(folder: Path) -> None:
+    """Write files that cannot be used."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    faulty = {
+        "empty.png": b"",
+        "cut.jpg": saved(noise, "JPEG")[:-300],
+        "text.png": b"not an image",
+        "bomb.png": png_header(60_000, 60_000),
+        "film.gif": animated(noise, "GIF"),
+        "Thumbs.db": b"x",
+    }
+    for name, content in faulty.items():
+        (folder / name).write_bytes(content)
+
+
+def turned() -> Image.Exif:
+    """Return the orientation of an image that is to be turned by 90 degrees, clockwise."""
+    exif = Image.Exif()
+    exif[274] = 6
+    return exif
 
 
 def ship(
