@@ -194,7 +194,7 @@ def split(images: Path, cell: Cell) -> tuple[pa.Table, pa.Table, dict[str, Any]]
     table = tables.read(images, packed.IMAGES, columns=["image_id", "group", "role"])
     labels = tables.read(images.with_name("labels.parquet"), packed.LABELS)
     names = ("test_share", "validation_share", "min_validation")
-    asked = {name: config.Split.model_fields[name].default for name in names}
+    asked = {name: cell.get(name, config.Split.model_fields[name].default) for name in names}
     asked |= {"labelled": cell["labelled"], "seed": cell["seed"], "test": "share", "strict": False}
     found, truth, notes = splits.assign(table, labels, test_seed=0, **asked)
     if cell["part"] == "development":

@@ -18,7 +18,8 @@ import cells
 from pocketscope.errors import InputError
 
 NETWORKS = ["squeezenet1_1", "efficientnet_lite0", "mobilenet_v2"]
-# What is compared on development data: the default, and what changes one thing of it.
+# What is compared on development data: the default, and what changes one thing of it. `min_validation` is the split's:
+# with few labels none is kept for validation, all are trained on, and the last epoch is kept.
 VARIANTS: dict[str, dict[str, Any]] = {
     "frozen": {"recipe": "frozen"},
     "fast": {},
@@ -36,6 +37,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no ema": {"ema": 0.0},
     "no smoothing": {"label_smoothing": 0.0},
     "mixup": {"mixup": 0.2},
+    "no validation part": {"min_validation": 1000},
+    "no validation part, steps 200": {"min_validation": 1000, "steps": 200},
+    "no validation part, no ema": {"min_validation": 1000, "ema": 0.0},
     "paper": {"recipe": "paper"},
 }
 RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -46,7 +50,7 @@ RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "paper": ("human", {"recipe": "paper"}),
     "full": ("full", {}),
 }
-NAMES = ("seed", "network", "dataset", "size", "labelled", "labels", "training", "part")
+NAMES = ("seed", "network", "dataset", "size", "labelled", "min_validation", "labels", "training", "part")
 
 
 def main() -> None:
@@ -71,6 +75,7 @@ def asked(options: argparse.Namespace) -> list[cells.Cell]:
     """Return what is to be trained: all of one seed first, so that a part of it is a table already."""
     development = options.what == "development"
     of = {name: ("human", variant) for name, variant in VARIANTS.items()} if development else RECIPES
+    ours = {"min_validation"}
     size = options.size or (64 if development else 96)
     return [
         {
@@ -82,8 +87,9 @@ def asked(options: argparse.Namespace) -> list[cells.Cell]:
             "part": "development" if development else "test",
             "variant": name,
             "labels": of[name][0],
-            "training": cells.settings(of[name][1]),
+            "training": cells.settings({key: value for key, value in of[name][1].items() if key not in ours}),
         }
+        | {key: of[name][1][key] for key in ours & set(of[name][1])}
         for seed, network, dataset, name in product(
             options.seeds, options.networks, options.datasets, options.variants or of
         )
