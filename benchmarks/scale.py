@@ -29,7 +29,8 @@ import numpy as np
 import pyarrow as pa
 import yaml
 from PIL import Image
-from pocketscope import metrics, packed, packing, prediction, pseudo_labels, tables
+from pocketscope import config as configuration
+from pocketscope import metrics, packed, packing, prediction, pseudo_labels, splits, tables
 from pocketscope.files import write_text
 
 ROOT = Path(__file__).parents[1]
@@ -297,23 +298,37 @@ def of_split(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str,
 
 
 def of_pseudo_label(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str, float]:
-    """Measure `pseudo_label` with three teachers under seven views."""
+    """Measure `pseudo_label` with three teachers under seven views, calibrated on 15 labelled images a class."""
     draw = np.random.default_rng(0)
-    teachers = [f"teacher{i}.parquet" for i in range(3)]
+    teachers = ["first", "second", "third"]
     for teacher in teachers:
         given = draw.gumbel(size=(len(VIEWS), len(image_ids), len(CLASSES))).astype(np.float32)
         given[:, np.arange(len(image_ids)), np.arange(len(image_ids)) % len(CLASSES)] += 4
         given = np.exp(given) / np.exp(given).sum(axis=-1, keepdims=True)
         predictions = prediction.table(image_ids, VIEWS, given)
-        tables.write(predictions, folder / teacher, prediction.PROBABILITIES, notes={"classes": CLASSES})
-    nothing = pseudo_labels.human([], [])
-    tables.write(nothing, folder / "people.parquet", pseudo_labels.LABELS)
+        tables.write(predictions, folder / f"{teacher}.parquet", prediction.PROBABILITIES, notes={"classes": CLASSES})
+    few = 75 * len(CLASSES)
+    roles = ["validation" if number < few // 5 else "labelled" for number in range(few)]
+    split = {
+        "image_id": image_ids,
+        "role": roles + ["unlabelled"] * (len(image_ids) - few),
+        "group": pa.nulls(len(image_ids), pa.string()),
+        "label": labels[:few] + [None] * (len(image_ids) - few),
+    }
+    tables.write(pa.table(split), folder / "training_side.parquet", splits.SPLIT, notes={"classes": CLASSES})
+    people = pseudo_labels.human(image_ids[few // 5 : few], labels[few // 5 : few])
+    tables.write(people, folder / "people.parquet", pseudo_labels.LABELS)
+    method = configuration.plain(configuration.Method(teachers=teachers, views=VIEWS, calibration="temperature"))
     return script(
         "pseudo_label.py",
         folder,
-        input={"predictions": teachers, "labels": "people.parquet"},
-        output={"labels": "accepted.parquet"},
-        params={"views": VIEWS, "how": "mean_probability", "threshold": 0.8},
+        input={
+            "predictions": [f"{teacher}.parquet" for teacher in teachers],
+            "split": "training_side.parquet",
+            "labels": "people.parquet",
+        },
+        output={"labels": "accepted.parquet", "candidates": "candidates.parquet", "teachers": "teachers.parquet"},
+        params={"teachers": teachers, "method": method, "views": VIEWS},
         wildcards={"round": "1"},
     )
 
