@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -92,6 +93,16 @@ wildcard_constraints:
     precision="fp32|int8",
 
 
+def signed(function):
+    """Return a function that knows its own signature.
+
+    Snakemake asks each function for its parameters several times a job, and Python would work them out each time: a
+    fifth of the time that planning a large study takes. So functions that most jobs call are signed.
+    """
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def code(script):
     """Return a digest of what a rule's script does; Snakemake itself sees neither the package nor beyond mtimes."""
     return source_code.digest(SCRIPTS / script)
@@ -99,7 +110,7 @@ def code(script):
 
 def packed(table):
     """Return an input function: a table of the wildcard's data set."""
-    return lambda wildcards: f"datasets/{packed_name(wildcards.dataset)}/{table}.parquet"
+    return signed(lambda wildcards: f"datasets/{packed_name(wildcards.dataset)}/{table}.parquet")
 
 
 def source_of(wildcards):
@@ -121,7 +132,7 @@ def packing(key):
 
 def dataset_setting(key):
     """Return a params function: a key of the wildcard's data set."""
-    return lambda wildcards: configuration.plain(CONFIG.datasets[wildcards.dataset])[key]
+    return signed(lambda wildcards: configuration.plain(CONFIG.datasets[wildcards.dataset])[key])
 
 
 def meant(wildcards):
@@ -151,15 +162,17 @@ def seed_of(purpose):
 
     The label set is no part of it: a student and its upper bound differ in their labels alone.
     """
-    return lambda wildcards: randomness.seed(
-        CONFIG.seed, wildcards.dataset, wildcards.split, wildcards.network, purpose
+    return signed(
+        lambda wildcards: randomness.seed(CONFIG.seed, wildcards.dataset, wildcards.split, wildcards.network, purpose)
     )
 
 
+@signed
 def network_entry(wildcards):
     return configuration.plain(NETWORKS[wildcards.network])
 
 
+@signed
 def arithmetic_of(wildcards):
     """Return fp32 or bf16, or which of them by kind of device: where the job will run is not known here."""
     if CONFIG.compute.arithmetic != "auto":
@@ -260,6 +273,7 @@ def guesses_of_split(wildcards):
     return [f"{split}/{method}/{network}/guesses.parquet" for method, network in guessing_runs()]
 
 
+@signed
 def previous_run(wildcards):
     """Return the same teacher's model of the round before, to be passed on where the labels did not change."""
     method, _, number = wildcards.labelset.partition(".r")
@@ -285,12 +299,19 @@ def final_labels(method):
     return f"{labels}@{settings.training}" if settings.training else labels
 
 
+@signed
 def labels_of(wildcards):
     """Return the table of the labels that a run is trained on; consistency methods make their own of the rest."""
     name = wildcards.labelset.partition("@")[0]
     return f"{SPLIT.format(**wildcards)}/{'human' if name in CONSISTENCY else name}/labels.parquet"
 
 
+@signed
+def consistency_method(wildcards):
+    return configuration.plain(CONFIG.methods[wildcards.labelset])
+
+
+@signed
 def warm_start(wildcards):
     """Return the model that a consistency method starts from, where it is one that people's labels trained."""
     if not CONFIG.methods[wildcards.labelset].warm_start:
@@ -304,6 +325,7 @@ def guessing_runs():
     return [(method, network) for method in CONSISTENCY for network in networks]
 
 
+@signed
 def training_of(wildcards):
     """Return the keys of `training` for a run: the study's, or those of the recipe that its label set names."""
     recipe = wildcards.labelset.partition("@")[2]
@@ -408,20 +430,22 @@ def digest_of_study():
     return configuration.digest(said)
 
 
-def gpus(wildcards=None):
+def gpus():
+    """Return how many GPUs a job that runs networks asks for."""
     return 0 if CONFIG.compute.device == "cpu" else 1
 
 
 def memory(base, share=0):
     """Return a resources function: MB, of which a share of the packed images' size; doubled with each attempt."""
-    return lambda wildcards, input, attempt: int(2 ** (attempt - 1) * (base + share * _packed_mb(input, share)))
+    return signed(lambda wildcards, input, attempt: int(2 ** (attempt - 1) * (base + share * _packed_mb(input, share))))
 
 
 def minutes(base, share=0):
     """Return a resources function: minutes, some for each MB of packed images; doubled with each attempt."""
-    return lambda wildcards, input, attempt: int(2 ** (attempt - 1) * (base + share * _packed_mb(input, share)))
+    return signed(lambda wildcards, input, attempt: int(2 ** (attempt - 1) * (base + share * _packed_mb(input, share))))
 
 
+@signed
 def memory_of_training(wildcards, input, attempt):
     """Return MB: the libraries, what the layers of a large network keep of a batch for their gradients, the images."""
     name = wildcards.labelset

@@ -40,8 +40,8 @@ rule check:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         code=code("check.py"),
         meant=meant,
@@ -89,8 +89,8 @@ rule near_duplicates:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         code=code("near_duplicates.py"),
         names=list(SPLITS),

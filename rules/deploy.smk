@@ -40,8 +40,8 @@ rule answer:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60, share=0.1),
     params:
         code=code("answer.py"),
         template=configuration.digest((SCRIPTS / "pocketscope/templates/card.md").read_text(encoding="utf-8")),
@@ -71,9 +71,9 @@ rule time_inference:
         "../envs/environment.yaml"
     threads: workflow.cores or 1
     resources:
-        gpu=gpus,
-        mem_mb=4000,
-        runtime=60,
+        gpu=gpus(),
+        mem_mb=memory(4000),
+        runtime=minutes(60),
         slurm_extra="--exclusive",
     params:
         code=code("time_inference.py"),

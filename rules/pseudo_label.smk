@@ -14,7 +14,7 @@ rule predict:
         "../envs/environment.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=gpus,
+        gpu=gpus(),
         mem_mb=memory(2000),
         runtime=minutes(60, share=0.2),
     params:
@@ -81,7 +81,7 @@ rule cross_fit:
         "../envs/environment.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=gpus,
+        gpu=gpus(),
         mem_mb=memory(4000),
         runtime=minutes(60),
     params:

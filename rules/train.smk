@@ -21,7 +21,7 @@ rule train:
         "../envs/environment.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=gpus,
+        gpu=gpus(),
         mem_mb=memory_of_training,
         runtime=minutes(240),
     params:
@@ -59,14 +59,14 @@ rule train_consistency:
         "../envs/environment.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=gpus,
+        gpu=gpus(),
         mem_mb=memory_of_training,
         runtime=minutes(240),
     params:
         code=code("train_consistency.py"),
         network=network_entry,
         training=training_of,
-        method=lambda wildcards: configuration.plain(CONFIG.methods[wildcards.labelset]),
+        method=consistency_method,
         symmetries=dataset_setting("symmetries"),
         seed=seed_of("train"),
         threads=CONFIG.compute.threads,

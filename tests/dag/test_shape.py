@@ -260,3 +260,37 @@ def test_the_automl_study_shares_its_teachers(tmp_path):
     assert counts["train"] == 4 + one_shot + iterated + 7
     assert counts["pseudo_label"] == 3 + 3 * 5
     assert counts["choose"] == 7
+
+
+def test_every_rule_says_what_it_needs_and_only_those_that_run_networks_ask_for_a_gpu(tmp_path):
+    """Memory and time; on a cluster what is short is grouped, and no group waits for what waits for itself."""
+    methods = {
+        "supervised": {"labels": "human"},
+        "plain": {"teachers": ["resnet18", "squeezenet1_1"], "calibration": "temperature", "rounds": 2},
+        "mixmatch": {"labels": "consistency", "algorithm": "mixmatch"},
+        "full": {"labels": "full"},
+    }
+    row = {"method": "plain", "network": "resnet18", "precision": "int8"}
+    config = study(
+        methods=methods, students={"resnet18": ["fp32", "int8"], "best_teacher": ["fp32"]}, ship={"row": row}
+    )
+    config["split"] = {"labelled": [4, 5]}
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+    groups = ["--groups", *(f"{rule}={group}" for rule, group in profile["groups"].items())]
+    groups += ["--group-components", *(f"{group}={number}" for group, number in profile["group-components"].items())]
+    request = re.compile(r"^ *(?:rule|checkpoint) (?!all:|ship:)(\w+):\n(?: +.*\n)*? +resources: (.*)$", re.MULTILINE)
+    asked = {}
+    for crossfit, device in (("full", "auto"), ("frozen", "auto"), ("frozen", "cpu")):
+        path = write_config(tmp_path, config | {"crossfit": crossfit, "compute": {"threads": 1, "device": device}})
+        done = snakemake("--dry-run", "all", "ship", *groups, config=path, results=tmp_path / "results")
+        for rule, resources in request.findall(done.stdout + done.stderr):
+            asked.setdefault((device, rule), set()).update(re.findall(r"(\w+)=([^,]+)", resources))
+    listed = snakemake("--list", config=path, results=tmp_path / "results").stdout.split()
+    rules = set(listed) - {"all", "ship"}
+    assert {rule for _, rule in asked} == rules
+    assert all({"mem_mb", "runtime"} <= {name for name, _ in resources} for resources in asked.values())
+    run_networks = {"train", "train_consistency", "predict", "cross_fit", "time_inference"}
+    assert {rule for (device, rule), resources in asked.items() if ("gpu", "1") in resources} == run_networks
+    assert {device for (device, _), resources in asked.items() if ("gpu", "1") in resources} == {"auto"}
+    alone = run_networks | {"pack", "near_duplicates", "answer"}
+    assert set(profile["groups"]) == rules - alone

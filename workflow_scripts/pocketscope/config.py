@@ -6,6 +6,7 @@ generated from this module by `python -m pocketscope schema`.
 
 import csv
 import difflib
+import functools
 import hashlib
 import json
 import math
@@ -646,12 +647,11 @@ def arithmetics(network: Network, image_size: int, root: Path) -> dict[str, str]
     name), image_size, and images/s in fp32 and bf16.
     """
     nearest: dict[str, tuple[float, str]] = {}
-    with (root / "config/arithmetic.csv").open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["network"] == network.name:
-                distance = abs(math.log(int(row["image_size"]) / image_size))
-                quicker = "bf16" if float(row["bf16"]) > float(row["fp32"]) else "fp32"
-                nearest[row["device"]] = min(nearest.get(row["device"], (math.inf, "")), (distance, quicker))
+    for row in _throughputs(root / "config/arithmetic.csv"):
+        if row["network"] == network.name:
+            distance = abs(math.log(int(row["image_size"]) / image_size))
+            quicker = "bf16" if float(row["bf16"]) > float(row["fp32"]) else "fp32"
+            nearest[row["device"]] = min(nearest.get(row["device"], (math.inf, "")), (distance, quicker))
     return {device: quicker for device, (_, quicker) in sorted(nearest.items())}
 
 
@@ -674,6 +674,12 @@ def plain(model: BaseModel) -> dict[str, Any]:
 def digest(value: Any) -> str:
     """Return eight hexadecimal digits that stand for a plain value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+@functools.cache  # asked for by every training
+def _throughputs(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def _validate(model: type[BaseModel], raw: Any, where: str) -> Any:
