@@ -6,7 +6,7 @@
 run, so is a bare Snakefile of the very same jobs: the same rules, files and wildcards, with the inputs looked up in a
 table, and no params, resources, logs or configuration. Three times: new, finished with all of Snakemake's metadata, and
 finished with one seed more. `noop`: a run of the finished demo. `rules`: split, pseudo_label (3 teachers, 7 views, 10
-classes) and the scoring of test images with 1,000, 10,000 and 100,000 images, and `scores` with as many rows.
+classes) and scores (12 rows) of 1,000, 10,000 and 100,000 images.
 
 Seconds are of processor time, which other work on the machine disturbs little; memory is the largest resident size.
 A folder given as `--scratch` is kept, and what was made there before is used.
@@ -29,14 +29,16 @@ import numpy as np
 import pyarrow as pa
 import yaml
 from PIL import Image
+from pocketscope import checks, packed, packing, prediction, pseudo_labels, splits, tables
 from pocketscope import config as configuration
-from pocketscope import metrics, packed, packing, prediction, pseudo_labels, splits, tables
 from pocketscope.files import write_text
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow_scripts"
 METHODS = 8  # the seven that were published, and the frozen floor
+ROWS = 12
 COUNTS = (1_000, 10_000, 100_000)
+REPEATS = 2  # of which the quickest counts: other work on the machine only ever slows down
 CLASSES = [f"class {i}" for i in range(10)]
 VIEWS = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"]
 TRIGGERS = ["--rerun-triggers", "mtime", "params", "input", "software-env"]
@@ -216,11 +218,14 @@ def pack_all(config: Path, results: Path, graph: dict[str, Any]) -> None:
 
 
 def compared(ours: list[str], bare: list[str]) -> dict[str, Any]:
-    """Run both commands, and return what they took."""
-    found: dict[str, Any] = {"ours": taken(ours), "bare": taken(bare)}
-    for what in ("seconds", "memory_mb"):
-        found[f"{what}_ratio"] = round(found["ours"][what] / found["bare"][what], 2)
-    return found
+    """Run both commands in turns, and return what the quickest run of each took."""
+    runs = [(taken(ours), taken(bare)) for _ in range(REPEATS)]
+    found = {
+        name: min(each, key=lambda run: run["seconds"])
+        for name, each in zip(("ours", "bare"), zip(*runs, strict=True), strict=True)
+    }
+    ratios = {f"{what}_ratio": round(found["ours"][what] / found["bare"][what], 2) for what in ("seconds", "memory_mb")}
+    return found | ratios
 
 
 def taken(command: list[str], folder: Path | None = None) -> dict[str, float]:
@@ -258,7 +263,7 @@ def noop(scratch: Path) -> dict[str, float]:
 
 def rules(scratch: Path) -> dict[str, Any]:
     """Return what the rules' scripts take with more and more images."""
-    found: dict[str, Any] = {"split": {}, "pseudo_label": {}, "evaluate_scoring": {}, "scores": {}}
+    found: dict[str, Any] = {"split": {}, "pseudo_label": {}, "scores": {}}
     for count in COUNTS:
         folder = scratch / str(count)
         folder.mkdir(parents=True, exist_ok=True)
@@ -266,17 +271,15 @@ def rules(scratch: Path) -> dict[str, Any]:
         labels = [CLASSES[number % len(CLASSES)] for number in range(count)]
         for name, measure in (("split", of_split), ("pseudo_label", of_pseudo_label), ("scores", of_scores)):
             found[name][count] = measure(folder, image_ids, labels)
-        found["evaluate_scoring"][count] = of_scoring(folder, count)
     for name, figures in found.items():
         found[name]["growth"] = growth(figures)
     return found
 
 
 def growth(figures: dict[int, dict[str, float]]) -> float:
-    """Return how many times the seconds of 10 times the images are, start-up left out; 10 is linear."""
+    """Return how many times the seconds grow that are added to those of the fewest images; 11 is linear."""
     few, middle, many = (figures[count]["seconds"] for count in COUNTS)
-    start = few - (middle - few) / 9  # of a straight line through the first two
-    return round((many - start) / max(middle - start, 0.01), 1)
+    return round((many - few) / max(middle - few, 0.01), 1)
 
 
 def of_split(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str, float]:
@@ -287,13 +290,15 @@ def of_split(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str,
                "image": pa.nulls(count, packed.IMAGES.field("image").type)}  # fmt: skip
     tables.write(pa.table(columns), folder / "images.parquet", packed.IMAGES)
     tables.write(pa.table({"image_id": image_ids, "label": labels}), folder / "labels.parquet", packed.LABELS)
-    sharing = {"test_share": 0.25, "test_seed": 0, "validation_share": 0.2, "min_validation": 20, "strict": False}
+    tables.write(packing.SKIPPED.empty_table(), folder / "skipped.parquet", packing.SKIPPED)
+    drawn = {"labelled": 75, "seed": 0, "test": "share"}
+    drawn |= configuration.Split().model_dump(exclude={"labelled", "seeds", "evaluation", "folds"})
     return script(
         "split.py",
         folder,
-        input={"images": "images.parquet", "labels": "labels.parquet"},
+        input={name: f"{name}.parquet" for name in ("images", "labels", "skipped")},
         output={"split": "split.parquet", "truth": "truth.parquet", "labels": "human.parquet"},
-        params={"labelled": 75, "seed": 0, "sharing": sharing},
+        params={"drawn": drawn, "corrections": None, "meant": {"positive": None, "expect": None}},
     )
 
 
@@ -333,50 +338,41 @@ def of_pseudo_label(folder: Path, image_ids: list[str], labels: list[str]) -> di
     )
 
 
-def of_scoring(folder: Path, count: int) -> dict[str, float]:
-    """Measure what `evaluate` does after the network has run: the metrics of all test images."""
-    code = f"""
-import sys; sys.path.insert(0, {str(SCRIPTS)!r})
-import numpy as np
-from pocketscope import metrics
-classes = {CLASSES!r}
-given = np.random.default_rng(0).dirichlet(np.ones(10), {count}).astype(np.float32)
-metrics.measure(given, [classes[i % 10] for i in range({count})], classes, None)
-"""
-    return taken([sys.executable, "-c", code], folder)
-
-
 def of_scores(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str, float]:
-    """Measure `scores` with as many rows of results, from tables of ten classes."""
-    given = np.eye(len(CLASSES), dtype=np.float32)
-    measured = metrics.measure(given, CLASSES, CLASSES, None)
-    (folder / "runs").mkdir(exist_ok=True)
-    count = -(-len(image_ids) // len(measured))
-    files = [f"runs/{number}.parquet" for number in range(count)]
-    for file in files:
-        tables.write(measured, folder / file, metrics.METRICS)
+    """Measure `scores` with twelve rows that predict all images."""
+    count = len(image_ids)
+    tables.write(pa.table({"image_id": image_ids, "label": labels}), folder / "all.parquet", splits.TRUTH)
+    counts = {"label": CLASSES, "images": [count // len(CLASSES)] * len(CLASSES)}
+    notes = {"positive": None}
+    tables.write(
+        pa.table(counts | {"files": counts["images"]}), folder / "classes.parquet", checks.CLASSES, notes=notes
+    )
     rows = [
-        {"dataset": "one", "split": f"k75_s{number}", "method": "model", "network": "small", "precision": "fp32"}
-        for number in range(count)
+        {"dataset": "one", "split": "k75_s0", "method": "model", "network": f"network {number}", "precision": "fp32"}
+        for number in range(ROWS)
     ]
+    files = [f"predicted {number}.parquet" for number in range(ROWS)]
+    for number, file in enumerate(files):
+        given = np.random.default_rng(number).dirichlet(np.ones(len(CLASSES)), count).astype(np.float32)
+        predicted = prediction.table(image_ids, ["identity"], given[None])
+        tables.write(predicted, folder / file, prediction.PROBABILITIES, notes={"classes": CLASSES})
     return script(
         "scores.py",
         folder,
-        input={"scores": files},
+        input={"predictions": files, "truths": ["all.parquet"], "classes": ["classes.parquet"]},
         output={"scores": "s.parquet", "csv": "s.csv"},
-        params={"rows": rows},
+        params={"rows": rows, "splits": [("one", "k75_s0")], "datasets": ["one"]},
     )
 
 
 def script(name: str, folder: Path, *, wildcards: dict[str, str] | None = None, **parts: Any) -> dict[str, float]:
     """Run a rule's script by itself in a folder, and return what it took."""
-    write_text(folder / "parts.json", json.dumps(parts | {"wildcards": wildcards or {}}))
     code = f"""
-import json, sys
+import sys
 from types import SimpleNamespace
 from snakemake.iocontainers import InputFiles, OutputFiles, Params, Wildcards
 sys.path.insert(0, {str(SCRIPTS)!r})
-parts = json.load(open("parts.json"))
+parts = {parts | {"wildcards": wildcards or {}}!r}
 snakemake = SimpleNamespace(
     input=InputFiles(fromdict=parts["input"]), output=OutputFiles(fromdict=parts["output"]),
     params=Params(fromdict=parts["params"]), wildcards=Wildcards(fromdict=parts["wildcards"]),
@@ -384,7 +380,8 @@ snakemake = SimpleNamespace(
 )
 exec(compile(open({str(SCRIPTS / name)!r}).read(), "{name}", "exec"), {{"snakemake": snakemake}})
 """
-    return taken([sys.executable, "-c", code], folder)
+    runs = [taken([sys.executable, "-c", code], folder) for _ in range(REPEATS)]
+    return min(runs, key=lambda run: run["seconds"])
 
 
 if __name__ == "__main__":
