@@ -154,7 +154,7 @@ def corrections(wildcards):
             f"{told}: the next `ship` writes this file anew; copy it to another folder and name the copy"
         )
     content = hashlib.sha256(place.read_bytes()).hexdigest()
-    return {"path": asked["corrections"], "source": asked["source"], "content": content}
+    return {"path": asked["corrections"], "content": content} | {key: asked[key] for key in ("source", "classes")}
 
 
 def seed_of(purpose):

@@ -12,10 +12,10 @@ ANSWERS = "path,class,probability,sure,label\n"
 
 @pytest.fixture
 def read(tmp_path):
-    def read(text):
+    def read(text, labels=LABELS, classes=None):
         (tmp_path / "back.csv").write_text(text, encoding="utf-8-sig")
-        asked = {"path": "back.csv", "source": {"kind": "folder", "path": "images"}}
-        return corrections.read(asked, tmp_path, IMAGES, LABELS)
+        asked = {"path": "back.csv", "source": {"kind": "folder", "path": "images"}, "classes": classes}
+        return corrections.read(asked, tmp_path, IMAGES, labels)
 
     return read
 
@@ -30,6 +30,22 @@ def test_spreadsheets_absolute_paths_and_other_ways_of_writing_a_path(read, tmp_
     assert read(f"path,label\n{tmp_path}/new/3.png,ill\n./ill/1.png,well\n") == {"z": "ill", "x": "well"}
 
 
+def test_classes_whose_names_mean_something_else_in_a_table(read):
+    odd = pa.table({"image_id": list("xyz"), "label": ["1.0", "NA", None]})
+    assert read("path,label\nill/1.png,NA\n../new/3.png,1.0\nwell/2.png,\n", odd) == {"x": "NA", "z": "1.0"}
+
+
+def test_a_new_class_begins_with_two_images(read):
+    two = "path,label\n../new/3.png,dead\n../new/4.png,dead\n"
+    with pytest.raises(InputError, match=r"row 1: there is no class 'dead'.*a new class begins with 2 images of it"):
+        read(two)  # copies of one
+    assert read(two + "well/2.png,dead\n") == {"y": "dead", "z": "dead"}
+    with pytest.raises(InputError, match="'classes' says which to keep"):
+        read(two + "well/2.png,dead\n", classes=["ill", "well"])
+    with pytest.raises(InputError, match="row 1: there is no class 'ILL'; did you mean 'ill'"):
+        read("path,label\n../new/3.png,ILL\nwell/2.png,ILL\n")
+
+
 def test_without_corrections(tmp_path):
     assert corrections.read(None, tmp_path, IMAGES, LABELS) == {}
 
@@ -39,7 +55,10 @@ def test_without_corrections(tmp_path):
     [
         (ANSWERS + "../new/3.png,ill,0.51,no,\n", "no row has a label; write the right class into the column 'label'"),
         ("path,label\nill/1.png,il\n", "row 1: there is no class 'il'; did you mean 'ill'"),
-        ("path,label\nill/1.png,ill\nno.png,ill\n", r"1 rows with a label name no image of the data set:\n  row 2: no"),
+        (
+            "path,label\nill/1.png,ill\nno.png,ill\n",
+            r"1 rows with a label name no image of the data set:\n  row 2: 'no",
+        ),
         ("path,label\n../new/3.png,ill\n../new/4.png,well\n", "rows 1 and 2 contradict one another about one image"),
         ("path,class\nill/1.png,ill\n", "there is no column 'label'"),
     ],

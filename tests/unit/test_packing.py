@@ -186,6 +186,35 @@ def test_labels_that_differ_only_in_case_or_spaces(root):
     assert pack(root, classes=["class 0", "class 1"])[0]["classes"] == {"class 0": 4, "class 1": 4}
 
 
+def test_labels_that_are_one_number_written_in_two_ways(root):
+    put(root / "images" / "0.5" / "x.png", 40)
+    put(root / "images" / "0,50" / "y.png", 41)
+    with pytest.raises(InputError, match=r"'0,50' \(1 images\) and '0.5' \(1 images\) differ only in.*a number"):
+        pack(root)
+
+
+def test_a_folder_without_an_image_is_told(root):
+    (root / "images" / "empty").mkdir()
+    (root / "images" / "texts").mkdir()
+    (root / "images" / "texts" / "notes.txt").write_text("x")
+    (root / "images" / ".hidden").mkdir()
+    put(root / "images" / "apart" / "new" / "20.png", 20)
+    before = sources.fingerprint({"kind": "folder", "path": "images"}, root)
+    summary, found = pack(root, {"unlabelled": "images/apart/new"}, max_skipped_share=0.2)
+    assert sorted(summary["classes"]) == ["class 0", "class 1", "class 2"]
+    assert {row["path"] for row in found["skipped"]} == {"empty/", "texts/"}
+    assert all("a folder without an image" in row["reason"] for row in found["skipped"])
+    (root / "images" / "empty").rmdir()
+    assert sources.fingerprint({"kind": "folder", "path": "images"}, root) == before
+
+
+def test_labels_for_testing_alone_are_none_to_learn_from(root):
+    names = [path.relative_to(root).as_posix() for path in (root / "images").rglob("*.png")]
+    (root / "labels.csv").write_text("path,label,role\n" + "".join(f"{name},x,test\n" for name in names))
+    with pytest.raises(InputError, match="no labelled image to learn from, only for testing"):
+        pack(root, {"kind": "table", "path": "labels.csv"})
+
+
 def test_classes_to_keep(root):
     put(root / "new" / "20.png", 20)
     summary, _ = pack(root, {"unlabelled": "new"}, classes=["class 2", "class 0"])

@@ -213,9 +213,17 @@ def test_tiff_with_other_channels_is_refused_with_the_remedy():
 # ---- DICOM
 
 
-def test_dicom_without_window_uses_the_stored_bits():
+@pytest.mark.parametrize("bits", [12, 16])
+def test_dicom_without_window_uses_all_grey_levels_whatever_the_stored_bits(bits):
     values = np.array([[0, 2048, 4095]], np.uint16)
-    assert decode(dicom(values, BitsStored=12))[0, :, 0].tolist() == [0, 128, 255]
+    assert decode(dicom(values, BitsStored=bits))[0, :, 0].tolist() == [0, 128, 255]
+    assert decode(dicom(values, BitsStored=bits, RescaleSlope=-1))[0, :, 0].tolist() == [255, 127, 0]
+
+
+def test_dicom_of_8_bits_or_fewer_is_not_stretched():
+    values = np.array([[10, 128, 200]], np.uint16)
+    assert decode(dicom(values, BitsStored=8))[0, :, 0].tolist() == [10, 128, 200]
+    assert decode(dicom(np.array([[0, 1, 1]], np.uint8), BitsStored=1))[0, :, 0].tolist() == [0, 255, 255]
 
 
 def test_dicom_signed_and_rescaled():

@@ -57,7 +57,7 @@ def test_answers_stand_by_file_the_least_probable_first_and_can_be_given_back(tm
     table.write_text(table.read_text().replace("no,", "no,ill"))
     images = corrections.pa.table({"image_id": list(paths), "paths": list(paths.values())})
     labels = corrections.pa.table({"image_id": ["x", "y", "z"], "label": [None, None, "ill"]})
-    asked = {"path": "answers.csv", "source": {"kind": "folder", "path": "images"}}
+    asked = {"path": "answers.csv", "source": {"kind": "folder", "path": "images"}, "classes": None}
     assert corrections.read(asked, tmp_path, images, labels) == {"y": "ill"}
 
 

@@ -1,5 +1,7 @@
 """Tables that list images: what is read from them, and what is refused."""
 
+import logging
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,6 +60,16 @@ def test_labels_that_are_numbers_or_missing(root):
     assert [label for label, _, _ in listed(root).values()] == ["1", None, None, "02"]
 
 
+def test_labels_that_are_all_numbers_are_told(root, caplog):
+    with caplog.at_level(logging.WARNING):
+        table(root, "path,label\na.png,1\ne.png,x\n")
+        listed(root)
+        assert not caplog.text
+        table(root, "path,label\na.png,1\ne.png,2.0\n")
+        listed(root)
+        assert "labels.csv: all labels are numbers, 2 different ones such as '1'" in caplog.text
+
+
 def test_parquet_tables(root):
     rows = {"path": ["a.png", "deep/d.png", "e.png"], "label": [1.0, None, float("nan")], "extra": [1, 2, 3]}
     pq.write_table(pa.table(rows), root / "data" / "labels.parquet")
@@ -91,7 +103,7 @@ def test_the_same_path_twice(root):
 def test_paths_out_of_the_folder(root):
     Image.new("RGB", (3, 3)).save(root / "secret.png")
     table(root, "path,label\na.png,x\n../secret.png,y\n")
-    with pytest.raises(InputError, match=r"1 of 2 paths lead out of .*data:\n  row 2: \.\./secret\.png\n.*outside"):
+    with pytest.raises(InputError, match=r"1 of 2 paths lead out of .*data:\n  row 2: '\.\./secret\.png'\n.*outside"):
         listed(root)
     assert "../secret.png" in listed(root, outside=True)
     table(root, f"path,label\n{root / 'data' / 'a.png'},x\n")
@@ -102,7 +114,7 @@ def test_missing_files_are_counted_and_the_first_named(root):
     table(root, "path,label\na.png,x\n" + "".join(f"no{i}.png,y\n" for i in range(8)))
     with pytest.raises(InputError) as caught:
         listed(root)
-    assert "8 of 9 files are not there:\n  row 2: no0.png\n" in str(caught.value)
+    assert "8 of 9 files are not there:\n  row 2: 'no0.png'\n" in str(caught.value)
     assert "and 3 more" in str(caught.value)
     table(root, "path,label\ndeep\\d.png,x\n")
     with pytest.raises(InputError, match="parted by '/'"):
@@ -113,8 +125,11 @@ def test_missing_files_are_counted_and_the_first_named(root):
     ("text", "message"),
     [
         ("path,label\n", "has no row"),
-        ("", "no column 'path'"),
-        ("path,labels\na.png,x\n", r"no column 'label' for the label; did you mean 'labels'\?"),
+        ("", r"labels\.csv: is empty; begin with the columns' names, path and label"),
+        (
+            "path,labels\na.png,x\n",
+            r"no column 'label' for the label; did you mean 'labels'\?.*rename one, or name it with",
+        ),
         ("file,label\na.png,x\n", "no column 'path' for the path.*The columns are 'file', 'label'"),
         ("path,label\n,x\n", "row 1 has no path"),
         ("path,label\na.png,x,y\n", "row 1 has 3 cells and the header 2"),

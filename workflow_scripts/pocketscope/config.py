@@ -107,7 +107,7 @@ class MedmnistSource(Model):
     kind: Literal["medmnist"]
     name: str = Field(description="The set, such as bloodmnist.")
     size: Literal[28, 64, 128, 224] = Field(28, description="Side of the images, in pixels.")
-    path: str | None = Field(None, description="The folder of the downloaded files.")
+    path: str | None = Field(None, description="The .npz file, where it has been downloaded already.")
 
 
 class Expected(Model):

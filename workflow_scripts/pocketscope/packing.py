@@ -7,7 +7,6 @@ import os
 import tempfile
 import threading
 import time
-import unicodedata
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -26,7 +25,7 @@ from pocketscope import pixels, sources, tables
 from pocketscope.errors import InputError
 from pocketscope.files import named, whole
 from pocketscope.packed import IMAGES, LABELS, ROW_GROUP
-from pocketscope.records import did_you_mean
+from pocketscope.records import LISTED, did_you_mean, listing, spelling
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,6 @@ FILES = pa.schema(
 )
 
 _CHUNK = 16  # images sent to a process at once
-_LISTED = 5  # how many of many things an error names
 
 
 def pack(
@@ -133,8 +131,8 @@ def check_labels(records: Iterable[sources.Record], name: str) -> None:
     Raises
     ------
     pocketscope.errors.InputError
-        No labelled image; one class only; labels that differ only in case or spaces; classes that only images set
-        apart for testing have. `name` is how the message calls the source.
+        No labelled image; one class only; labels that differ only in case, spaces or the way of writing a number;
+        classes that only images set apart for testing have. `name` is how the message calls the source.
     """
     counts = Counter((record.label, record.role == sources.TEST) for record in records if record.label is not None)
     total: Counter[str] = Counter()
@@ -142,18 +140,18 @@ def check_labels(records: Iterable[sources.Record], name: str) -> None:
         total[label] += count
     alike: dict[str, list[str]] = {}
     for label in sorted(total):
-        alike.setdefault("".join(unicodedata.normalize("NFKC", label).casefold().split()), []).append(label)
+        alike.setdefault(spelling(label), []).append(label)
     for group in alike.values():
         if len(group) > 1:
             raise InputError(
-                f"{name}: the classes {_quoted(group, total)} differ only in case or spaces; "
-                "give them one spelling, or keep one of them with 'classes'"
+                f"{name}: the classes {_quoted(group, total)} differ only in case or spaces, or in how a number is "
+                "written; give them one spelling, or keep one of them with 'classes'"
             )
     trainable = sorted({label for label, test in counts if not test})
     if not trainable:
         raise InputError(
-            f"{name}: no labelled image to learn from; put images of each class into a folder named like the class, "
-            "or give labels in a table"
+            f"{name}: no labelled image to learn from{', only for testing' if total else ''}; put images of each class "
+            "into a folder named like the class, or give labels in a table"
         )
     if len(trainable) == 1:
         raise InputError(
@@ -184,11 +182,9 @@ def _of_classes(records: list[sources.Record], classes: Sequence[str] | None, na
 def _check_skipped(reasons: dict[str, str], total: int, most: float, name: str) -> None:
     if len(reasons) <= most * total:
         return
-    listed = sorted(reasons.items())
     raise InputError(
         f"{name}: {len(reasons)} of {total} images cannot be used, more than the share of {most:g} that is allowed:\n"
-        + "".join(f"  {path}: {reason}\n" for path, reason in listed[:_LISTED])
-        + (f"  and {len(listed) - _LISTED} more\n" if len(listed) > _LISTED else "")
+        + listing([f"{path}: {reason}" for path, reason in sorted(reasons.items())])
         + "Mend or remove them, or raise 'max_skipped_share' to go on without them"
     )
 
@@ -338,7 +334,7 @@ def _contradictions(packed: dict[str, _Copies]) -> dict[str, str]:
             values = {record.path: getattr(record, what) for record in packed[identity].records}
             different = sorted({value for value in values.values() if value is not None})
             if len(different) > 1:
-                said = ", ".join(f"{path} ({value!r})" for path, value in sorted(values.items())[:_LISTED])
+                said = ", ".join(f"{path} ({value!r})" for path, value in sorted(values.items())[:LISTED])
                 reasons |= {
                     path: f"copies of one image contradict one another in their {what}: {said}" for path in values
                 }

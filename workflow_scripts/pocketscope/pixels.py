@@ -57,7 +57,7 @@ def decode(data: bytes, *, page: int = 0) -> np.ndarray:
 
     Grey is repeated in three channels; what is transparent lies on white; CMYK is converted without a colour profile;
     EXIF and TIFF orientation are applied. More than 8 bits are scaled as `to_8_bits` says, for DICOM by its rescale
-    and window, or by the full range of its stored bits where it has no window.
+    and window, where it has one.
 
     Parameters
     ----------
@@ -423,8 +423,6 @@ def _dicom_grey(values: np.ndarray, dataset: Any) -> np.ndarray:
     """Rescale and window, as in DICOM PS3.3, C.11.1 and C.11.2, to 0 .. 255."""
     from pydicom.pixels import apply_modality_lut, apply_voi
 
-    bits = int(dataset.BitsStored)
-    ends = np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if dataset.PixelRepresentation else [0, 2**bits - 1])
     rescaled = np.asarray(apply_modality_lut(values, dataset))
     if dataset.get("VOILUTSequence"):
         return _rounded(apply_voi(rescaled, dataset) * (255 / (2 ** _lut_bits(dataset.VOILUTSequence) - 1)))
@@ -432,10 +430,11 @@ def _dicom_grey(values: np.ndarray, dataset: Any) -> np.ndarray:
         centre, width = _first(dataset.WindowCenter), _first(dataset.WindowWidth)
         return _windowed(rescaled.astype(np.float64), centre, width, dataset.get("VOILUTFunction", "LINEAR"))
     if dataset.get("ModalityLUTSequence"):
-        low, high = 0, 2 ** _lut_bits(dataset.ModalityLUTSequence) - 1
-    else:
-        low, high = sorted(np.asarray(apply_modality_lut(ends, dataset), np.float64))
-    return _rounded((rescaled - low) * (255 / (high - low)))
+        return _rounded(rescaled * (255 / (2 ** _lut_bits(dataset.ModalityLUTSequence) - 1)))
+    # Without a window a rescale, which is linear, changes units alone.
+    bits = int(dataset.BitsStored)
+    grey = to_8_bits(values) if bits > 8 or dataset.PixelRepresentation else _rounded(values * (255 / (2**bits - 1)))
+    return 255 - grey if float(dataset.get("RescaleSlope", None) or 1) < 0 else grey
 
 
 def _windowed(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:

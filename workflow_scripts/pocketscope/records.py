@@ -2,8 +2,11 @@
 
 import difflib
 import os
-from collections.abc import Callable, Iterable
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from pocketscope.errors import InputError
 from pocketscope.pixels import Unreadable
 
 MAX_BYTES = 2**30  # a file beyond 1 GiB is no image that a compact network could use, and would fill the memory
+LISTED = 5  # how many of many things an error names
 TEST = "test"  # the role of images that the source itself sets apart for testing
 
 
@@ -76,6 +80,20 @@ def as_label(value: Any) -> str | None:
     if point and decimals.strip("0") == "" and whole.removeprefix("-").isdecimal():
         return whole
     return text
+
+
+def spelling(label: str) -> str:
+    """Return what names of classes share that differ only in case, spaces or the way of writing a number."""
+    folded = "".join(unicodedata.normalize("NFKC", label).casefold().split())
+    if re.fullmatch(r"-?[0-9]+([.,][0-9]+)?", folded):
+        return str(Decimal(folded.replace(",", ".")).normalize())
+    return folded
+
+
+def listing(lines: Sequence[str]) -> str:
+    """Return the first of many lines, indented, as a part of a message, and how many more there are."""
+    shown = "".join(f"  {line}\n" for line in lines[:LISTED])
+    return shown + (f"  and {len(lines) - LISTED} more\n" if len(lines) > LISTED else "")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

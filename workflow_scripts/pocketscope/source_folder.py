@@ -18,6 +18,7 @@ _NO_IMAGES = {
 _LEFT_BY_SYSTEMS = {"thumbs.db", "desktop.ini", "__macosx"}
 _UNLABELLED = {"unlabelled", "unlabeled"}
 _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+_EMPTY = "a folder without an image: put images of the class into it, or remove it"
 _LOOSE = "lies beside the class folders: move it into one of them, or into a folder named by 'unlabelled'"
 
 
@@ -41,7 +42,7 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
 
 def files(source: dict[str, Any], root: Path) -> dict[str, str]:
     """Return the files of a `folder` source; see `pocketscope.sources.files`."""
-    return {found.path: found.place for found in _listing(source, root)}
+    return {found.path: found.place for found in _listing(source, root) if found.problem != _EMPTY}
 
 
 def image_files(folder: str) -> list[str]:
@@ -109,8 +110,10 @@ def _files(
     prefix = Path(os.path.relpath(folder, top)).as_posix()
     prefix = "" if prefix == "." else f"{prefix}/"
     found = []
+    empty = _folders(folder, leave_out) if labelled else set()
     for inside, place in _walk(str(folder), "", {str(left_out) for left_out in leave_out}):
         label, slash, _ = inside.partition("/")
+        empty.discard(label)
         label = label if labelled and slash else None
         problem = None if slash or not labelled else _LOOSE
         path = prefix + inside
@@ -118,7 +121,24 @@ def _files(
             path = path.encode(errors="surrogateescape").decode(errors="backslashreplace")  # tables hold UTF-8 alone
             label, problem = None, "its name, or its folder's, is not valid UTF-8: rename it"
         found.append(_Found(path, place, label, role, problem))
-    return found
+    if not found:
+        return []
+    return found + [_Found(f"{prefix}{name}/", str(folder / name), problem=_EMPTY) for name in empty if _is_utf8(name)]
+
+
+def _folders(folder: Path, leave_out: set[Path | None]) -> set[str]:
+    """Return the names of the folders that should be classes: right inside, and without a part that is listed apart."""
+    apart = [path for path in leave_out if path is not None]
+    with os.scandir(folder) as entries:
+        return {
+            entry.name
+            for entry in entries
+            if entry.is_dir() and not _is_left(entry.name) and not any(p.is_relative_to(entry.path) for p in apart)
+        }
+
+
+def _is_left(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _LEFT_BY_SYSTEMS
 
 
 def _is_utf8(name: str) -> bool:
@@ -138,7 +158,7 @@ def _walk(folder: str, inside: str, leave_out: set[str], above: tuple[str, ...] 
     with os.scandir(folder) as entries:
         listed = sorted(entries, key=lambda entry: entry.name)
     for entry in listed:
-        if entry.name.startswith(".") or entry.name.casefold() in _LEFT_BY_SYSTEMS:
+        if _is_left(entry.name):
             continue
         if entry.is_dir():
             if entry.path not in leave_out and os.path.realpath(entry.path) not in above:

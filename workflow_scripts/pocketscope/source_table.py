@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pocketscope.errors import InputError
-from pocketscope.records import TEST, Gone, Record, as_label, did_you_mean, place_of, read_file
+from pocketscope.records import TEST, Gone, Record, as_label, did_you_mean, listing, place_of, read_file
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ("path", "label", "group", "role")
 _ROLES = {"test": TEST, "train": None, "training": None}
-_LISTED = 5  # how many of many things an error names
 _MOST_DECIMALS = 20  # different labels with decimals: beyond, they are measurements
 
 
@@ -32,7 +34,17 @@ class _Row:
 
 def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     """List the images of a `table` source; see `pocketscope.sources.records`."""
-    for row in _rows(source, root):
+    rows = _rows(source, root)
+    labels = sorted({row.label for row in rows if row.label is not None})
+    if labels and all(map(_is_number, labels)):
+        log.warning(
+            "%s: all labels are numbers, %d different ones such as %r: each is the name of a class; "
+            "if they are measurements, put ranges of them into words",
+            place_of(source, root),
+            len(labels),
+            labels[0],
+        )
+    for row in rows:
         yield Record(row.path, row.label, row.group, row.role, partial(read_file, str(row.place)))
 
 
@@ -67,11 +79,13 @@ def cells(table: Path, columns: dict[str, str | None] | None = None) -> list[dic
     names = {column: columns.get(column) or column for column in COLUMNS}
     parquet = table.suffix.casefold() in (".parquet", ".pq")
     present, rows = (_read_parquet if parquet else _read_csv)(table, set(names.values()))
+    if not present:
+        raise InputError(f"{table}: is empty; begin with the columns' names, {' and '.join(list(names.values())[:2])}")
     for column, name in names.items():
         if name not in present and (column in ("path", "label") or columns.get(column)):
             raise InputError(
                 f"{table}: there is no column {name!r} for the {column}{did_you_mean(name, present)} "
-                f"The columns are {', '.join(map(repr, present))}; 'columns' says which is which"
+                f"The columns are {', '.join(map(repr, present))}; rename one, or name it with 'columns' of the source"
             )
     return [{column: row[name] for column, name in names.items() if name in row} for row in rows]
 
@@ -142,8 +156,7 @@ def _check_places(rows: list[_Row], folder: Path, table: Path, outside: bool) ->
 
 
 def _listed(rows: list[_Row]) -> str:
-    lines = [f"  row {row.line}: {row.path}\n" for row in rows[:_LISTED]]
-    return "".join(lines) + (f"  and {len(rows) - _LISTED} more\n" if len(rows) > _LISTED else "")
+    return listing([f"row {row.line}: {row.path!r}" for row in rows])
 
 
 def _check_decimals(rows: list[_Row], table: Path) -> None:
