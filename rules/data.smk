@@ -1,5 +1,8 @@
 """Images in, parts out."""
 
+# What is wrong with a data set is said before another one is trained on.
+FIRST = 1
+
 
 rule pack:
     output:
@@ -9,6 +12,7 @@ rule pack:
         files="datasets/{packed}/files.parquet",
     log:
         "datasets/{packed}/pack.log",
+    priority: FIRST
     conda:
         "../envs/environment.yaml"
     threads: 8
@@ -37,6 +41,7 @@ rule check:
         classes=CLASSES,
     log:
         f"{LOGS}/check/{{dataset}}.log",
+    priority: FIRST
     conda:
         "../envs/environment.yaml"
     resources:
@@ -61,6 +66,7 @@ rule split:
         labels=f"{SPLIT}/human/labels.parquet",
     log:
         f"{LOGS}/split/{{dataset}}.{{split}}.log",
+    priority: FIRST
     conda:
         "../envs/environment.yaml"
     resources:

@@ -39,6 +39,7 @@ checkpoint report:
         splits=[f"{RUNS}/{dataset}/{split}/split.parquet" for dataset, split in all_splits()],
         truths=[f"{RUNS}/{dataset}/{split}/truth.parquet" for dataset, split in all_splits()],
         images=[f"datasets/{name}/images.parquet" for name in PACKED],
+        classes=expand(CLASSES, dataset=CONFIG.datasets),
         near_duplicates=[f"{STUDY}/near_duplicates/{dataset}.parquet" for dataset in CONFIG.datasets],
     output:
         page=report(f"{STUDY}/report/index.html", caption="../captions/report.rst", category="Page"),

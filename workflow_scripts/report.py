@@ -38,5 +38,7 @@ report.build(
     examples=evidence.examples(gathered, main, images, params.bounds)
     + evidence.wrongly_accepted(source.labels, params.label_sets, places, images),
     provenance=provenance | {"configuration": params.config},
-    warnings=warnings + evidence.flattered(dict(zip(params.datasets, source.near_duplicates, strict=True))),
+    warnings=warnings
+    + evidence.remarks(dict(zip(params.datasets, source.classes, strict=True)))
+    + evidence.flattered(dict(zip(params.datasets, source.near_duplicates, strict=True))),
 )

@@ -44,6 +44,16 @@ def plan(tmp_path, config, target="all", **options):
     return planned(target, config=write_config(tmp_path, config, catalogue), results=tmp_path / "results", **options)
 
 
+def test_every_data_set_is_checked_before_anything_is_trained(tmp_path):
+    sources = {name: {"source": {"kind": "digits"}, "image_size": size} for name, size in (("a", 32), ("b", 48))}
+    config = write_config(tmp_path, study(datasets=sources))
+    said = snakemake("--dry-run", config=config, results=tmp_path / "results").stdout
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n((?: +.*\n)+)", said, re.MULTILINE)
+    assert len([name for name, _ in jobs if name == "train"]) > 2
+    first = {name for name, about in jobs if "priority: 1" in about}
+    assert first == {"pack", "check", "split"}
+
+
 def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
     """Ten networks for each of the seven methods, teachers included, are seventy; the published library trains 180."""
     counts = plan(tmp_path, study_a(seeds=[0, 1]))

@@ -19,6 +19,16 @@ def test_images_and_files_are_counted_and_corrections_counted_in():
     assert checks.count(IMAGES, LABELS)[1]["unlabelled"] == 1
 
 
+def test_what_work_goes_on_with_is_remarked():
+    skipped = pa.table({"path": [f"{i}.png" for i in range(5)], "reason": ["the file is empty"] * 5})
+    asked = {"positive": None, "expect": None}
+    _, notes = checks.check(IMAGES, LABELS, skipped, {"z": "dead", "w": "dead", "v": "well"}, **asked)
+    files, new = notes["remarks"]
+    assert "'0.png' (the file is empty), '1.png' (the file is empty), '2.png' (the file is empty) and 2 more" in files
+    assert new == "class 'dead' is learnt and never tested: corrections alone have images of it"
+    assert checks.check(IMAGES, LABELS, skipped.slice(length=0), {}, **asked)[1]["remarks"] == []
+
+
 def test_the_positive_class_is_the_one_asked_for_or_the_rarer():
     classes, _ = checks.count(IMAGES, LABELS)
     assert checks.positive_class(None, classes) == "ill"

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from pocketscope import audit, evidence, near_duplicates, recommendation, resampling, score_table, tables
+from pocketscope import audit, checks, evidence, near_duplicates, recommendation, resampling, score_table, tables
 from pocketscope.errors import InputError
 
 PREDICTIONS = pa.schema([("image_id", pa.string()), ("view", pa.string()), ("probabilities", pa.list_(pa.float32()))])
@@ -145,6 +145,14 @@ def test_test_images_that_are_nearly_training_images_are_counted_once(tmp_path):
         tables.write(table, tmp_path / name, near_duplicates.ACROSS)
     (said,) = evidence.flattered({"cells": tmp_path / "cells", "none": tmp_path / "none"})
     assert said.startswith("cells: 2 test images are nearly the same as an image that is learnt from")
+
+
+def test_what_is_remarkable_of_a_data_set_is_said_with_its_name(tmp_path):
+    for name, said in (("cells", ["one thing", "another"]), ("moles", [])):
+        notes = {"remarks": said}
+        write(tmp_path / name, checks.CLASSES, notes, label=["a"], images=[1], files=[1])
+    paths = {name: tmp_path / name for name in ("cells", "moles")}
+    assert evidence.remarks(paths) == ["cells: one thing.", "cells: another."]
 
 
 def test_timings_are_freed_of_drift_and_costs_are_what_ships(tmp_path):

@@ -10,7 +10,7 @@ import pandas as pd
 import published
 import pytest
 import synthetic_study
-from pocketscope import comparison, figures, report, score_table
+from pocketscope import comparison, figures, report, report_sections, resampling, score_table
 from pocketscope import page as page_parts
 
 
@@ -60,13 +60,25 @@ class Outline(HTMLParser):
 def full(tmp_path_factory):
     given = {
         "cells": synthetic_study.evidence("cells", ["basophil", "eosinophil", "neutrophil"], ["k25_s0", "k25_s1"]),
-        "moles": synthetic_study.evidence("moles", ["benign", "malignant"], ["k25_s0", "k25_s1"]),
+        "moles": synthetic_study.evidence("moles", ["benign", "malignant"], ["k25_s0", "k25_s1"])._replace(positive=1),
     }
     scores = synthetic_study.scores(given)
     fewer = scores.assign(split=scores["split"].str.replace("k25", "k10"), value=scores["value"] - 0.05)
     folder = tmp_path_factory.mktemp("full")
     page, found = build(folder, pd.concat([scores, fewer]), evidence=given, **synthetic_study.extras())
     return folder, page, found
+
+
+def test_the_class_that_f1_is_of_is_named(full):
+    _, page, found = full
+    said = "F1 is that of one class of two: &#39;malignant&#39; (moles); of the other datasets it is the mean over the"
+    assert said in page
+    given = {
+        name: resampling.Evidence({}, None, ["a", "b"], None, one) for name, one in (("cells", None), ("moles", 1))
+    }
+    scores = pd.DataFrame({"dataset": ["cells", "moles"], "split": ["k25_s0", "k25_s0"]})
+    cards = report_sections.models([], {"found": found, "evidence": given, "scores": scores})["blocks"]
+    assert [card["facts"]["F1 is that of"] for card in cards] == ["all classes, mean", "b"]
 
 
 def test_the_cost_of_int8_and_all_timings_are_shown(full):

@@ -81,6 +81,22 @@ def test_every_labelled_class_keeps_an_image_to_train_on(rows, seed):
     assert training_side - {None} == trained
 
 
+@given(
+    counts=st.lists(st.integers(1, 30), min_size=2, max_size=6),
+    share=st.sampled_from([0.05, 0.25, 0.9]),
+    seed=st.integers(),
+)
+@settings(max_examples=80, deadline=None)
+def test_every_class_of_two_images_or_more_is_trained_and_tested(counts, share, seed):
+    rows = [(f"{label}{i}", label, None) for label, count in zip("abcdef", counts, strict=False) for i in range(count)]
+    if max(counts) == 1:
+        return
+    split, truth, _ = assign(rows, labelled="all", test_share=share, test_seed=seed, min_validation=100)
+    several = {label for label, count in zip("abcdef", counts, strict=False) if count > 1}
+    assert set(truth[split.index[split.role == "test"]]) == several
+    assert set(split.label[split.role == "labelled"]) == {label for _, label, _ in rows}
+
+
 def test_labelled_sets_are_nested_and_the_test_part_is_one():
     small, _, _ = assign(plain(60), labelled=10)
     large, _, _ = assign(plain(60), labelled=30)

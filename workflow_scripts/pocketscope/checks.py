@@ -1,12 +1,14 @@
 """What is counted and checked of a data set before anything is trained on it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from pocketscope.errors import InputError
 from pocketscope.records import did_you_mean
+
+_SHOWN = 3  # skipped files that a remark names
 
 CLASSES = pa.schema(
     [
@@ -33,7 +35,7 @@ def check(
     images, labels, corrected
         See `count`.
     skipped
-        A row each file that could not be used.
+        Columns path and reason: a row each file that could not be used.
     positive
         See `positive_class`.
     expect
@@ -42,7 +44,7 @@ def check(
     Returns
     -------
     tuple of pyarrow.Table and dict
-        Schema CLASSES; and `images`, `files`, `unlabelled` and `positive`, of the whole.
+        Schema CLASSES; and `images`, `files`, `unlabelled` and `positive`, of the whole, and `remarks`, see `remarks`.
 
     Raises
     ------
@@ -51,7 +53,8 @@ def check(
     """
     classes, whole = count(images, labels, corrected)
     compare(expect, classes, whole, len(skipped))
-    return classes, whole | {"positive": positive_class(positive, classes)}
+    said = remarks(skipped, labels["label"].drop_null().to_pylist(), corrected.values())
+    return classes, whole | {"positive": positive_class(positive, classes), "remarks": said}
 
 
 def count(
@@ -91,6 +94,28 @@ def count(
         "unlabelled": sum(label is None for label in now.values()),
     }
     return pa.Table.from_pylist(rows, schema=CLASSES), whole
+
+
+def remarks(skipped: pa.Table, labels: Iterable[str], corrected: Iterable[str]) -> list[str]:
+    """Return what a person should know of a data set with which work goes on.
+
+    Parameters
+    ----------
+    skipped
+        See `check`.
+    labels, corrected
+        The labels that the source gives, and those of corrections.
+    """
+    said = []
+    if len(skipped):
+        named = [f"{row['path']!r} ({row['reason']})" for row in skipped.slice(length=_SHOWN).to_pylist()]
+        more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
+        said.append(f"files that could not be used, listed in skipped.parquet: {', '.join(named)}{more}")
+    said += [
+        f"class {label!r} is learnt and never tested: corrections alone have images of it"
+        for label in sorted(set(corrected) - set(labels))
+    ]
+    return said
 
 
 def positive_class(asked: str | None, classes: pa.Table) -> str | None:

@@ -306,6 +306,11 @@ def flattered(paths: Mapping[str, str]) -> list[str]:
     return said
 
 
+def remarks(paths: Mapping[str, str]) -> list[str]:
+    """Return what is to be said of data sets, by which their tables of classes (schema checks.CLASSES) are given."""
+    return [f"{dataset}: {said}." for dataset, path in paths.items() for said in tables.notes(path)["remarks"]]
+
+
 def provenance(paths: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Return what a study was computed with, from its histories' and timings' notes, and warnings where runs differ."""
     found: dict[str, set[str]] = {}

@@ -96,6 +96,8 @@ def scores(study: dict[str, Any]) -> dict[str, Any]:
         ),
         page.figure("heat_map", figures.heat_map(grid), f"Heat map of F1 by network and training method. {best}"),
     ]
+    if positive := _positive_classes(study["evidence"]):
+        blocks.append(page.text(positive))
     summary = pd.DataFrame(
         {
             "network": [name for _, name in cells.columns],
@@ -600,13 +602,14 @@ def models(models: Sequence[Mapping[str, Any]], study: dict[str, Any]) -> dict[s
 
 
 def _card(dataset: str, found: Mapping[str, Any], study: dict[str, Any]) -> dict[str, Any]:
-    classes = study["evidence"][dataset].classes
+    classes, positive = study["evidence"][dataset].classes, study["evidence"][dataset].positive
     splits = sorted(set(study["scores"].loc[study["scores"]["dataset"] == dataset, "split"]))
     interval = f"{100 * found['f1']:.1f} ({100 * found['f1_lower']:.1f} to {100 * found['f1_upper']:.1f})"
     facts = {
         "Dataset": dataset,
         "Splits": ", ".join(splits),
         "Classes": ", ".join(classes),
+        "F1 is that of": "all classes, mean" if positive is None else classes[positive],
         "Training method": found["method"],
         "F1 × 100, 95 % interval": interval,
         "F1 × 100, corrected for the choice": f"{100 * found['f1_corrected']:.1f}",
@@ -643,6 +646,13 @@ def method(study: dict[str, Any], provenance: Mapping[str, str]) -> dict[str, An
     else:
         blocks.append(page.absent("Device, seeds and digests are not known: the scores were made elsewhere."))
     return page.section("method", "How this was computed", blocks)
+
+
+def _positive_classes(evidence: Mapping[str, Any]) -> str:
+    """Say of which classes F1 is, where it is not the mean over all."""
+    named = [f"'{one.classes[one.positive]}' ({name})" for name, one in evidence.items() if one.positive is not None]
+    others = "; of the other datasets it is the mean over the classes" if len(named) < len(evidence) else ""
+    return f"F1 is that of one class of two: {', '.join(named)}{others}." if named else ""
 
 
 def _abridged(subjects: str) -> str:

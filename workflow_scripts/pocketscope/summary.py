@@ -1,10 +1,12 @@
 """The table of F1 that a run ends with."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pocketscope import metrics, tables
@@ -12,7 +14,9 @@ from pocketscope.errors import InputError
 
 
 def show(study: Path) -> None:
-    """Print F1 by method and network for each data set of a study, in percent, mean over its splits, and what it ships.
+    """Print F1 by method and network for each data set of a study, in percent, mean over its splits.
+
+    Then what is remarkable about the data sets, and where the answers are that it ships.
 
     Parameters
     ----------
@@ -29,19 +33,23 @@ def show(study: Path) -> None:
         raise InputError(f"{path}: there are no scores yet; run snakemake")
     console = Console()
     if path.is_file():
-        _show_scores(tables.read(path, metrics.SCORES), console)
+        _show_scores(tables.read(path, metrics.SCORES), tables.notes(path)["positive"], console)
+    for classes in sorted(study.glob("runs/*/classes.parquet")):
+        for said in tables.notes(classes).get("remarks", []):
+            console.print(f"{classes.parent.name}: {said}.", soft_wrap=True, markup=False, highlight=False)
     for answers in shipped:
         console.print(f"Answers and model: {answers.parent.resolve()}", soft_wrap=True)
     console.print(f"Everything lies in {study.resolve()}; all scores in scores.csv there.", soft_wrap=True)
 
 
-def _show_scores(scores: pa.Table, console: Console) -> None:
+def _show_scores(scores: pa.Table, positive: Mapping[str, str | None], console: Console) -> None:
     f1 = scores.filter((pc.field("metric") == "f1") & pc.field("class").is_null()).to_pandas()
     f1["labelled"] = f1["split"].str.extract(r"^k(\w+?)_", expand=False)
     for (dataset, labelled), part in f1.groupby(["dataset", "labelled"], sort=False):
         splits = part["split"].nunique()
         table = Table(
-            title=f"{dataset}: F1 in percent, {labelled} labelled a class, "
+            title=escape(f"{dataset}: F1 {f'of {positive[dataset]!r} ' if positive[dataset] else ''}in percent, ")
+            + f"{labelled} labelled a class, "
             + ("one split" if splits == 1 else f"mean and spread of {splits} splits"),
             title_justify="left",
         )
