@@ -51,6 +51,7 @@ def test_more_than_two_classes_have_no_positive_one():
 )
 def test_what_was_expected_passes(expected):
     checks.compare(expected, *checks.count(IMAGES, LABELS), skipped=0)
+    checks.compare(expected, *checks.count(IMAGES, LABELS, {"z": "dead"}), skipped=0)
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,15 @@ def test_the_class_that_f1_is_of_is_named(full):
     assert [card["facts"]["F1 is that of"] for card in cards] == ["all classes, mean", "b"]
 
 
+@pytest.mark.parametrize(("count", "named"), [(2, 2), (30, 30), (31, 16), (300, 30)])
+def test_no_more_classes_are_named_in_a_figure_than_can_be_read(count, named):
+    drawn = figures.confusion(np.eye(count), [f"c{i}" for i in range(count)])
+    for axis in (drawn.axes[0].xaxis, drawn.axes[0].yaxis):
+        names = [text.get_text() for text in axis.get_ticklabels()]
+        assert len(names) == named
+        assert [f"c{place:g}" for place in axis.get_ticklocs()] == names
+
+
 def test_the_cost_of_int8_and_all_timings_are_shown(full):
     """The loss is that of the score table; every form of every network has its line."""
     _, page, _ = full

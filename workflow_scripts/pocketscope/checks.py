@@ -164,7 +164,8 @@ def compare(expected: Mapping[str, Any] | None, classes: pa.Table, whole: Mappin
         different.append(
             f"{whole['files']} image files instead of {wanted['images']} (copies included; {skipped} more were skipped)"
         )
-    there = dict(zip(classes["label"].to_pylist(), classes["files"].to_pylist(), strict=True))
+    files_of = zip(classes["label"].to_pylist(), classes["files"].to_pylist(), strict=True)
+    there = {label: files for label, files in files_of if files}  # the source's; corrections are no other version of it
     asked = wanted.get("classes")
     if isinstance(asked, Mapping):
         for name in sorted(there.keys() | asked.keys()):

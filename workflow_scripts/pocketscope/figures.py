@@ -21,6 +21,7 @@ INK, MUTED, FAINT = "#1c2430", "#5a6472", "#d5dae0"
 WIDTH = 7.0  # inches at 72 points: at the page's width a letter of 9 points is about 12 pixels high
 NARROW = 4.6  # as wide as a phone shows without scrolling, when shrunk a little
 MIDDLE = 5.8
+MOST_NAMED = 30  # classes along an axis
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Liberation Sans", "Helvetica", "Arial", "DejaVu Sans"],
@@ -221,12 +222,16 @@ def gains(frame: pd.DataFrame, *, label: str) -> Figure:
 
 
 def confusion(counts: NDArray[np.float64], classes: Sequence[str]) -> Figure:
-    """Draw a confusion matrix, true classes down: the share of each true class, with the number of images."""
+    """Draw a confusion matrix, true classes down: the share of each true class, with the number of images.
+
+    Of more than `MOST_NAMED` classes every second is named, or every third, and so on.
+    """
     counts = np.asarray(counts, dtype=float)
     with np.errstate(invalid="ignore"):
         shares = 100 * counts / counts.sum(axis=1, keepdims=True)
     n = len(classes)
-    names = [_shortened(name) for name in classes]
+    named = range(0, n, -(-n // MOST_NAMED))
+    names = [_shortened(classes[i]) for i in named]
     with mpl.rc_context(STYLE):
         size = min(WIDTH - 1.5, 0.9 + 0.55 * n)
         figure, axes = _figure(size + 0.8, size)
@@ -237,8 +242,8 @@ def confusion(counts: NDArray[np.float64], classes: Sequence[str]) -> Figure:
                     text = f"{shares[i, j]:.0f} %\n{_number(counts[i, j])}" if n <= 10 else f"{shares[i, j]:.0f}"
                     colour = "white" if shares[i, j] > 92 else "black"
                     axes.text(j, i, text, ha="center", va="center", fontsize=7.5 if n <= 8 else 6.5, color=colour)
-        axes.set_xticks(range(n), names, rotation=45 if n > 3 else 0, ha="right" if n > 3 else "center")
-        axes.set_yticks(range(n), names)
+        axes.set_xticks(named, names, rotation=45 if n > 3 else 0, ha="right" if n > 3 else "center")
+        axes.set_yticks(named, names)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_xlabel("predicted class")
