@@ -473,14 +473,23 @@ if workflow.is_main_process and workflow.resource_settings.nodes is None:
 
 
 def end_what_was_left():
-    """Cancel the cluster's jobs that a main process left behind when it was killed: they would be made twice."""
-    open_ = workflow.dag.needrun_jobs()
-    left = sorted({jobid for job in open_ for jobid in workflow.persistence.external_jobids(job)})
-    if left and workflow.executor_plugin.name == "slurm":
+    """Cancel the cluster's jobs that a main process left behind when it was killed: they would be made twice.
+
+    They are known by the place of their logs in the results folder. Snakemake's own records forget a job's number when
+    it begins.
+    """
+    if workflow.executor_plugin.name != "slurm":
+        return
+    logs = str(Path(".snakemake/slurm_logs").resolve())
+    asked = ["squeue", "--me", "--noheader", "--Format=JobID:20,StdOut:4096"]
+    queued = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
+    left = [line.split()[0] for line in queued if line[20:].startswith(f"{logs}/")]
+    if left:
+        print(f"cancelling jobs that a run before this one left behind: {', '.join(left)}", file=sys.stderr)
         subprocess.run(["scancel", *left], check=False)
-        waiting = ["squeue", "--noheader", f"--jobs={','.join(left)}"]
-        while subprocess.run(waiting, capture_output=True, check=False).stdout.strip():
-            time.sleep(1)
+    waiting = ["squeue", "--noheader", f"--jobs={','.join(left)}"]
+    while left and subprocess.run(waiting, capture_output=True, check=False).stdout.strip():
+        time.sleep(1)
 
 
 def show_summary():

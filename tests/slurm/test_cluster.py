@@ -15,22 +15,24 @@ from helpers import ROOT, clone, study, write_config
 WEIGHTS = "shufflenet_from_file"
 CONFIG = study(
     students={"shufflenet_v2_x0_5": ["fp32", "int8"]},
-    training={"steps_from_scratch": 400, "batch_size": 4, "evaluations": 2},
+    training={"steps_from_scratch": 40, "batch_size": 4, "evaluations": 2},
     compute={"threads": 1, "device": "auto"},
 )
 # The profile as it is, but for this cluster's names and its impatient users.
 HERE = ["--cores", "2", "--jobs", "8", "--latency-wait", "10", "--default-resources", "slurm_account=ci", "mem_mb=500"]
-HERE += ["slurm_partition=main", "runtime=5", "--set-resources", "train:slurm_partition=gpu"]
-HERE += ["predict:slurm_partition=gpu", "--slurm-init-seconds-before-status-checks", "2"]
-HERE += ["--seconds-between-status-checks", "1", "--nocolor"]
+HERE += ["slurm_partition=main", "runtime=5", "--set-threads", "time_inference=1", "--nocolor"]
+HERE += ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "1"]
+RESOURCES = [f"{rule}:slurm_partition=gpu" for rule in ("train", "predict", "time_inference")]
+RESOURCES += ["time_inference:constraint=kind2"]
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
 
-def start(folder, *arguments, config=CONFIG, catalogue=None):
+def start(folder, *arguments, config=CONFIG, catalogue=None, resources=()):
     """Start snakemake with the cluster's profile; its output goes to a file."""
     path = write_config(folder, config, catalogue)
     command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *HERE]
+    command += ["--set-resources", *RESOURCES, *resources]
     command += ["--configfile", str(path), "--directory", str(folder / "results"), *arguments]
     with (folder / "snakemake.log").open("a") as log:
         return subprocess.Popen(
@@ -38,19 +40,30 @@ def start(folder, *arguments, config=CONFIG, catalogue=None):
         )
 
 
-def run(folder, *arguments, timeout=420, **options):
+def run(folder, *arguments, timeout=900, **options):
     """Run snakemake to its end; return its exit status, and what it said."""
     before = (folder / "snakemake.log").stat().st_size if (folder / "snakemake.log").exists() else 0
-    status = start(folder, *arguments, **options).wait(timeout)
+    running = start(folder, *arguments, **options)
+    try:
+        status = running.wait(timeout)
+    finally:
+        running.kill()
     return status, (folder / "snakemake.log").read_text()[before:]
 
 
 def jobs(folder):
     """Return all cluster jobs of a results folder, as sacct knows them, in the order of submission."""
-    columns = ["JobIDRaw", "Comment", "State", "NodeList", "Partition", "ReqTRES", "Start", "End", "Timelimit"]
+    columns = ["JobIDRaw", "Comment", "State", "NodeList", "Partition", "ReqTRES", "ReqCPUS", "AllocCPUS", "Timelimit"]
+    columns += ["Start", "End"]
     asked = ["sacct", "-X", "-n", "-P", f"--format={','.join([*columns, 'WorkDir'])}"]
     lines = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
     rows = [dict(zip([*columns, "WorkDir"], line.split("|"), strict=True)) for line in lines]
+    # The accounts learn a job's comment, which names its rule, when it has ended.
+    queue = ["squeue", "--noheader", "--states=all", "--format=%A|%k"]
+    queued = subprocess.run(queue, capture_output=True, text=True, check=True).stdout.splitlines()
+    comments = dict(line.split("|", 1) for line in queued)
+    for row in rows:
+        row["Comment"] = row["Comment"] or comments.get(row["JobIDRaw"], "")
     return [row for row in rows if row["WorkDir"] == str(folder / "results")]
 
 
@@ -58,7 +71,7 @@ def of_rule(table, rule):
     return [row for row in table if row["Comment"].startswith((f"rule_{rule}_", f"rule_{rule}."))]
 
 
-def wait_for(condition, what, seconds=180):
+def wait_for(condition, what, seconds=600):
     for _ in range(seconds * 5):
         if found := condition():
             return found
@@ -71,12 +84,14 @@ def says(log, text):
 
 
 def made(folder):
-    """Return the bytes of all that a study made, but for what depends on the clock."""
+    """Return by their names the bytes of all that a study made; None of what depends on the clock."""
     place = folder / "results/small"
+    files = [file.relative_to(place) for file in sorted(place.rglob("*")) if file.is_file()]
+    by_the_clock = {"timing", "timings.parquet", "report"}  # the report shows latencies
     return {
-        str(file.relative_to(place)): file.read_bytes()
-        for file in sorted(place.rglob("*"))
-        if file.is_file() and not file.name.startswith("timings") and "logs" not in file.parts
+        str(file): None if by_the_clock & set(file.parts) else (place / file).read_bytes()
+        for file in files
+        if file.parts[0] != "logs"
     }
 
 
@@ -84,19 +99,21 @@ def made(folder):
 def disturbed(tmp_path_factory):
     """Start a run whose first job outlasts its time, and whose second takes more memory than it asked for.
 
-    It waits for the clock for a minute, in which the undisturbed run has the cluster.
+    Its main process stands still until a test lets it go on: the others have the cluster while that time runs out.
     """
     folder = tmp_path_factory.mktemp("disturbed")
     clone(folder / "checkout")
     for script, fault in {
         "pack.py": "import time\nif snakemake.resources.runtime == 1:\n    time.sleep(600)\n",
         "split.py": "import time\nif snakemake.resources.mem_mb == 1000:\n"
-        "    taken = b'x' * 1_500_000_000\n    time.sleep(60)\n",
+        "    taken = b'x' * 2_600_000_000\n    time.sleep(60)\n",
     }.items():
         path = folder / "checkout/workflow_scripts" / script
         docstring, rest = path.read_text().split("\n", 1)
         path.write_text(f"{docstring}\n{fault}{rest}")
-    running = start(folder, "--set-resources", *HERE[HERE.index("--set-resources") + 1 :][:2], "pack:runtime=attempt")
+    running = start(folder, resources=["pack:runtime=attempt"])
+    wait_for(lambda: of_rule(jobs(folder), "pack"), "the first job")
+    running.send_signal(signal.SIGSTOP)
     yield folder, running
     running.kill()
 
@@ -114,13 +131,19 @@ def test_a_study_runs_to_its_end_with_what_its_rules_ask_for(undisturbed):
     table = jobs(undisturbed)
     assert {row["State"] for row in table} == {"COMPLETED"}
     on_gpus = [row for row in table if "gres/gpu=1" in row["ReqTRES"]]
-    assert len(on_gpus) == 3  # two trainings and one prediction, and nothing else
+    # Two trainings, one prediction and the timing, and nothing else.
+    assert sorted(row["Comment"].split("_wildcards")[0] for row in on_gpus) == [
+        "rule_predict", "rule_time_inference", "rule_train", "rule_train"
+    ]  # fmt: skip
     assert {row["Partition"] for row in on_gpus} == {"gpu"}
     assert {row["Partition"] for row in table if row not in on_gpus} == {"main"}
     logs = undisturbed / "results/small/logs"
     assert (logs / "train/digits.k4_s0.human.shufflenet_v2_x0_5.log").exists()
-    # 15 jobs: what is measured of one split, and what joins all, is one cluster job each.
-    assert len(table) == 8
+    # 17 jobs: a data set's parts, what is measured of one split, and what joins all, are one cluster job each.
+    assert len(table) == 10
+    (timing,) = of_rule(table, "time_inference")
+    # A node of the kind that was asked for, and both of its cores where one was asked for: nothing else runs there.
+    assert (timing["NodeList"], timing["ReqCPUS"], timing["AllocCPUS"]) == ("n2", "1", "2")
     assert "report/index.html" in made(undisturbed)
 
 
@@ -144,42 +167,49 @@ def test_after_a_failing_job_a_rerun_does_only_what_is_missing(undisturbed, tmp_
     assert status == 0, said[-5000:]
     again = [row for row in jobs(tmp_path) if row["JobIDRaw"] not in before]
     assert len(of_rule(again, "train")) == 2
-    assert len(again) == 4  # two trainings, their measures, and the tables
+    assert len(again) == 5  # two trainings, their measures and times, and the tables
     assert WEIGHTS in (tmp_path / "results/small/scores.csv").read_text()
 
 
 def test_through_every_fault_the_same_tables_come_out(cluster, undisturbed, disturbed):
     folder, running = disturbed
-    logs = folder / "results/small/logs/train"
+    running.send_signal(signal.SIGCONT)
 
     def training(labelset):
-        wait_for(says(logs / f"digits.k4_s0.{labelset}.shufflenet_v2_x0_5.log", "on CPU"), f"training on {labelset}")
+        log = folder / f"results/small/logs/train/digits.k4_s0.{labelset}.shufflenet_v2_x0_5.log"
+        wait_for(says(log, "on CPU"), f"training on {labelset}")
+        log.unlink()
         return of_rule([row for row in jobs(folder) if row["State"] == "RUNNING"], "train")[-1]
 
     lost = training("human")
     kill_node(cluster, lost)
     wait_for(lambda: state(folder, lost) == "NODE_FAIL", "the end of the job whose node died")
-    second = training("human")
-    assert second["NodeList"] != lost["NodeList"]
+    assert training("human")["NodeList"] != lost["NodeList"]
     subprocess.run(["bash", ROOT / "tests/slurm/up.sh"], env=os.environ | {"SLURM_CI_DIR": str(cluster)}, check=True,
                    capture_output=True)  # fmt: skip
 
     left = training("plain.r1")
+    for process in processes(left):
+        if "train.py" in " ".join(process.cmdline()):
+            process.suspend()  # it would be done before the next run begins
     running.send_signal(signal.SIGKILL)
     running.wait()
-    status, said = run(folder, timeout=60)
+    status, said = run(folder)
     assert status != 0
     assert "--unlock" in said  # Snakemake's own protection against two runs at once
     assert run(folder, "--unlock")[0] == 0
     assert state(folder, left) == "RUNNING"
     status, said = run(folder)
     assert status == 0, said[-5000:]
+    assert f"cancelling jobs that a run before this one left behind: {left['JobIDRaw']}" in said
 
     table = jobs(folder)
-    assert [row["State"] for row in of_rule(table, "pack")] == ["TIMEOUT", "COMPLETED"]
+    assert [(row["State"], row["Timelimit"]) for row in of_rule(table, "pack")] == [
+        ("TIMEOUT", "00:01:00"), ("COMPLETED", "00:02:00")
+    ]  # fmt: skip
     killed, again = (row for row in table if "parts" in row["Comment"] or row in of_rule(table, "split"))
     assert killed["State"] in {"OUT_OF_MEMORY", "FAILED", "CANCELLED"}
-    assert ("mem=1000M" in killed["ReqTRES"], "mem=2000M" in again["ReqTRES"]) == (True, True)
+    assert ("mem=2000M" in killed["ReqTRES"], "mem=4000M" in again["ReqTRES"]) == (True, True)
     assert state(folder, left).startswith("CANCELLED")
     for first, second in combinations(table, 2):
         if first["Comment"] == second["Comment"]:
@@ -193,15 +223,25 @@ def state(folder, job):
     return next(row["State"] for row in jobs(folder) if row["JobIDRaw"] == job["JobIDRaw"])
 
 
-def kill_node(cluster, job):
-    """Kill a node's daemon, and all that runs of a job there."""
-    daemon = int((cluster / f"pids/slurmd.{job['NodeList']}").read_text().split()[0])
-    os.kill(daemon, signal.SIGKILL)
-    for process in psutil.process_iter(["cmdline"]):
-        command = " ".join(process.info["cmdline"] or [])
+def processes(job):
+    """Return the processes of a job on this machine."""
+    for process in psutil.process_iter():
         try:
             ours = process.environ().get("SLURM_JOB_ID") == job["JobIDRaw"]
         except psutil.Error:
             continue
-        if ours or command.startswith(f"slurmstepd: [{job['JobIDRaw']}."):
-            process.kill()
+        if ours:
+            yield process
+
+
+def kill_node(cluster, job):
+    """Kill a node's daemon, and all that runs of a job there."""
+    daemon = int((cluster / f"pids/slurmd.{job['NodeList']}").read_text().split()[0])
+    os.kill(daemon, signal.SIGKILL)
+    watchers = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if " ".join(process.info["cmdline"] or []).startswith(f"slurmstepd: [{job['JobIDRaw']}.")
+    ]
+    for process in [*watchers, *processes(job)]:
+        process.kill()

@@ -14,7 +14,7 @@ DIR=${SLURM_CI_DIR:-${TMPDIR:-/tmp}/slurm-ci}
 ACCT=${SLURM_CI_ACCT:-1}
 NODES=${SLURM_CI_NODES:-2}
 CPUS=${SLURM_CI_CPUS:-2}
-MEM=${SLURM_CI_MEM:-4000}
+MEM=${SLURM_CI_MEM:-16000}
 GPUS=${SLURM_CI_GPUS:-1}
 PORT=${SLURM_CI_PORT:-16800}
 NODE_TIMEOUT=${SLURM_CI_NODE_TIMEOUT:-20}
@@ -119,7 +119,7 @@ MinJobAge=600
 EnforcePartLimits=ALL
 JobRequeue=1
 $storage
-NodeName=$nodelist NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$([ "$NODES" = 1 ] && echo $((PORT+101)) || echo "[$((PORT+101))-$((PORT+100+NODES))]") CPUs=$CPUS Boards=1 SocketsPerBoard=1 CoresPerSocket=$CPUS ThreadsPerCore=1 RealMemory=$MEM Gres=gpu:$GPUS State=UNKNOWN
+$(for i in $(seq 1 "$NODES"); do echo "NodeName=n$i NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((PORT+100+i)) CPUs=$CPUS Boards=1 SocketsPerBoard=1 CoresPerSocket=$CPUS ThreadsPerCore=1 RealMemory=$MEM Gres=gpu:$GPUS Feature=kind$i State=UNKNOWN"; done)
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE DefMemPerCPU=100 State=UP
 PartitionName=gpu Nodes=ALL MaxTime=INFINITE DefMemPerCPU=100 State=UP
 CONF
