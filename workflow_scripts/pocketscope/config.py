@@ -164,7 +164,7 @@ class Split(Model):
     )
     validation_share: Share = Field(0.2, description="Share of the labelled images that choose the best epoch.")
     min_validation: int = Field(
-        20, ge=1, description="Fewer labelled images a class than this: no validation part, all of them train."
+        50, ge=1, description="Fewer labelled images a class than this: no validation part, all of them train."
     )
     strict: bool = Field(False, description="A class with fewer images than asked for is an error, not a warning.")
 
@@ -383,7 +383,7 @@ class Training(Model):
         "strength by cross-validation, or so many epochs of gradient steps.",
     )
     steps: int = Field(
-        100, ge=0, description="Steps of all layers, from pretrained weights, for a hundred images or fewer."
+        200, ge=0, description="Steps of all layers, from pretrained weights, for a hundred images or fewer."
     )
     steps_from_scratch: int = Field(600, ge=0, description="The same without pretrained weights.")
     growth: float = Field(
