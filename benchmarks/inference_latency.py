@@ -50,7 +50,7 @@ def main() -> None:
         frames.append(measured.assign(network=name))
         show(frames[-1], first=len(frames) == 1)
     summary = [summarise(frame) for frame in frames]
-    told = {"image_size": options.image_size, "load_at_start": round(load, 1), **timing.versions()}
+    told = {"image_size": options.image_size, "load_at_start": round(load, 1), **timing.versions(torch.device("cpu"))}
     print(json.dumps(told | {"networks": summary, "bars_met": all(all(line["bars"].values()) for line in summary)}))
 
 

@@ -13,5 +13,4 @@ for place, weights in enumerate(source.weights):
     shipped = {precision: source[precision][place] for precision in params.precisions}
     threads = sorted({1, snakemake.threads})
     measured.append(timing.measure(weights, shipped, threads=threads, training_step_ms=step))
-notes = devices.versions(device) | timing.versions()
-tables.write(pa.concat_tables(measured), snakemake.output[0], timing.TIMING, notes=notes)
+tables.write(pa.concat_tables(measured), snakemake.output[0], timing.TIMING, notes=timing.versions(device))

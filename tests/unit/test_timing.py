@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
-from pocketscope import config, networks, timing
+from pocketscope import config, devices, evidence, history, networks, tables, timing
 from torch import nn
 
 
@@ -23,6 +23,18 @@ def test_parameters_and_operations_are_counted():
     classifier = networks.Classifier(layer, 5, 2, (0.5,) * 3, (0.5,) * 3)
     assert timing.parameters(classifier) == 4 * 27 + 5 * 4 + 5 + 2 * 5 + 2
     assert timing.flops(classifier, 8) == 2 * (6 * 6 * 4 * 27 + 4 * 5 + 5 * 2)
+
+
+def test_numbers_of_threads_are_no_difference_between_runs(tmp_path):
+    """They are a column of the timings: the report does not warn that networks were trained in another."""
+    device = torch.device("cpu")
+    tables.write(timing.TIMING.empty_table(), tmp_path / "timing", timing.TIMING, notes=timing.versions(device))
+    trained_in_more = devices.versions(device) | {"threads": str(torch.get_num_threads() + 1)}
+    tables.write(history.HISTORY.empty_table(), tmp_path / "history", history.HISTORY, notes=trained_in_more)
+    shown, warnings = evidence.provenance([tmp_path / "history", tmp_path / "timing"])
+    assert shown["threads"] == trained_in_more["threads"]
+    assert shown["processor"]
+    assert not warnings
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from pocketscope import examples, inference, networks, training
+from pocketscope import devices, examples, inference, networks, training
 
 # One row a form (runtime and precision) and number of threads.
 TIMING = pa.schema(
@@ -200,9 +200,10 @@ def peak_memory(runtime: str, path: str | os.PathLike) -> float | None:
     return int(done.stdout) / MEGABYTE
 
 
-def versions() -> dict[str, str]:
-    """Return what was timed on, for a table's notes."""
-    return {
+def versions(device: torch.device) -> dict[str, str]:
+    """Return what was timed on, for a table's notes; the numbers of threads are a column of the table."""
+    known = {name: value for name, value in devices.versions(device).items() if name != "threads"}
+    return known | {
         "processor": _processor(),
         "cores": str(inference.cores()),
         "onnxruntime": onnxruntime.__version__,
