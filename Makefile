@@ -13,7 +13,7 @@ help:
 	@echo "make ship    train the recommended network on every label, and answer for the unlabelled images (CONFIG=...)"
 	@echo "make test    unit, DAG and workflow tests"
 	@echo "make test-browser  the report in a headless Chromium"
-	@echo "make test-cluster  a study on a SLURM cluster of two nodes, through faults (has not passed yet)"
+	@echo "make test-cluster  a study on a SLURM cluster of two nodes, through faults: up to half an hour"
 	@echo "make lint    check style, code and workflow"
 	@echo "make format  bring the code into the project's style"
 	@echo "make schema  write the configuration's JSON schema"
