@@ -109,7 +109,7 @@ def test_fold_teachers_are_trained_once_for_all_methods(tmp_path):
     frozen = plan(tmp_path, config | {"crossfit": "frozen"})
     assert frozen["cross_fit"] == 1
     assert "leave_out" not in frozen
-    above = plan(tmp_path, config | {"crossfit": "frozen", "split": {"labelled": [25]}})
+    above = plan(tmp_path, config | {"crossfit": "frozen", "split": {"labelled": [50]}})
     assert not {"cross_fit", "leave_out"} & set(above)
 
 
