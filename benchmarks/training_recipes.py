@@ -19,15 +19,18 @@ from pocketscope.errors import InputError
 
 NETWORKS = ["squeezenet1_1", "efficientnet_lite0", "mobilenet_v2"]
 # What is compared on development data: the default, and what changes one thing of it. `min_validation` is the split's:
-# with few labels none is kept for validation, all are trained on, and the last epoch is kept.
+# from so many labelled images a class on some are kept for validation, and the best epoch is kept, not the last one.
+VALIDATION = {"min_validation": 20}
 VARIANTS: dict[str, dict[str, Any]] = {
     "frozen": {"recipe": "frozen"},
     "fast": {},
-    "steps 200": {"steps": 200},
-    "batch 8": {"steps": 200, "batch_size": 8},
-    "never stopped early": {"patience": 10},
-    "steps 200, never stopped early": {"steps": 200, "patience": 10},
-    "judged by the loss": {"monitor": "loss"},
+    "100 steps": {"steps": 100},
+    "400 steps": {"steps": 400},
+    "validation": VALIDATION,
+    "validation, 100 steps": VALIDATION | {"steps": 100},
+    "validation, 100 steps, never stopped early": VALIDATION | {"steps": 100, "patience": 10},
+    "validation, 100 steps, judged by the loss": VALIDATION | {"steps": 100, "monitor": "loss"},
+    "batch 8": {"steps": 400, "batch_size": 8},
     "rate 0.0003": {"learning_rate": 3e-4},
     "rate 0.002": {"learning_rate": 2e-3},
     "range test": {"learning_rate": "tenth_of_minimum"},
@@ -37,17 +40,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no ema": {"ema": 0.0},
     "no smoothing": {"label_smoothing": 0.0},
     "mixup": {"mixup": 0.2},
-    "no validation part": {"min_validation": 1000},
-    "no validation part, steps 200": {"min_validation": 1000, "steps": 200},
-    "no validation part, no ema": {"min_validation": 1000, "ema": 0.0},
-    "paper": {"recipe": "paper"},
+    "paper": {"recipe": "paper"} | VALIDATION,
 }
 RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "frozen": ("human", {"recipe": "frozen"}),
     "fast": ("human", {}),
-    # At most a third of the time that `paper` takes.
-    "fast, 25 steps": ("human", {"steps": 25}),
-    "paper": ("human", {"recipe": "paper"}),
+    "fast, 50 steps": ("human", {"steps": 50}),
+    "paper": ("human", {"recipe": "paper"} | VALIDATION),
     "full": ("full", {}),
 }
 NAMES = ("seed", "network", "dataset", "size", "labelled", "min_validation", "labels", "training", "part")
