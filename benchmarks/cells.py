@@ -9,6 +9,7 @@ import argparse
 import fcntl
 import hashlib
 import json
+import os
 import sys
 import time
 from collections import defaultdict
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
+# As Snakemake does it for a job; read when NumPy is loaded. Threads that wait for each other cost processor time.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 import numpy as np
 import pyarrow as pa

@@ -26,7 +26,7 @@ SHOW: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
     "fixmatch": ({}, FIXMATCH),
     "mixmatch": ({}, MIXMATCH),
     # As long, in processor time, as FixMatch takes.
-    "supervised, 5 times the steps": ({"steps": 1500}, None),
+    "supervised, 5 times the steps": ({"steps": 1000}, None),
     "fixmatch, warm": ({}, FIXMATCH | {"warm_start": True}),
     "fixmatch, aligned": ({}, FIXMATCH | {"distribution_alignment": True}),
     "fixmatch, reference": ({}, FIXMATCH | {"preset": "reference"}),
@@ -38,6 +38,8 @@ DEVELOPMENT = {
     "fixmatch": ({}, FIXMATCH),
     "fixmatch, threshold 0.8": ({}, FIXMATCH | {"threshold": 0.8}),
     "fixmatch, threshold 0.7": ({}, FIXMATCH | {"threshold": 0.7}),
+    "fixmatch, labels smoothed": ({}, FIXMATCH | {"label_smoothing": 0.1}),
+    "fixmatch, 400 steps": ({"steps": 400}, FIXMATCH),
     "fixmatch, ratio 2": ({}, FIXMATCH | {"unlabelled_ratio": 2}),
     "fixmatch, ramp 0.4": ({}, FIXMATCH | {"ramp_up": 0.4}),
     "fixmatch, aligned": ({}, FIXMATCH | {"distribution_alignment": True}),

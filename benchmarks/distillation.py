@@ -42,6 +42,8 @@ STRENGTHS = config.plain(config.ViewStrengths())
 PER_CLASS = {"acceptance": "per_class", "threshold": 0.0}
 CALIBRATED = {"views": "auto", "calibration": "temperature"}
 
+FOLDS = 5
+LEFT_OUT = [f"human.f{fold}" for fold in range(FOLDS)]  # people's labels but those of a fold
 # `labels` of a method is who labelled; the rest is the method's configuration.
 BOUNDS: dict[str, dict[str, Any]] = {
     "frozen": {"labels": "human", "training": "frozen"},
@@ -49,6 +51,8 @@ BOUNDS: dict[str, dict[str, Any]] = {
     "full": {"labels": "full"},
 }
 DEVELOPMENT = BOUNDS | {
+    "plain 0": {"teachers": ONE, "threshold": 0.0},
+    "plain 0, fold teachers": {"teachers": ONE, "threshold": 0.0, "fold_teachers": True},
     "model_data 0.8": {"teachers": THREE, "views": VIEWS},
     "model_data 0": {"teachers": THREE, "views": VIEWS, "threshold": 0.0},
     "auto 0.8": {"teachers": THREE, **CALIBRATED},
@@ -103,8 +107,10 @@ def asked(options: argparse.Namespace) -> list[cells.Cell]:
         needed = {name for method in chosen.values() for name in method.get("teachers", [])}
         found += [place | {"teacher": name, "labels": "human"} for name in THREE if name in needed]
         for name, method in chosen.items():
-            for number in range(1, method.get("rounds", 1)):
-                found += [place | {"teacher": teacher, "labels": f"{name}.r{number}"} for teacher in method["teachers"]]
+            after = [f"{name}.r{number}" for number in range(1, method.get("rounds", 1))]
+            label_sets = LEFT_OUT if method.get("fold_teachers") else after
+            pairs = product(label_sets, method.get("teachers", []))
+            found += [place | {"teacher": teacher, "labels": of} for of, teacher in pairs]
             found += [place | {"student": student, "method": name} for student in options.students]
     return found
 
@@ -135,6 +141,8 @@ def teach(
     """Train a teacher, and write what it says of the training side, and out of fold of the labelled images."""
     if cell["labels"] == "human":
         labels = cells.labels_of(split, split, "human")
+    elif cell["labels"] in LEFT_OUT:
+        labels = left_out(cell, split)[LEFT_OUT.index(cell["labels"])]
     else:
         method, _, number = cell["labels"].rpartition(".r")
         labels, _ = label(cell, method, int(number), split, None, notes, options)
@@ -155,6 +163,14 @@ def teach(
     return {"seconds": round(trained - started, 1), "predicting": round(predicted - trained, 1)}
 
 
+def left_out(cell: cells.Cell, split: pa.Table) -> list[pa.Table]:
+    """Return people's labels without each fold."""
+    labels = cells.labels_of(split, split, "human")
+    units = folds.units(labels["image_id"].to_pylist(), split)
+    fold = folds.assign(labels["label"].to_pylist(), units, FOLDS, cell["seed"])
+    return [labels.filter(np.asarray(fold != number)) for number in range(FOLDS)]
+
+
 def write_out_of_fold(
     cell: cells.Cell,
     labels: pa.Table,
@@ -167,7 +183,7 @@ def write_out_of_fold(
     """Predict the labelled images from pretrained features, each without its fold."""
     labelled = examples.load(images, labels, notes["classes"])
     image_ids = labels["image_id"].to_pylist()
-    fold = folds.assign(labels["label"].to_pylist(), folds.units(image_ids, split), 5, cell["seed"])
+    fold = folds.assign(labels["label"].to_pylist(), folds.units(image_ids, split), FOLDS, cell["seed"])
     classifier = networks.build(
         cells.NETWORKS[cell["teacher"]], len(notes["classes"]), options.weights.resolve(), seed=0
     )
@@ -196,14 +212,15 @@ def label(
     for number in range(1, last + 1):
         teachers = []
         for teacher in settings["teachers"]:
-            predictions = tables.read(said(cell, teacher, asked, options), prediction.PROBABILITIES)
-            unseen = said(cell, teacher, "out_of_fold", options)
-            held_out = (
-                tables.read(unseen, prediction.PROBABILITIES)
-                if unseen.is_file()
-                else rounds.held_out(predictions, split)
-            )
-            teachers.append(rounds.Teacher(teacher, predictions, held_out))
+            trained_on = LEFT_OUT if settings["fold_teachers"] else [asked]
+            seen = [tables.read(said(cell, teacher, of, options), prediction.PROBABILITIES) for of in trained_on]
+            if settings["fold_teachers"]:
+                held_out = folds.join(seen, [kept["image_id"].to_pylist() for kept in left_out(cell, split)])
+            elif (unseen := said(cell, teacher, "out_of_fold", options)).is_file():
+                held_out = tables.read(unseen, prediction.PROBABILITIES)
+            else:
+                held_out = rounds.held_out(seen[0], split)
+            teachers += [rounds.Teacher(teacher, predictions, held_out) for predictions in seen]
         labels, proposed, about = rounds.label(teachers, labels, split, notes["classes"], settings, views, number)
         asked = f"{name}.r{number}"
     found = {"temperatures": sorted(set(np.round(about["temperature"].to_pylist(), 2).tolist()))}

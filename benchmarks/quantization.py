@@ -10,12 +10,14 @@ come from their packages; `--weights` holds `mobilenetv2_100`, `squeezenet1_0` a
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # read when NumPy is loaded
 
 import numpy as np
 import torch

@@ -41,7 +41,8 @@ history, timings = training.train(
 trained = time.perf_counter()
 made = networks.Trained(classifier, list("abcd"), 32)
 networks.save(made, entry, folder / "model.safetensors")
-export.to_onnx(made, folder / "model.onnx")
+about = export.description(entry, {"fit": "squeeze", "page": 0}, "none")
+export.to_onnx(made, folder / "model.onnx", images=images[:8], about=about)
 tables.write(history, folder / "history.parquet", records.HISTORY)
 ended = time.perf_counter()
 print(json.dumps({"imports": imported - started, "network": built - imported, "training": trained - built,

@@ -18,8 +18,9 @@ import cells
 from pocketscope.errors import InputError
 
 NETWORKS = ["squeezenet1_1", "efficientnet_lite0", "mobilenet_v2"]
-# What is compared on development data: the default, and what changes one thing of it. `min_validation` is the split's:
-# from so many labelled images a class on some are kept for validation, and the best epoch is kept, not the last one.
+# What is compared on development data: the default, and what changes one thing of it. `labels` says whose: `human` if
+# nothing is said, or `full`. `min_validation` is the split's: from so many labelled images a class on some are kept for
+# validation, and the best epoch is kept, not the last one. The rest is the configuration's `training`.
 VALIDATION = {"min_validation": 20}
 VARIANTS: dict[str, dict[str, Any]] = {
     "frozen": {"recipe": "frozen"},
@@ -35,20 +36,28 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rate 0.002": {"learning_rate": 2e-3},
     "range test": {"learning_rate": "tenth_of_minimum"},
     "lowest layers 1": {"lowest_layers": 1.0},
+    "lowest layers 1, 100 steps": {"lowest_layers": 1.0, "steps": 100},
+    "lowest layers 1, 400 steps": {"lowest_layers": 1.0, "steps": 400},
     "lowest layers 0.01": {"lowest_layers": 0.01},
     "batch norm trained": {"batch_norm": "trained"},
     "no ema": {"ema": 0.0},
     "no smoothing": {"label_smoothing": 0.0},
     "mixup": {"mixup": 0.2},
     "paper": {"recipe": "paper"} | VALIDATION,
+    "full": {"labels": "full"},
+    "full, lowest layers 1": {"labels": "full", "lowest_layers": 1.0},
+    "full, lowest layers 1, growth 0.25": {"labels": "full", "lowest_layers": 1.0, "growth": 0.25},
+    "full, growth 0.25": {"labels": "full", "growth": 0.25},
+    "full, growth 0": {"labels": "full", "growth": 0.0},
 }
-RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
-    "frozen": ("human", {"recipe": "frozen"}),
-    "fast": ("human", {}),
-    "fast, 50 steps": ("human", {"steps": 50}),
-    "paper": ("human", {"recipe": "paper"} | VALIDATION),
-    "full": ("full", {}),
+RECIPES: dict[str, dict[str, Any]] = {
+    "frozen": {"recipe": "frozen"},
+    "fast": {},
+    "fast, 50 steps": {"steps": 50},
+    "paper": {"recipe": "paper"} | VALIDATION,
+    "full": {"labels": "full"},
 }
+OTHER = ("labels", "min_validation")  # entries that are not of `training`
 NAMES = ("seed", "network", "dataset", "size", "labelled", "min_validation", "labels", "training", "part")
 
 
@@ -73,8 +82,7 @@ def main() -> None:
 def asked(options: argparse.Namespace) -> list[cells.Cell]:
     """Return what is to be trained: all of one seed first, so that a part of it is a table already."""
     development = options.what == "development"
-    of = {name: ("human", variant) for name, variant in VARIANTS.items()} if development else RECIPES
-    ours = {"min_validation"}
+    of = VARIANTS if development else RECIPES
     size = options.size or (64 if development else 96)
     return [
         {
@@ -85,10 +93,10 @@ def asked(options: argparse.Namespace) -> list[cells.Cell]:
             "labelled": options.labelled,
             "part": "development" if development else "test",
             "variant": name,
-            "labels": of[name][0],
-            "training": cells.settings({key: value for key, value in of[name][1].items() if key not in ours}),
+            "labels": "human",
+            "training": cells.settings({key: value for key, value in of[name].items() if key not in OTHER}),
         }
-        | {key: of[name][1][key] for key in ours & set(of[name][1])}
+        | {key: value for key, value in of[name].items() if key in OTHER}
         for seed, network, dataset, name in product(
             options.seeds, options.networks, options.datasets, options.variants or of
         )

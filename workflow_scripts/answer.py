@@ -1,7 +1,6 @@
 """Copy the model that ships, answer the images that nobody labelled, and say what it is."""
 
 import json
-import shutil
 from pathlib import Path
 
 from pocketscope import files, inference, job, metrics, packed, pseudo_labels, shipping, splits, tables
@@ -9,10 +8,8 @@ from pocketscope import files, inference, job, metrics, packed, pseudo_labels, s
 job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
 for model, copy in ((source.model, made.model), (source.int8, made.int8)):
-    with files.whole(copy) as temporary:
-        shutil.copyfile(model, temporary)
+    files.copy(model, copy)
 shipped, int8 = (inference.open_model(path, threads=snakemake.threads) for path in (made.model, made.int8))
-
 positive = tables.notes(source.classes)["positive"]
 tested = shipping.measured(*metrics.pool(source.predictions, source.truths), positive, params.sure)
 split = tables.read(source.split, splits.SPLIT)

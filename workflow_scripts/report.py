@@ -11,12 +11,9 @@ main = score_table.most_labelled(scores)
 asking = {key: asked[key] for key in ("protocol", "alpha")}
 answers = comparison.compare(main, controls=asked["controls"], families=params.families, bounds=params.bounds, **asking)
 places = {key: dict(zip(map(tuple, params.splits), source[key], strict=True)) for key in ("splits", "truths")}
-images = dict(zip(params.datasets, source.images, strict=True))
-rows = [
-    row | {"predictions": path, "split_table": places["splits"][where], "truth": places["truths"][where]}
-    for row, path in zip(params.rows, source.predictions, strict=True)
-    if row["method"] not in params.bounds and (where := (row["dataset"], row["split"]))
-]
+kinds = ("images", "classes", "near_duplicates")
+by_dataset = {kind: dict(zip(params.datasets, source[kind], strict=True)) for kind in kinds}
+rows = evidence.located(params.rows, source.predictions, places, params.bounds)
 gathered = evidence.gather(rows, tables.notes(source.scores)["positive"])
 accepted, curves = evidence.automatic_labels(source.audits, source.coverages, params.splits)
 provenance, warnings = evidence.provenance([*source.histories, *source.timings])
@@ -35,10 +32,8 @@ report.build(
     histories=evidence.histories(source.histories),
     pseudo_labels=accepted,
     pseudo_label_curves=curves,
-    examples=evidence.examples(gathered, main, images, params.bounds)
-    + evidence.wrongly_accepted(source.labels, params.label_sets, places, images),
+    examples=evidence.examples(gathered, main, by_dataset["images"], params.bounds)
+    + evidence.wrongly_accepted(source.labels, params.label_sets, places, by_dataset["images"]),
     provenance=provenance | {"configuration": params.config},
-    warnings=warnings
-    + evidence.remarks(dict(zip(params.datasets, source.classes, strict=True)))
-    + evidence.flattered(dict(zip(params.datasets, source.near_duplicates, strict=True))),
+    warnings=warnings + evidence.remarks(by_dataset["classes"]) + evidence.flattered(by_dataset["near_duplicates"]),
 )

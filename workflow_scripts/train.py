@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pocketscope import devices, examples, export, job, networks, pseudo_labels, splits, tables, training
+from pocketscope import devices, examples, job, networks, pseudo_labels, splits, tables, training, training_outputs
 from pocketscope import history as records
 from pocketscope.resume import Resume, digest
 
@@ -33,8 +33,6 @@ else:
         resume=resume,
     )
     trained = networks.Trained(classifier, classes, tables.notes(source.images)["image_size"])
-networks.save(trained, params.network, made.model)
-export.ship(trained, made.onnx, network=params.network, images=source.images, labels=labels)
-tables.write(history, made.history, records.HISTORY, notes=devices.versions(device) | {"seed": params.seed})
-tables.write(timings, made.timings, records.TIMINGS, notes=devices.versions(device))
+about = {"network": params.network, "images": source.images, "labels": labels, "seed": params.seed, "device": device}
+training_outputs.write(trained, history, timings, dict(made.items()), **about)
 resume.remove()

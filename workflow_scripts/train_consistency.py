@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from pocketscope import consistency, devices, examples, export, job, networks, pseudo_labels, splits, tables
-from pocketscope import history as records
+from pocketscope import consistency, devices, examples, job, networks, pseudo_labels, splits, tables, training_outputs
 from pocketscope.resume import Resume, digest
 
 root = job.begin(snakemake)
@@ -30,9 +29,7 @@ history, timings, guesses = consistency.train(
     **{key: params[key] for key in ("method", "symmetries", "seed")},
 )
 trained = networks.Trained(classifier, classes, tables.notes(source.images)["image_size"])
-networks.save(trained, params.network, made.model)
-export.ship(trained, made.onnx, network=params.network, images=source.images, labels=labels)
-tables.write(history, made.history, records.HISTORY, notes=devices.versions(device) | {"seed": params.seed})
-tables.write(timings, made.timings, records.TIMINGS, notes=devices.versions(device))
+about = {"network": params.network, "images": source.images, "labels": labels, "seed": params.seed, "device": device}
+training_outputs.write(trained, history, timings, dict(made.items()), **about)
 tables.write(guesses, made.guesses, pseudo_labels.GUESSES)
 resume.remove()

@@ -35,6 +35,10 @@ def unlabelled(count=12):
     return consistency.Unlabelled([f"u{i}" for i in range(count)], some(count, seed=5).images)
 
 
+def task(asked, steps=6):
+    return consistency.Task(some(8), unlabelled().images, asked, settings(), [], steps, 0, CPU)
+
+
 def train(algorithm, changes=None, images=None, validation=None, kept=None, classifier=None, pretrained=False, **asked):
     classifier = classifier or networks.build(TINY, 2, None, seed=0)
     found = consistency.train(
@@ -103,9 +107,7 @@ def test_unlabelled_images_have_a_gradient_to_the_last_step(algorithm):
     build = getattr(consistency, algorithm)
     gradients = {}
     for weight in (asked["unlabelled_weight"], 0.0):
-        objective = build(
-            some(8), unlabelled().images, asked | {"unlabelled_weight": weight}, settings(), [], 6, 0, CPU
-        )
+        objective = build(task(asked | {"unlabelled_weight": weight}))
         classifier.zero_grad()
         classifier.eval()
         torch.manual_seed(0)
@@ -121,6 +123,15 @@ def test_unlabelled_images_have_a_gradient_to_the_last_step(algorithm):
     assert all(shares.sum() == pytest.approx(1) for shares in told.class_shares)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_labels_are_smoothed_by_the_methods_own_share(smoothing):
+    """The study's share (0.1) keeps a network less sure than FixMatch's threshold asks."""
+    logits, targets = torch.tensor([[2.0, -1.0]]), torch.tensor([[1.0, 0.0]])
+    loss = task(method("fixmatch", label_smoothing=smoothing)).entropy()(logits, targets)
+    right, wrong = torch.log_softmax(logits, 1)[0]
+    assert loss.item() == pytest.approx(-((1 - smoothing / 2) * right + smoothing / 2 * wrong).item())
+
+
 def test_fixmatchs_guesses_are_of_the_weak_images_and_carry_no_gradient():
     seen = []
 
@@ -134,8 +145,7 @@ def test_fixmatchs_guesses_are_of_the_weak_images_and_carry_no_gradient():
             bright = pixels.mean((1, 2, 3))[:, None]
             return self.scale * torch.cat([0.5 - bright, bright - 0.5], 1)
 
-    objective = consistency.fixmatch(some(8), unlabelled().images, method("fixmatch", threshold=0.9), settings(), [], 6,
-                                     0, CPU)  # fmt: skip
+    objective = consistency.fixmatch(task(method("fixmatch", threshold=0.9)))
     classifier, drawn = Recorder(), objective.draw(0)
     pixels, targets, places, weak, strong, _ = drawn
     outcome = objective.loss(classifier, *drawn)

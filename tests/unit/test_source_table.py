@@ -55,6 +55,12 @@ def test_what_spreadsheets_write(root, encoding, separator):
     assert listed(root) == {"a.png": ("grün", None, None), "e.png": ("two words", None, None)}
 
 
+def test_the_first_line_may_name_the_separator(root):
+    """Excel reads, and some programs write, a line for it before the header."""
+    table(root, 'sep=;\r\npath;label\r\na.png;"x;y"\r\ne.png;z\r\n')
+    assert listed(root) == {"a.png": ("x;y", None, None), "e.png": ("z", None, None)}
+
+
 def test_labels_that_are_numbers_or_missing(root):
     table(root, 'path,label\na.png,1.0\n"b, c.png", \ndeep/d.png,NaN\ne.png,02\n')
     assert [label for label, _, _ in listed(root).values()] == ["1", None, None, "02"]

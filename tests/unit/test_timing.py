@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
-from pocketscope import config, devices, evidence, history, networks, tables, timing
+from pocketscope import config, devices, evidence, history, inference, networks, tables, timing
 from torch import nn
 
 
@@ -16,6 +16,13 @@ def test_forms_take_turns():
     assert {name: len(values) for name, values in times.items()} == {"a": 4, "b": 4, "c": 4}
     assert all((values >= 0).all() for values in times.values())
     assert len(timing.interleaved(runs, seconds=60, least=1, most=3)["a"]) == 3
+
+
+def test_no_form_waits_busily_while_another_is_timed(tmp_path):
+    """Two threads of int8 ResNet-18 took three times as long as alone when the forms before it did."""
+    path = tiny_models.ship(tmp_path, precisions=("fp32",)) / "model.fp32.onnx"
+    options = inference.open_model(path, threads=2).session.get_session_options()
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
 
 
 def test_parameters_and_operations_are_counted():

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+from pocketscope import inference
 
 LARGEST = 127  # of a weight in 8 bits
 
@@ -88,10 +89,7 @@ def _means(
             watched.graph.node.append(mean)
     del watched.graph.output[:]
     watched.graph.output.extend(onnx.helper.make_empty_tensor_value_info(output) for output in outputs.values())
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = inference.new_session(watched.SerializeToString(), threads=1)
     sums, count = dict.fromkeys(tensors, 0.0), 0
     for batch in batches:
         count += len(batch)

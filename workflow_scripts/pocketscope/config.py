@@ -286,6 +286,13 @@ class Consistency(Model):
     )
     ema: float = Field(0.999, gt=0, lt=1, description="Decay of the moving average of the weights, which is kept.")
     ema_rises: bool = Field(True, description="At step t the decay is at most (1 + t) / (10 + t).")
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Of people's labels, in the place of the study's: a network that learned smoothed labels is seldom "
+        "as sure as `threshold` asks.",
+    )
     threshold: float | None = Field(
         None, ge=0, le=1, description="FixMatch: a guess is learned where its confidence reaches this."
     )

@@ -9,7 +9,7 @@ the optimiser, the schedule, the averaged weights, the history and the resuming 
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,44 @@ class Unlabelled:
 
     image_ids: Sequence[str]
     images: np.ndarray
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method's objective is made of.
+
+    labelled
+        Images with labels.
+    unlabelled
+        uint8 (N, H, W, 3), N > 0.
+    method, settings, symmetries, seed, device
+        See `train`.
+    steps
+        Of the whole training.
+    """
+
+    labelled: Examples
+    unlabelled: np.ndarray
+    method: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    symmetries: list[str]
+    steps: int
+    seed: int
+    device: torch.device
+
+    def labels(self) -> Objective:
+        """Return the objective of learning labels alone; its losses are not used here."""
+        return training.supervised(self.labelled, self.settings, self.symmetries, self.seed, self.device)
+
+    def entropy(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+        """Return the loss of labelled images; see `training.label_loss`."""
+        smoothing = {"label_smoothing": self.method["label_smoothing"]}
+        return training.label_loss(self.labelled, dict(self.settings) | smoothing, self.device)
+
+    def weights(self, step: int, count: int) -> torch.Tensor:
+        """Return the weight of the unlabelled loss at a step, once for each of `count` images."""
+        weight = self.method["unlabelled_weight"] * ramp(step, self.steps, self.method["ramp_up"])
+        return torch.full((count,), weight, device=self.device)
 
 
 def load(images: str | os.PathLike, split: pa.Table) -> Unlabelled:
@@ -111,7 +149,7 @@ def train(
     steps = optimization.budget(settings, len(labelled), pretrained=pretrained)
     if len(unlabelled.images):
         build = {"fixmatch": fixmatch, "mixmatch": mixmatch}[method["algorithm"]]
-        objective = build(labelled, unlabelled.images, method, settings, symmetries, steps, seed, device)
+        objective = build(Task(labelled, unlabelled.images, method, settings, symmetries, steps, seed, device))
     else:
         log.warning("there is no unlabelled image: %s learns the labels alone", method["algorithm"])
         objective = training.supervised(labelled, settings, symmetries, seed, device)
@@ -127,37 +165,24 @@ def train(
     return *history.tables(), guesses
 
 
-def fixmatch(
-    labelled: Examples,
-    unlabelled: np.ndarray,
-    method: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    symmetries: list[str],
-    steps: int,
-    seed: int,
-    device: torch.device,
-) -> Objective:
+def fixmatch(task: Task) -> Objective:
     """Return FixMatch's objective: labelled, weakly and strongly changed images go through the network together.
 
     The guesses are those of the weights that learn; the averaged ones are what is kept (Sohn et al. 2020, section 2.4).
     """
-    labels = training.supervised(labelled, settings, symmetries, seed, device)
-    draw_weak = _weak(unlabelled, method, settings, symmetries, seed, device)
-    entropy = training.label_loss(labelled, settings, device)
-    guess = _Guesser(labelled, method, device)
+    labels, entropy, draw_weak, guess = task.labels(), task.entropy(), _weak(task), _Guesser(task)
 
     def draw(step: int) -> tuple[torch.Tensor, ...]:
         pixels, targets = labels.draw(step)
         places, (weak, other) = draw_weak(step, 2)
         strong = randaugment.strong(other, torch.default_generator)
-        weight = method["unlabelled_weight"] * ramp(step, steps, method["ramp_up"])
-        return pixels, targets, places, weak, strong, torch.full((len(weak),), weight, device=device)
+        return pixels, targets, places, weak, strong, task.weights(step, len(weak))
 
     def loss(classifier: nn.Module, pixels, targets, places, weak, strong, weights) -> Outcome:
         together = torch.cat([pixels, weak, strong])
         logits, of_weak, of_strong = classifier(together).float().split([len(pixels), len(weak), len(strong)])
         probabilities = guess(of_weak.detach().softmax(1))
-        used = probabilities.amax(1) >= method["threshold"]
+        used = probabilities.amax(1) >= task.method["threshold"]
         losses = pseudo_label_losses(of_strong, probabilities, used)
         guesses = Guesses(places, probabilities, used, losses.detach().mean())
         total = entropy(logits, targets) + (weights * losses).mean()
@@ -166,35 +191,23 @@ def fixmatch(
     return Objective(draw, loss, guess.state)
 
 
-def mixmatch(
-    labelled: Examples,
-    unlabelled: np.ndarray,
-    method: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    symmetries: list[str],
-    steps: int,
-    seed: int,
-    device: torch.device,
-) -> Objective:
+def mixmatch(task: Task) -> Objective:
     """Return MixMatch's objective; all mixed images go through the network together."""
-    labels = training.supervised(labelled, dict(settings) | {"mixup": 0}, symmetries, seed, device)
-    draw_weak = _weak(unlabelled, method, settings, symmetries, seed, device)
-    entropy = training.label_loss(labelled, settings, device)
-    guess = _Guesser(labelled, method, device)
+    task = replace(task, settings=dict(task.settings) | {"mixup": 0})  # all are mixed below
+    labels, entropy, draw_weak, guess = task.labels(), task.entropy(), _weak(task), _Guesser(task)
 
     def draw(step: int) -> tuple[torch.Tensor, ...]:
         pixels, targets = labels.draw(step)
-        places, views = draw_weak(step, method["guesses"])
-        weight = method["unlabelled_weight"] * ramp(step, steps, method["ramp_up"])
-        return pixels, targets, places, torch.full((len(places),), weight, device=device), *views
+        places, views = draw_weak(step, task.method["guesses"])
+        return pixels, targets, places, task.weights(step, len(places)), *views
 
     def loss(classifier: nn.Module, pixels, targets, places, weights, *views) -> Outcome:
         with torch.no_grad():
             seen = classifier(torch.cat(views)).float().softmax(1)
         mean = guess(seen.view(len(views), len(places), -1).mean(0))
-        guessed = sharpen(mean, method["temperature"]).repeat(len(views), 1)
+        guessed = sharpen(mean, task.method["temperature"]).repeat(len(views), 1)
         mixed, mixed_targets = augmentation.mix(
-            torch.cat([pixels, *views]), torch.cat([targets, guessed]), method["alpha"], torch.default_generator,
+            torch.cat([pixels, *views]), torch.cat([targets, guessed]), task.method["alpha"], torch.default_generator,
             mostly_itself=True,
         )  # fmt: skip
         logits = classifier(mixed).float()
@@ -285,10 +298,10 @@ def guess_table(history: History, image_ids: Sequence[str], classes: Sequence[st
 class _Guesser:
     """Makes guesses of probabilities: as they are, or aligned with how frequent classes are among the labels."""
 
-    def __init__(self, labelled: Examples, method: Mapping[str, Any], device: torch.device) -> None:
+    def __init__(self, task: Task) -> None:
         self.state: dict[str, torch.Tensor] = {}
-        if method["distribution_alignment"]:
-            self.wanted = torch.from_numpy(labelled.targets).mean(0).to(device)
+        if task.method["distribution_alignment"]:
+            self.wanted = torch.from_numpy(task.labelled.targets).mean(0).to(task.device)
             self.state["average"] = self.wanted.clone()
 
     def __call__(self, probabilities: torch.Tensor) -> torch.Tensor:
@@ -299,24 +312,17 @@ class _Guesser:
         return align(probabilities, self.wanted, average)
 
 
-def _weak(
-    unlabelled: np.ndarray,
-    method: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    symmetries: list[str],
-    seed: int,
-    device: torch.device,
-) -> Callable[[int, int], tuple[torch.Tensor, list[torch.Tensor]]]:
+def _weak(task: Task) -> Callable[[int, int], tuple[torch.Tensor, list[torch.Tensor]]]:
     """Return a function from a step and a number of copies to the places of unlabelled images and their copies."""
-    images = examples.to_tensor(unlabelled, device)
-    size = settings["batch_size"] * method["unlabelled_ratio"]
-    everyone = np.ones(len(unlabelled), bool)
-    batch = examples.batches(everyone, size, 1.0, randomness.seed(seed, "unlabelled"))
+    images = examples.to_tensor(task.unlabelled, task.device)
+    size = task.settings["batch_size"] * task.method["unlabelled_ratio"]
+    everyone = np.ones(len(task.unlabelled), bool)
+    batch = examples.batches(everyone, size, 1.0, randomness.seed(task.seed, "unlabelled"))
 
     def draw(step: int, copies: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
         places = batch(step)
-        drawn = images[places.to(images.device)].to(device)
-        views = [augmentation.augment(drawn, WEAK, symmetries, torch.default_generator) for _ in range(copies)]
-        return places.to(device), views
+        drawn = images[places.to(images.device)].to(task.device)
+        views = [augmentation.augment(drawn, WEAK, task.symmetries, torch.default_generator) for _ in range(copies)]
+        return places.to(task.device), views
 
     return draw

@@ -13,6 +13,29 @@ from pocketscope.errors import InputError
 EXAMPLES = 4  # images of a kind
 
 
+def located(
+    rows: Sequence[Mapping[str, str]], predictions: Sequence[str], places: Mapping[str, Mapping], bounds: Sequence[str]
+) -> list[dict[str, str]]:
+    """Return what `gather` reads.
+
+    Parameters
+    ----------
+    rows
+        Of the study's tables.
+    predictions
+        The path of each row's test predictions.
+    places
+        `splits` and `truths`: the paths of these tables, by data set and split.
+    bounds
+        Methods that do not compete; they are left out.
+    """
+    return [
+        {**row, "predictions": path, "split_table": places["splits"][where], "truth": places["truths"][where]}
+        for row, path in zip(rows, predictions, strict=True)
+        if row["method"] not in bounds and (where := (row["dataset"], row["split"]))
+    ]
+
+
 def gather(rows: Sequence[Mapping[str, str]], positive: Mapping[str, str | None]) -> dict[str, resampling.Evidence]:
     """Read the test predictions of a study.
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,12 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def copy(source: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Copy a file's content, whole or not at all."""
+    with whole(path) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def _remedy(error: Exception, folder: Path) -> str | None:

@@ -77,6 +77,7 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
         if image:
             _take_bytes(quantized.graph)
         bias_correction.correct_logits(quantized, original, batches)
+        _derive_bias_scales(quantized.graph)
         _compact(quantized.graph)
         onnx.helper.set_model_props(quantized, {entry.key: entry.value for entry in original.metadata_props})
         onnx.save(quantized, temporary)
@@ -155,6 +156,29 @@ def _take_bytes(graph: onnx.GraphProto) -> None:
         node.input[:] = ["bytes" if name == rounding.output[0] else name for name in node.input]
     for node in [rounding, *(node for node in graph.node if node.name in ("numbers", "image"))]:
         graph.node.remove(node)
+
+
+def _derive_bias_scales(graph: onnx.GraphProto) -> None:
+    """Compute each bias's scales, an activation's times the weights', instead of storing them, and drop its zeros.
+
+    ONNX Runtime does it once, as it opens the file. In a network of many thin layers they are 4 % of the file.
+    """
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    made = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
+    for node in list(graph.node):
+        bias = made.get(node.input[2]) if node.op_type in ("Conv", "Gemm") and len(node.input) > 2 else None
+        sources = [made.get(name) for name in node.input[:2]]
+        if bias is None or None in sources or stored[bias.input[0]].data_type != onnx.TensorProto.INT32:
+            continue
+        names = [source.input[1] for source in sources]
+        factors = [numpy_helper.to_array(stored[name]) for name in names]
+        if np.array_equal(factors[0] * factors[1], numpy_helper.to_array(stored[bias.input[1]])):
+            product = onnx.helper.make_node("Mul", names, [f"{bias.input[1]}.product"])
+            graph.node.insert(list(graph.node).index(bias), product)
+            bias.input[:] = [bias.input[0], product.output[0]]
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
 
 
 def _compact(graph: onnx.GraphProto) -> None:

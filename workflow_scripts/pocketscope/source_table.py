@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -185,8 +186,10 @@ def _read_csv(table: Path, _wanted: set[str]) -> tuple[list[str], list[dict[str,
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{table}: is not UTF-8 text; save it as 'CSV UTF-8'") from error
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)  # spreadsheets of many countries write semicolons
+    if told := re.match(r"sep=(.)\r?\n", text):  # a line for Excel alone
+        separator, text = told[1], text[told.end() :]
+    else:
+        separator = max(",;\t", key=text.partition("\n")[0].count)  # spreadsheets of many countries write semicolons
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     try:
         present = [name.strip() for name in next(lines, [])]

@@ -47,7 +47,7 @@ REFERENCE = "reference"
 BATCH = 32
 TRAINING_STEPS = 30
 MEGABYTE = 1e6
-# ONNX Runtime's and OpenMP's threads wait busily for a moment after each run, and would take time from the next one.
+# PyTorch's threads wait busily for a moment after each run, and would take time from the next one.
 PAUSE = 0.003  # seconds
 
 log = logging.getLogger(__name__)
@@ -227,9 +227,7 @@ def _runs(trained: networks.Trained, shipped: Mapping[str, Any], threads: int) -
     runs = {("pytorch", "fp32"): lambda count: lambda: eager(count)}
     for precision, path in shipped.items():
         runs["onnxruntime", precision] = of(inference.open_model(path, threads=threads).session, images)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    reference = onnxruntime.InferenceSession(_reference(), options, providers=["CPUExecutionProvider"])
+    reference = inference.new_session(_reference(), threads=threads)
     runs[REFERENCE, "fp32"] = of(reference, np.ones((1, 64, 56, 56), np.float32))
     return runs
 
