@@ -406,7 +406,7 @@ class Training(Model):
         3e-3, description="Of all layers, without pretrained weights."
     )
     lowest_layers: float = Field(
-        0.1, gt=0, le=1, description="Learning rate of the lowest layers as a share of the highest's, if pretrained."
+        1.0, gt=0, le=1, description="Learning rate of the lowest layers as a share of the highest's, if pretrained."
     )
     weight_decay: float = Field(0.01, ge=0)
     batch_norm: Literal["frozen", "trained"] = Field(
