@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+")
     parser.add_argument("--networks", nargs="+")
     parser.add_argument("--image-size", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=config.Training().steps)
     parser.add_argument("--part", choices=["test", "unlabelled"], default="test")
     options = parser.parse_args()
     torch.set_num_threads(1)
