@@ -35,5 +35,5 @@ report.build(
     examples=evidence.examples(gathered, main, by_dataset["images"], params.bounds)
     + evidence.wrongly_accepted(source.labels, params.label_sets, places, by_dataset["images"]),
     provenance=provenance | {"configuration": params.config},
-    warnings=warnings + evidence.remarks(by_dataset["classes"]) + evidence.flattered(by_dataset["near_duplicates"]),
+    warnings=warnings + evidence.warnings(by_dataset["classes"], by_dataset["near_duplicates"], source.histories),
 )

@@ -3,7 +3,17 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from pocketscope import audit, checks, evidence, near_duplicates, recommendation, resampling, score_table, tables
+from pocketscope import (
+    audit,
+    checks,
+    evidence,
+    history,
+    near_duplicates,
+    recommendation,
+    resampling,
+    score_table,
+    tables,
+)
 from pocketscope.errors import InputError
 
 PREDICTIONS = pa.schema([("image_id", pa.string()), ("view", pa.string()), ("probabilities", pa.list_(pa.float32()))])
@@ -145,6 +155,22 @@ def test_test_images_that_are_nearly_training_images_are_counted_once(tmp_path):
         tables.write(table, tmp_path / name, near_duplicates.ACROSS)
     (said,) = evidence.flattered({"cells": tmp_path / "cells", "none": tmp_path / "none"})
     assert said.startswith("cells: 2 test images are nearly the same as an image that is learnt from")
+
+
+def test_a_training_that_collapsed_is_named(tmp_path):
+    def told(name, kept, validation_loss=None):
+        path = tmp_path / "cells" / "k5_s0" / name / "history.parquet"
+        path.parent.mkdir(parents=True)
+        rows = [
+            {"epoch": i, "stage": "all", "step": i, "kept": i == kept, "validation_loss": validation_loss}
+            for i in range(3)
+        ]
+        tables.write(pa.Table.from_pylist(rows, schema=history.HISTORY), path, history.HISTORY)
+        return str(path)
+
+    paths = [told("whole", 2), told("collapsed", 1), told("judged", 1, 0.5)]
+    (said,) = evidence.collapsed(paths)
+    assert "/k5_s0/collapsed: the training collapsed, and the weights of its epoch 1 are kept" in said
 
 
 def test_what_is_remarkable_of_a_data_set_is_said_with_its_name(tmp_path):

@@ -32,6 +32,23 @@ def learner(ema, steps=5):
     )
 
 
+@pytest.mark.parametrize(("gradient_norm", "expected"), [(0.0, 10.0), (20.0, 10.0), (1.0, 1.0)])
+def test_large_gradients_are_scaled_down_to_the_norm(gradient_norm, expected):
+    classifier = networks.build(TINY, 2, None, seed=0)
+    one = optimization.Learner(
+        classifier, steps=2, learning_rate=0.1, lowest_layers=1.0, weight_decay=0.0, ema=0, gradient_norm=gradient_norm
+    )
+    parameters = list(classifier.parameters())
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    scale = 10 / torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in parameters]))
+    for parameter in parameters:
+        parameter.grad *= scale
+    one.step()
+    norm = torch.linalg.vector_norm(torch.cat([parameter.grad.flatten() for parameter in parameters]))
+    assert norm.item() == pytest.approx(expected, rel=1e-3)
+
+
 def test_only_what_requires_gradients_is_trained():
     classifier = networks.build(TINY, 2, None, seed=0)
     classifier.backbone.requires_grad_(False)

@@ -104,6 +104,24 @@ def test_after_a_loss_that_is_no_number_the_best_epoch_is_kept(caplog):
     assert (predicted(classifier, bright_and_dark(seed=1)).argmax(1).numpy() == np.arange(24) % 2).mean() > 0.9
 
 
+def test_without_validation_the_last_epoch_before_a_collapse_is_kept(caplog):
+    """Seen with MobileNetV2: known labels 96 %, then 50 % to the end, at a finite loss."""
+    model = torch.nn.Linear(1, 1)
+    history = records.History(None, "f1", torch.device("cpu"))
+    for epoch, (loss, accuracy) in enumerate(
+        [(None, None), (0.4, 0.9), (0.6, 0.85), (0.3, 0.96), (0.7, 0.5), (0.7, 0.5)]
+    ):
+        torch.nn.init.constant_(model.weight, epoch)
+        stage = "all" if epoch else "head"
+        row = {"stage": stage, "step": epoch, "learning_rate": 1e-3, "train_loss": loss, "train_accuracy": accuracy}
+        history.add(model, row, images=1, seconds=1.0)
+    assert history.tables()[0]["kept"].to_pylist() == [False, False, False, True, False, False]
+    assert history.weights["weight"].item() == 3
+    history.warn_of_collapse()
+    assert "the training collapsed" in caplog.text
+    assert "The weights of epoch 3 are kept" in caplog.text
+
+
 def test_nothing_to_train_on_is_refused():
     empty = batching.Examples(np.zeros((0, 32, 32, 3), np.uint8), np.zeros((0, 2), np.float32), np.zeros(0, bool))
     with pytest.raises(InputError, match="no labelled image"):

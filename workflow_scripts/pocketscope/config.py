@@ -361,6 +361,7 @@ PAPER: dict[str, Any] = {
     "learning_rate": "minimum",
     "learning_rate_from_scratch": "minimum",
     "lowest_layers": 0.01,
+    "gradient_norm": 0.0,
     "batch_norm": "trained",
     "ema": 0.0,
     "label_smoothing": 0.0,
@@ -399,7 +400,7 @@ class Training(Model):
     epochs: float | None = Field(None, gt=0, description="Passes over the images, in the place of a number of steps.")
     batch_size: int = Field(16, ge=2)
     learning_rate: Annotated[float, Field(gt=0)] | Literal["minimum", "tenth_of_minimum"] = Field(
-        1e-3,
+        5e-4,
         description="Of the highest layers, at the top of the one-cycle schedule; or how a range test finds it.",
     )
     learning_rate_from_scratch: Annotated[float, Field(gt=0)] | Literal["minimum", "tenth_of_minimum"] = Field(
@@ -407,6 +408,9 @@ class Training(Model):
     )
     lowest_layers: float = Field(
         1.0, gt=0, le=1, description="Learning rate of the lowest layers as a share of the highest's, if pretrained."
+    )
+    gradient_norm: float = Field(
+        1.0, ge=0, description="Gradients of a larger norm are scaled down to this one; 0: none are."
     )
     weight_decay: float = Field(0.01, ge=0)
     batch_norm: Literal["frozen", "trained"] = Field(

@@ -329,6 +329,24 @@ def flattered(paths: Mapping[str, str]) -> list[str]:
     return said
 
 
+def warnings(classes: Mapping[str, str], near_duplicates: Mapping[str, str], histories: Sequence[str]) -> list[str]:
+    """Return all that a reader is to be warned of: see `remarks`, `flattered` and `collapsed`."""
+    return remarks(classes) + flattered(near_duplicates) + collapsed(histories)
+
+
+def collapsed(paths: Sequence[str]) -> list[str]:
+    """Name the trainings without a validation part whose last epoch was not kept (paths: schema history.HISTORY)."""
+    found = []
+    for path in paths:
+        told = _read(path, ["epoch", "validation_loss", "kept"])
+        if len(told) and told["validation_loss"].isna().all() and not told["kept"].iloc[-1]:
+            name, epoch = "/".join(Path(path).parts[2:-1]), told["epoch"][told["kept"]].iloc[0]
+            found.append(
+                f"{name}: the training collapsed, and the weights of its epoch {epoch} are kept; lower `learning_rate`."
+            )
+    return found
+
+
 def remarks(paths: Mapping[str, str]) -> list[str]:
     """Return what is to be said of data sets, by which their tables of classes (schema checks.CLASSES) are given."""
     return [f"{dataset}: {said}." for dataset, path in paths.items() for said in tables.notes(path)["remarks"]]

@@ -41,6 +41,7 @@ TIMINGS = pa.schema(
     ]
 )
 BATCH = 64
+KNOWN = 0.9  # of the labels that were known before; noise of augmentation and of few steps takes less
 MONITORED = {"f1": ("validation_f1", 1), "accuracy": ("validation_accuracy", 1), "loss": ("validation_loss", -1)}
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class History:
     Parameters
     ----------
     validation
-        What the epochs are judged by; without it the last one is the best.
+        What the epochs are judged by; without it the last one is the best, unless the training collapsed before.
     monitor
         `f1` (macro), `accuracy` or `loss` of the validation part. Of equals the one with the lower loss is better: a
         small part has few distinct values.
@@ -127,7 +128,7 @@ class History:
         seen = validate(classifier, self.validation, self.device) if self.validation else {}
         self.rows.append({"epoch": epoch} | dict(row) | seen)
         self.seconds.append({"epoch": epoch, "images": images, "seconds": seconds})
-        if not self.validation or not epoch or self._merit(epoch) >= self._merit(self.best):
+        if not epoch or (self._merit(epoch) >= self._merit(self.best) if self.validation else not self._collapsed()):
             self.best = epoch
             self.weights = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
         told = ", ".join(f"{name} {value:.3f}" for name, value in self.rows[-1].items() if isinstance(value, float))
@@ -151,6 +152,21 @@ class History:
         """Go on from a state that `state_dict` returned."""
         for name, value in state.items():
             setattr(self, name, value)
+
+    def warn_of_collapse(self) -> None:
+        """Log that the training unlearned the labels and did not learn them again; see `_collapsed`."""
+        if not self.validation and self.epochs_since_best():
+            log.warning(
+                "the training collapsed: fewer labels are known at its end than before. The weights of epoch %d are "
+                "kept; lower 'learning_rate' or 'lowest_layers' in 'training'", self.best,
+            )  # fmt: skip
+
+    def _collapsed(self) -> bool:
+        """Say whether the last epoch unlearned labels: it has more loss than the first one, and knows far fewer."""
+        *before, last = [row for row in self.rows if row["stage"] == self.rows[-1]["stage"]]
+        if not before or last["train_loss"] <= before[0]["train_loss"]:
+            return False
+        return last["train_accuracy"] < KNOWN * max(row["train_accuracy"] for row in before)
 
     def _merit(self, epoch: int) -> tuple[float, float]:
         column, sign = MONITORED[self.monitor]

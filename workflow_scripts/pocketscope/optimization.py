@@ -44,6 +44,8 @@ class Learner:
         from.
     feature_scale
         See `parameter_groups`.
+    gradient_norm
+        Gradients whose norm, over all weights, is larger are scaled down to it; 0: none are.
     """
 
     def __init__(
@@ -57,8 +59,9 @@ class Learner:
         ema: float,
         ema_rises: bool = True,
         feature_scale: float = 1.0,
+        gradient_norm: float = 0.0,
     ) -> None:
-        self.classifier = classifier
+        self.classifier, self.gradient_norm = classifier, gradient_norm
         groups = parameter_groups(classifier, learning_rate, lowest_layers, weight_decay, feature_scale)
         self.optimizer = torch.optim.AdamW(groups, fused=True)
         rates = [group["lr"] for group in groups]
@@ -77,6 +80,8 @@ class Learner:
 
     def step(self) -> None:
         """Change the weights by the gradients that have been summed up."""
+        if self.gradient_norm:
+            nn.utils.clip_grad_norm_(self.classifier.parameters(), self.gradient_norm)
         self.optimizer.step()
         self.schedule.step()
         if self.average:

@@ -215,6 +215,7 @@ def learn(
         if isinstance(peak.rate, str):  # the state of a training that resumes has the rate that was found
             peak.rate = 1.0 if resumed else find_rate(classifier, objective, plan, peak.rate, lowest)
         fit(new_learner(classifier, steps, peak, lowest, settings), objective, plan, history, resume)
+        history.warn_of_collapse()
     classifier.load_state_dict(history.weights)
     classifier.to("cpu", memory_format=torch.contiguous_format).eval()
 
@@ -364,7 +365,7 @@ def new_learner(
     return optimization.Learner(
         classifier, steps=steps, learning_rate=peak.rate, lowest_layers=lowest_layers,
         weight_decay=settings["weight_decay"], ema=settings["ema"], ema_rises=settings.get("ema_rises", True),
-        feature_scale=peak.feature_scale,
+        feature_scale=peak.feature_scale, gradient_norm=settings["gradient_norm"],
     )  # fmt: skip
 
 
