@@ -35,7 +35,7 @@ import torch
 import torch.nn.functional as F
 import yaml
 from PIL import Image
-from pocketscope import augmentation, config, devices, examples, history, networks, optimization, training
+from pocketscope import augmentation, config, devices, examples, history, networks, training
 from torchvision import transforms
 
 ROOT = Path(__file__).parents[1]
@@ -186,9 +186,7 @@ def ours(
     objective = training.supervised(labelled, settings, FLIPS, 0, device)
 
     def epoch() -> int:
-        learner = optimization.Learner(
-            model, steps=steps, learning_rate=1e-3, lowest_layers=0.1, weight_decay=0.01, ema=settings["ema"]
-        )
+        learner = training.new_learner(model, steps, training.Peak(1e-3), settings["lowest_layers"], settings)
         training.fit(learner, objective, plan, history.History(None, "f1", device))
         return options.batch * steps
 

@@ -92,6 +92,16 @@ def test_weights_are_int8_by_channel_and_activations_uint8(shipped):
     assert zeros == {np.dtype(np.uint8)}
 
 
+def test_scales_of_biases_are_products_of_stored_scales(shipped):
+    graph = onnx.load(shipped / "model.int8.onnx").graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    maker = {name: node.op_type for node in graph.node for name in node.output}
+    dequantized = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in stored]
+    biases = [node for node in dequantized if stored[node.input[0]].data_type == onnx.TensorProto.INT32]
+    assert biases
+    assert all(len(node.input) == 2 and maker.get(node.input[1]) == "Mul" for node in biases)
+
+
 def test_gates_and_probabilities_stay_in_floating_point(shipped):
     graph = onnx.load(shipped / "model.int8.onnx").graph
     maker = {name: node.op_type for node in graph.node for name in node.output}

@@ -117,6 +117,7 @@ def test_without_validation_the_last_epoch_before_a_collapse_is_kept(caplog):
         history.add(model, row, images=1, seconds=1.0)
     assert history.tables()[0]["kept"].to_pylist() == [False, False, False, True, False, False]
     assert history.weights["weight"].item() == 3
+    assert history.epochs_since_best() == 0  # a dip at the top of the cycle does not end a training early
     history.warn_of_collapse()
     assert "the training collapsed" in caplog.text
     assert "The weights of epoch 3 are kept" in caplog.text

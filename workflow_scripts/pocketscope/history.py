@@ -135,8 +135,8 @@ class History:
         log.info("epoch %d: %s", epoch, told)
 
     def epochs_since_best(self) -> int:
-        """Return how many epochs have ended since the best one."""
-        return len(self.rows) - 1 - self.best
+        """Return how many epochs have ended since the best one; without a validation part 0: nothing ends early."""
+        return len(self.rows) - 1 - self.best if self.validation else 0
 
     def tables(self) -> tuple[pa.Table, pa.Table]:
         """Return the history (schema HISTORY) and the timings (schema TIMINGS), a row an epoch."""
@@ -155,16 +155,19 @@ class History:
 
     def warn_of_collapse(self) -> None:
         """Log that the training unlearned the labels and did not learn them again; see `_collapsed`."""
-        if not self.validation and self.epochs_since_best():
+        if not self.validation and self.best < len(self.rows) - 1:
             log.warning(
                 "the training collapsed: fewer labels are known at its end than before. The weights of epoch %d are "
                 "kept; lower 'learning_rate' or 'lowest_layers' in 'training'", self.best,
             )  # fmt: skip
 
     def _collapsed(self) -> bool:
-        """Say whether the last epoch unlearned labels: it has more loss than the first one, and knows far fewer."""
+        """Say whether the last epoch unlearned labels: it has more loss than the first one, and knows far fewer.
+
+        Not of methods that guess: their loss rises with the weight of the guesses, and a collapse of these is named.
+        """
         *before, last = [row for row in self.rows if row["stage"] == self.rows[-1]["stage"]]
-        if not before or last["train_loss"] <= before[0]["train_loss"]:
+        if not before or "unlabelled_loss" in last or last["train_loss"] <= before[0]["train_loss"]:
             return False
         return last["train_accuracy"] < KNOWN * max(row["train_accuracy"] for row in before)
 
