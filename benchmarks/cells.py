@@ -27,6 +27,7 @@ import pyarrow as pa
 import torch
 from pocketscope import (
     config,
+    devices,
     examples,
     history,
     metrics,
@@ -39,6 +40,7 @@ from pocketscope import (
     training,
 )
 
+ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
 FLIPS = ["horizontal_flip", "vertical_flip"]
 DATASETS: dict[str, dict[str, Any]] = {
@@ -227,7 +229,8 @@ def train(
     options: argparse.Namespace,
 ) -> tuple[networks.Classifier, pa.Table]:
     """Train a network on a label set; return it with the history."""
-    classifier = networks.build(NETWORKS[network], len(notes["classes"]), options.weights.resolve(), seed=cell["seed"])
+    entry = NETWORKS[network]
+    classifier = networks.build(entry, len(notes["classes"]), options.weights.resolve(), seed=cell["seed"])
     told, _ = training.train(
         classifier,
         examples.load(images, labels, notes["classes"]),
@@ -237,8 +240,14 @@ def train(
         symmetries=DATASETS[cell["dataset"]]["symmetries"],
         seed=cell["seed"],
         device=CPU,
+        arithmetic=arithmetic(entry["name"], cell["size"]),
     )
     return classifier, told
+
+
+def arithmetic(name: str, size: int) -> torch.dtype:
+    """Return what a study on this machine computes a network in; `name` is the library's own."""
+    return devices.arithmetic(config.arithmetics(name, size, ROOT), CPU)
 
 
 def score(

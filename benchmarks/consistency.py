@@ -106,6 +106,7 @@ def measure(cell: cells.Cell, options: argparse.Namespace) -> dict[str, Any]:
     entry, method = cells.NETWORKS[cell["network"]], cell["method"]
     classifier = networks.build(entry, len(classes), options.weights.resolve(), seed=cell["seed"])
     sharing = {"pretrained": True, "settings": cell["training"], "seed": cell["seed"], "device": cells.CPU,
+               "arithmetic": cells.arithmetic(entry["name"], cell["size"]),
                "symmetries": cells.DATASETS[cell["dataset"]]["symmetries"]}  # fmt: skip
     if method and method["warm_start"]:
         training.train(classifier, *parts, **sharing)

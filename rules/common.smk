@@ -178,7 +178,7 @@ def arithmetic_of(wildcards):
     if CONFIG.compute.arithmetic != "auto":
         return CONFIG.compute.arithmetic
     size = CONFIG.datasets[wildcards.dataset].image_size
-    return configuration.arithmetics(NETWORKS[wildcards.network], size, ROOT)
+    return configuration.arithmetics(NETWORKS[wildcards.network].name, size, ROOT)
 
 
 def views_of(dataset, views):
@@ -397,7 +397,7 @@ def arithmetics_to_time(wildcards):
     asked, network = CONFIG.compute.arithmetic, NETWORKS.get(wildcards.network)
     if asked != "auto" or network is None:  # which network the best teacher is, is not known here
         return ["fp32" if asked == "auto" else asked for _ in sizes_to_time(wildcards)]
-    return [configuration.arithmetics(network, size, ROOT) for size in sizes_to_time(wildcards)]
+    return [configuration.arithmetics(network.name, size, ROOT) for size in sizes_to_time(wildcards)]
 
 
 def timings():

@@ -58,12 +58,13 @@ def test_an_import_inside_a_function_counts(checkout):
 @pytest.mark.parametrize(
     ("script", "modules"),
     [
-        ("train.py", "augmentation calibration conditioning devices errors examples export files gpus head history job "
-                     "networks optimization packed pixels prediction pseudo_labels randomness resume splits tables "
-                     "training training_outputs"),
-        ("train_consistency.py", "augmentation calibration conditioning consistency devices errors examples export "
-                                 "files gpus head history job networks optimization packed pixels prediction "
-                                 "pseudo_labels randaugment randomness resume splits tables training training_outputs"),
+        ("train.py", "augmentation calibration conditioning convolutions devices errors examples export files gpus "
+                     "head history job networks optimization packed pixels prediction pseudo_labels randomness resume "
+                     "splits tables training training_outputs"),
+        ("train_consistency.py", "augmentation calibration conditioning consistency convolutions devices errors "
+                                 "examples export files gpus head history job networks optimization packed pixels "
+                                 "prediction pseudo_labels randaugment randomness resume splits tables training "
+                                 "training_outputs"),
         ("pseudo_label.py", "calibration errors files job prediction pseudo_labels randomness rounds splits tables"),
         ("evaluate.py", "errors files inference job packed pixels prediction randomness splits tables"),
         ("scores.py", "errors files job metrics prediction randomness splits tables"),

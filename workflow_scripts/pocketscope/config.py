@@ -651,15 +651,15 @@ def read(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:
     return load(yaml.safe_load(path.read_text(encoding="utf-8")), root)
 
 
-def arithmetics(network: Network, image_size: int, root: Path) -> dict[str, str]:
-    """Return fp32 or bf16 by kind of device: whichever trains a network quicker at the nearest size that was measured.
+def arithmetics(network: str, image_size: int, root: Path) -> dict[str, str]:
+    """Return fp32 or bf16 by kind of device: whichever trains `network` quicker at the nearest size that was measured.
 
     The table `config/arithmetic.csv` is written by `benchmarks/train_throughput.py`: device, network (the library's own
     name), image_size, and images/s in fp32 and bf16.
     """
     nearest: dict[str, tuple[float, str]] = {}
     for row in _throughputs(root / "config/arithmetic.csv"):
-        if row["network"] == network.name:
+        if row["network"] == network:
             distance = abs(math.log(int(row["image_size"]) / image_size))
             quicker = "bf16" if float(row["bf16"]) > float(row["fp32"]) else "fp32"
             nearest[row["device"]] = min(nearest.get(row["device"], (math.inf, "")), (distance, quicker))

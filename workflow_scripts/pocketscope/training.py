@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pocketscope import augmentation, conditioning, examples, head, networks, optimization, randomness
+from pocketscope import augmentation, conditioning, convolutions, examples, head, networks, optimization, randomness
 from pocketscope.errors import InputError
 from pocketscope.examples import Examples
 from pocketscope.history import Guesses, History, scored
@@ -329,7 +329,8 @@ def backward(
         outcomes, count = [], len(tensors[0])
         try:
             for part in zip(*(tensor.tensor_split(plan.parts) for tensor in tensors), strict=True):
-                with torch.autocast(device, plan.arithmetic, enabled=plan.arithmetic != torch.float32):
+                in_bf16 = torch.autocast(device, plan.arithmetic, enabled=plan.arithmetic != torch.float32)
+                with in_bf16, convolutions.quick(device):
                     outcome = loss(classifier, *part)
                 outcome.loss = outcome.loss * (len(part[0]) / count)
                 outcome.loss.backward()
