@@ -38,32 +38,69 @@ def test_answers_are_those_of_the_fp32_file(shipped):
 
 
 def test_the_image_goes_into_the_first_layer_as_it_is(shipped):
-    """Normalisation is in the weights of four channels; up to these weights nothing is computed in floating point."""
+    """Normalisation is in the weights, of four pixels each; before them nothing is in floating point."""
     graph = onnx.load(shipped / "model.int8.onnx").graph
     first = next(place for place, node in enumerate(graph.node) if node.op_type == "Conv")
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     maker = {name: node for node in graph.node for name in node.output}
-    assert stored[maker[graph.node[first].input[1]].input[0]].shape[1] == 4
+    assert stored[maker[graph.node[first].input[1]].input[0]].shape[1] == 12
     _, step, zero = (stored.get(name) for name in maker[graph.node[first].input[0]].input)
     assert (step, zero) == (1, 114)  # 255 times the mean of ImageNet's channels
     assert not {"Cast", "Sub", "BatchNormalization", "QuantizeLinear"} & {node.op_type for node in graph.node[:first]}
 
 
-@pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0"])  # padding inside the convolution, and before it
-def test_normalisation_in_the_first_layer_computes_the_same_up_to_the_border(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "inside"),  # outputs that see no padding, which is grey and was the mean colour
+    [
+        ("resnet18", slice(2, -1)),
+        ("tf_efficientnet_lite0", slice(0, -1)),
+        ("squeezenet1_1", slice(None)),
+        ("shufflenet_v2_x0_5", slice(1, None)),
+    ],
+)
+@pytest.mark.parametrize("size", [32, 48])
+def test_the_first_layer_computes_the_same_of_bytes_up_to_the_border(name, inside, size, tmp_path):
     library = "timm" if name.startswith("tf_") else "torchvision"
-    folder = tiny_models.ship(tmp_path, tiny_models.entry(name, library), precisions=["fp32"])
+    folder = tiny_models.ship(tmp_path, tiny_models.entry(name, library), precisions=["fp32"], size=size)
     shape_inference.quant_pre_process(folder / "model.fp32.onnx", folder / "prepared.onnx", skip_symbolic_shape=True)
-    prepared = onnx.load(folder / "prepared.onnx")
-    assert quantization._normalise_in_first_layer(prepared.graph)
-    onnx.save(prepared, folder / "other.onnx")
-    images = tiny_models.noise(8)
-    found = [
-        inference.probabilities(inference.open_model(folder / f"{name}.onnx", threads=1), images)
-        for name in ("model.fp32", "other")
-    ]
-    assert np.abs(found[0] - found[1]).max() < 1e-4
-    assert np.ptp(found[0]) > 0.1
+    first = first_layer(onnx.load(folder / "prepared.onnx"))
+    changed = onnx.load(folder / "prepared.onnx")
+    assert quantization._read_bytes_in_first_layer(changed.graph)
+    images = tiny_models.noise(8, size)
+    before, after = (
+        value_of(tensor, model, images)
+        for tensor, model in ((first, onnx.load(folder / "prepared.onnx")), ("first", changed))
+    )
+    assert before.shape == after.shape
+    assert before.std() > 0.01
+    difference = np.abs(before - after) / before.std()
+    assert difference[..., inside, inside].max() < 1e-4
+    assert difference.max() < 0.5
+
+
+def first_layer(model):
+    convolution = next(node for node in model.graph.node if node.op_type == "Conv")
+    reader = next(node for node in model.graph.node if convolution.output[0] in node.input)
+    return reader.output[0] if reader.op_type in ("Relu", "Clip") else convolution.output[0]
+
+
+def value_of(tensor, model, images):
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_empty_tensor_value_info(tensor))
+    session = inference.new_session(model.SerializeToString(), threads=1)
+    return session.run([tensor], {"images": images})[0]
+
+
+@pytest.mark.parametrize(("size", "stride"), [(30, 2), (32, 1)])  # no multiple of four pixels; another stride
+def test_other_first_layers_are_left_alone(size, stride, tmp_path):
+    folder = tiny_models.ship(tmp_path, tiny_models.entry("mobilenet_v2"), precisions=["fp32"], size=size)
+    shape_inference.quant_pre_process(folder / "model.fp32.onnx", folder / "prepared.onnx", skip_symbolic_shape=True)
+    model = onnx.load(folder / "prepared.onnx")
+    convolution = next(node for node in model.graph.node if node.op_type == "Conv")
+    next(entry for entry in convolution.attribute if entry.name == "strides").ints[:] = [stride, stride]
+    nodes = len(model.graph.node)
+    assert quantization._read_bytes_in_first_layer(model.graph) == {}
+    assert len(model.graph.node) == nodes
 
 
 def test_rounding_moves_no_logit_on_the_mean(shipped):
