@@ -24,6 +24,7 @@ import torch
 import yaml
 from pocketscope import (
     config,
+    devices,
     examples,
     export,
     inference,
@@ -40,6 +41,7 @@ from pocketscope import (
 )
 
 ROOT = Path(__file__).parents[1]
+CPU = torch.device("cpu")
 FILES = {
     "mobilenetv2_100": {"library": "timm", "options": {"pad_type": "same"}, "mean": [0.5] * 3, "std": [0.5] * 3},
     "squeezenet1_0": {"library": "torchvision"},
@@ -123,7 +125,8 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
         settings=config.plain(config.Training(steps=options.steps)),
         symmetries=[],
         seed=0,
-        device=torch.device("cpu"),
+        device=CPU,
+        arithmetic=devices.arithmetic(config.arithmetics(network["name"], options.image_size, ROOT), CPU),
     )
     trained = networks.Trained(classifier, notes["classes"], options.image_size)
     about = export.description(network, tables.notes(folder / "images.parquet"), pseudo_labels.digest(labels))

@@ -144,7 +144,7 @@ def test_arithmetic_is_that_of_the_nearest_size_that_was_measured(tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config/arithmetic.csv").write_text(
         "device,network,image_size,fp32,bf16\n"
-        "cpu-amx,resnet18,224,10,30\ncpu-amx,resnet18,64,100,90\ncuda-9.0,resnet18,224,900,2000\n"
+        "cpu-amx,resnet18,224,10,30\ncpu-amx,resnet18,64,100,105\ncuda-9.0,resnet18,224,900,2000\n"
     )
     assert config.arithmetics("resnet18", 200, tmp_path) == {"cpu-amx": "bf16", "cuda-9.0": "bf16"}
     assert config.arithmetics("resnet18", 80, tmp_path) == {"cpu-amx": "fp32", "cuda-9.0": "bf16"}

@@ -45,6 +45,7 @@ VIEW_NEEDS: dict[str, set[str]] = {
     "rotate_90": {"quarter_turn"},
     "rotate_270": {"quarter_turn"},
 }
+WORTH = 1.1  # times as quick as in fp32, a training in bfloat16 is worth its rounding
 BEST_TEACHER = "best_teacher"  # the student that is a method's best teacher
 
 
@@ -482,8 +483,8 @@ class Compute(Model):
     device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one.")
     arithmetic: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
-        description="Of the forward pass in training. auto: whichever was quicker for the network, at the nearest "
-        "size, on the device, by config/arithmetic.csv; fp32 where that has no row.",
+        description="Of the forward pass in training. auto: bf16 where it was quicker by a tenth for the network, at "
+        "the nearest size, on the device, by config/arithmetic.csv; fp32 elsewhere, and where that has no row.",
     )
 
 
@@ -652,7 +653,7 @@ def read(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:
 
 
 def arithmetics(network: str, image_size: int, root: Path) -> dict[str, str]:
-    """Return fp32 or bf16 by kind of device: whichever trains `network` quicker at the nearest size that was measured.
+    """Return fp32 or bf16 by kind of device: bf16 where it clearly trains `network` quicker, at the nearest size known.
 
     The table `config/arithmetic.csv` is written by `benchmarks/train_throughput.py`: device, network (the library's own
     name), image_size, and images/s in fp32 and bf16.
@@ -661,9 +662,9 @@ def arithmetics(network: str, image_size: int, root: Path) -> dict[str, str]:
     for row in _throughputs(root / "config/arithmetic.csv"):
         if row["network"] == network:
             distance = abs(math.log(int(row["image_size"]) / image_size))
-            quicker = "bf16" if float(row["bf16"]) > float(row["fp32"]) else "fp32"
-            nearest[row["device"]] = min(nearest.get(row["device"], (math.inf, "")), (distance, quicker))
-    return {device: quicker for device, (_, quicker) in sorted(nearest.items())}
+            chosen = "bf16" if float(row["bf16"]) > WORTH * float(row["fp32"]) else "fp32"
+            nearest[row["device"]] = min(nearest.get(row["device"], (math.inf, "")), (distance, chosen))
+    return {device: chosen for device, (_, chosen) in sorted(nearest.items())}
 
 
 def allowed_views(views: Iterable[str], symmetries: Iterable[str]) -> list[str]:
