@@ -88,3 +88,20 @@ def test_a_layer_that_is_not_trained_has_no_gradient():
         layer(images).sum().backward()
     assert images.grad is not None
     assert layer.weight.grad is None
+
+
+@pytest.mark.parametrize(
+    ("layer", "side", "name"),
+    [
+        (nn.Conv2d(4, 4, 5, 1, 2, groups=4, bias=False), 12, "_DepthwiseBackward"),
+        (nn.Conv2d(4, 4, 3, 2, 1, groups=4, bias=False), 12, "_DepthwiseBackward"),
+        (nn.Conv2d(4, 4, 3, 1, 1, groups=4, bias=False), 2, "_DepthwiseBackward"),
+        (nn.Conv2d(4, 4, 3, 1, 1, groups=4, bias=False), 12, "ConvolutionBackward0"),  # quick as it is
+        (nn.Conv2d(4, 8, 1), 7, "PermuteBackward0"),
+        (nn.Conv2d(4, 8, 1), 14, "ConvolutionBackward0"),
+    ],
+)
+def test_which_convolutions_are_computed_otherwise(layer, side, name):
+    """Torch could cease to ask the context, and nothing but time would tell."""
+    with convolutions.quick("cpu"):
+        assert layer(torch.randn(1, 4, side, side)).grad_fn.name() == name
