@@ -8,12 +8,15 @@ plain
     zoom, translation, lighting), then the step.
 limit
     The same network's training step on synthetic data that lies in memory, channels last, with our depthwise
-    convolutions, in fp32 and in bfloat16; the better of the two is the limit.
+    convolutions and with batch normalisation as the recipe `fast` has it, in fp32 and in bfloat16; the better of the
+    two is the limit.
+torch
+    The limit with torch's own gradients of convolutions; with --limit-only.
 ours
-    `training.fit` as a job runs it, epochs and bookkeeping included, in the better arithmetic; and what augmentation
-    costs of it, in ms an image.
+    `training.fit` as a job with the recipe `fast` runs it, bookkeeping included, in the better arithmetic; and what
+    augmentation costs of it, in ms an image.
 
-The three take turns for some seconds each, several times over, and the median of the turns counts, so that other work
+They take turns for some seconds each, several times over, and the median of the turns counts, so that other work
 on the machine hits all of them. --write adds the limit's two rates to the table that `compute.arithmetic: auto` reads.
 Networks are those of config/networks.yaml or another catalogue, with random weights.
 """
@@ -25,6 +28,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,7 @@ from torchvision import transforms
 ROOT = Path(__file__).parents[1]
 CLASSES = 10
 FLIPS = ["horizontal_flip", "vertical_flip"]
+KEEP_STATISTICS = config.Training().batch_norm == "frozen"
 ARITHMETICS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -80,7 +85,10 @@ def measure(entry: dict[str, Any], size: int, device: torch.device, options: arg
     build = lambda: networks.build(entry, CLASSES, ROOT, seed=0).to(device)  # noqa: E731
 
     ways = {f"limit {name}": synthetic(build(), size, device, dtype, options) for name, dtype in ARITHMETICS.items()}
-    if not options.limit_only:
+    if options.limit_only:
+        for name, dtype in ARITHMETICS.items():
+            ways[f"torch {name}"] = synthetic(build(), size, device, dtype, options, nullcontext)
+    else:
         ways["plain"] = plain_loop(build(), images, targets, device, options)
         for arithmetic, dtype in ARITHMETICS.items():
             ways[f"ours {arithmetic}"] = ours(build(), images, targets, device, dtype, options)
@@ -89,7 +97,9 @@ def measure(entry: dict[str, Any], size: int, device: torch.device, options: arg
     best = max(ARITHMETICS, key=lambda arithmetic: rates[f"limit {arithmetic}"])
     found = {f"limit_{arithmetic}": round(rates[f"limit {arithmetic}"], 1) for arithmetic in ARITHMETICS}
     if options.limit_only:
-        return found
+        own = {f"torch_{arithmetic}": round(rates[f"torch {arithmetic}"], 1) for arithmetic in ARITHMETICS}
+        gain = rates[f"limit {best}"] / max(rates[f"torch {arithmetic}"] for arithmetic in ARITHMETICS)
+        return found | own | {"limit_over_torch": round(gain, 2)}
     limit, fit, plain = rates[f"limit {best}"], rates[f"ours {best}"], rates["plain"]
     cost = 1000 / rates["augmentation"]
     return found | {
@@ -148,25 +158,32 @@ def plain_loop(
 
 
 def synthetic(
-    model: torch.nn.Module, size: int, device: torch.device, dtype: torch.dtype, options: argparse.Namespace
+    model: torch.nn.Module,
+    size: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    options: argparse.Namespace,
+    gradients: Callable[..., AbstractContextManager] = convolutions.quick,
 ) -> Callable[[], int]:
     """Return a training step on data that is there already: the most that can be had."""
     model = model.to(memory_format=torch.channels_last)
     pixels = torch.rand(options.batch, 3, size, size, device=device).to(memory_format=torch.channels_last)
     targets = torch.arange(options.batch, device=device) % CLASSES
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    model.train()
+    training.training_mode(model, KEEP_STATISTICS)
+
+    count = 50 if device.type == "cuda" else 4  # a GPU is asked for its results once in so many steps
 
     def steps() -> int:
-        for _ in range(_steps(device)):
+        for _ in range(count):
             in_bf16 = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
-            with in_bf16, convolutions.quick(device):
+            with in_bf16, gradients(device):
                 loss = F.cross_entropy(model(pixels), targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
         loss.item()
-        return options.batch * _steps(device)
+        return options.batch * count
 
     return steps
 
@@ -183,8 +200,8 @@ def ours(
     model = model.to(memory_format=torch.channels_last)
     settings = config.plain(config.Training(batch_size=options.batch))
     labelled = examples.Examples(images, examples.one_hot(targets, CLASSES), np.ones(len(images), bool))
-    steps = _steps(device)
-    plan = training.Plan(steps, 1, 1, 0, dtype)
+    steps = settings["steps"] // settings["evaluations"]
+    plan = training.Plan(steps, 1, 1, 0, dtype, KEEP_STATISTICS)
     objective = training.supervised(labelled, settings, FLIPS, 0, device)
 
     def epoch() -> int:
@@ -222,11 +239,6 @@ def write(path: Path, network: str, run: dict[str, Any], device: torch.device) -
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows[key] for key in sorted(rows, key=lambda key: (*key[:2], int(key[2]))))
-
-
-def _steps(device: torch.device) -> int:
-    """Return how many steps are measured at once: a GPU is asked for its results once in so many."""
-    return 50 if device.type == "cuda" else 4
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "frozen": {"recipe": "frozen"},
     "fast": {},
     "fast, 50 steps": {"steps": 50},
+    "fast, 25 steps": {"steps": 25},
     "paper": {"recipe": "paper"} | VALIDATION,
     "full": {"labels": "full"},
 }

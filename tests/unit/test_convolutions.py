@@ -10,6 +10,7 @@ CASES = [  # kernel, stride, padding, height, width
     (3, 1, 1, 9, 9),
     (3, 2, 1, 8, 11),
     (3, 2, 0, 9, 8),
+    (3, 2, 3, 9, 8),  # more padding than the weights reach over
     (5, 1, 2, 7, 6),
     (5, 1, 2, 2, 2),
     (5, 2, 2, 9, 8),

@@ -92,6 +92,19 @@ def value_of(tensor, model, images):
     return session.run([tensor], {"images": images})[0]
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_1"])
+def test_weights_that_stand_further_are_computed_and_not_stored(name, tmp_path, monkeypatch):
+    network, images = tiny_models.entry(name), tiny_models.noise(8, 32)
+    answers, sizes = [], []
+    for folder in ("once", "twice"):
+        shipped = tiny_models.ship(tmp_path / folder, network) / "model.int8.onnx"
+        answers.append(inference.probabilities(inference.open_model(shipped, threads=1), images))
+        sizes.append(shipped.stat().st_size)
+        monkeypatch.setattr(quantization, "_store_first_weights_once", lambda graph: None)
+    assert np.array_equal(*answers)
+    assert sizes[0] < sizes[1]
+
+
 @pytest.mark.parametrize(("size", "stride"), [(30, 2), (32, 1)])  # no multiple of four pixels; another stride
 def test_other_first_layers_are_left_alone(size, stride, tmp_path):
     folder = tiny_models.ship(tmp_path, tiny_models.entry("mobilenet_v2"), precisions=["fp32"], size=size)

@@ -13,11 +13,11 @@ FEW = 100  # pixels of an image, up to which a 1 x 1 convolution is quicker as a
 def quick(device: torch.device | str) -> AbstractContextManager:
     """Return a context in which depthwise and 1 x 1 convolutions on the CPU have quicker gradients.
 
-    oneDNN computes three gradients of depthwise convolutions slowly: those of weights wider than three pixels (up to 50
-    times as long as the forward pass), those of any weights where the images are two pixels wide (as long), and in
-    bfloat16 those of the images where the stride is more than one (25 times). They are convolutions themselves, or
-    products of matrices, and are computed as such. So is a 1 x 1 convolution of images that have shrunk to a few
-    pixels: laying out its weights anew in each pass takes oneDNN longer than the product.
+    oneDNN takes tens to hundreds of times as long as for the forward pass for three gradients of depthwise
+    convolutions: those of weights wider than three pixels, those of any weights where the images are two pixels wide,
+    and in bfloat16 those of the images where the stride is more than one. They are convolutions themselves, or products
+    of matrices, and are computed as such. So is a 1 x 1 convolution of images that have shrunk to a few pixels: laying
+    out its weights anew in each pass takes oneDNN longer than the product.
 
     The gradients are the same up to the order of sums. Nothing is changed on other devices, nor for other convolutions.
     """
@@ -75,7 +75,8 @@ class _Depthwise(torch.autograd.Function):
         images, weight = ctx.saved_tensors
         shape = tuple(weight.shape[2:])
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        slow_images = gradient.dtype == torch.bfloat16 and max(ctx.stride) > 1
+        less = all(pad < side for pad, side in zip(ctx.padding, shape, strict=True))
+        slow_images = gradient.dtype == torch.bfloat16 and max(ctx.stride) > 1 and less
         slow_weight = max(shape) > 3 or _tiny(images)
         first, second = ctx.needs_input_grad[:2]
         of_images, of_weight, _ = torch.ops.aten.convolution_backward(

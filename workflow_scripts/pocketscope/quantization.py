@@ -22,19 +22,8 @@ PIXELS = 4  # that the first layer reads as one
 # numbers on. The rest stays in floating point: the gates of squeeze-and-excitation, swish and hard-swish (a sigmoid, a
 # product), and the softmax, whose probabilities would be multiples of 1/255.
 OPERATORS = [
-    *(
-        "Conv",
-        "Gemm",
-        "MatMul",
-        "Add",
-        "Concat",
-        "Relu",
-        "Clip",
-        "LeakyRelu",
-        "MaxPool",
-        "AveragePool",
-        "GlobalAveragePool",
-    ),
+    *("Conv", "Gemm", "MatMul", "Add", "Concat", "Relu", "Clip", "LeakyRelu"),
+    *("MaxPool", "AveragePool", "GlobalAveragePool"),
     *("Pad", "Slice", "Split", "Reshape", "Transpose", "Flatten", "Squeeze"),
 ]
 
@@ -115,81 +104,86 @@ def _read_bytes_in_first_layer(graph: onnx.GraphProto) -> dict[str, list[dict[st
         goes elsewhere than into one such convolution; nothing is changed then.
     """
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    normalisation = next((node for node in graph.node if node.op_type == "BatchNormalization"), None)
-    first = _only_reader(graph, normalisation)
-    around = np.zeros(4, int)  # pixels: top, left, bottom, right
-    padding = first if first is not None and first.op_type == "Pad" else None
-    if padding is not None:
-        around += weights[padding.input[1]][[2, 3, 6, 7]]
-        first = _only_reader(graph, padding)
     size = graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    if first is None or first.op_type != "Conv" or weights[first.input[1]].shape[1] != 3 or size % PIXELS:
+    before_first, first, around = _first_layer(graph, weights)
+    if first is None or size % PIXELS:
         return {}
-    about = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in first.attribute}
-    if list(about["strides"]) != [2, 2] or set(about["dilations"]) != {1}:
-        return {}
-    around += about["pads"]
-
-    gain, shift, mean, variance = (weights[name] for name in normalisation.input[1:])
+    gain, shift, mean, variance = (weights[name] for name in before_first[2].input[1:])
     slope = gain / np.sqrt(variance)
     offset = shift - slope * mean
     zero = round(float(np.mean(-offset / slope)))
     kernel = weights[first.input[1]]
     bias = weights[first.input[2]] if len(first.input) > 2 else np.zeros(len(kernel), np.float32)
     bias = bias + np.tensordot(kernel, slope * zero + offset, axes=(1, 0)).sum(axis=(1, 2))
-    kernel, before = _of_four_pixels(kernel * slope[:, None, None], int(around[1]))
-    out = [(size + around[side] + around[side + 2] - old) // 2 + 1 for side, old in enumerate(about["kernel_shape"])]
-    pairs = -(-out[1] // 2)
-    after = pairs - 1 - before + kernel.shape[3] - size // PIXELS
+    height, width = ((size + around[i] + around[i + 2] - kernel.shape[i + 2]) // 2 + 1 for i in range(2))
+    pairs = -(-width // 2)
+    kernel, fours_before = _of_four_pixels(kernel * slope[:, None, None], around[1])
+    fours_after = pairs - 1 - fours_before + kernel.shape[3] - size // PIXELS
 
-    image = graph.input[0].name
     constants = {
         "weight": kernel,
         "bias": np.concatenate([bias, bias]).astype(np.float32),
-        "grouped": np.array([0, size, size // PIXELS, 3 * PIXELS]),
+        "fours": np.array([0, size, size // PIXELS, 3 * PIXELS]),
         "zero": np.array(zero, np.float32),
-        "apart": np.array([0, out[0], 2 * pairs, len(bias)]),
+        "apart": np.array([0, height, 2 * pairs, len(bias)]),
         "start": np.array([0]),
-        "end": np.array([out[1]]),
-        "across": np.array([2]),
+        "end": np.array([width]),
+        "axis": np.array([2]),
     }
     graph.initializer.extend(numpy_helper.from_array(value, f"first.{name}") for name, value in constants.items())
-    del first.attribute[:]
-    first.attribute.extend(
-        onnx.helper.make_attribute(name, value)
-        for name, value in {
-            "strides": [2, 1],
-            "kernel_shape": list(kernel.shape[2:]),
-            "pads": [int(around[0]), before, int(around[2]), max(0, after)],
-        }.items()
-    )
-    last = _only_reader(graph, first)
-    last = last if last is not None and last.op_type in ("Relu", "Clip") else first
-    cast = next(node for node in graph.node if node.output[0] == normalisation.input[0])
-    transposition = next(node for node in graph.node if node.output[0] == cast.input[0])
-    put = list(graph.node).index(transposition)
-    for node in (transposition, cast, normalisation, padding):
-        if node is not None:
-            graph.node.remove(node)
-    _insert(graph, put, [
-        ("Reshape", [image, "first.grouped"], "grouped", {}),
-        ("Transpose", ["grouped"], "bytes", {"perm": [0, 3, 1, 2]}),
+    place = list(graph.node).index(before_first[0])
+    for node in before_first:
+        graph.node.remove(node)
+    _insert(graph, place, [
+        ("Reshape", [graph.input[0].name, "first.fours"], "fours", {}),
+        ("Transpose", ["fours"], "bytes", {"perm": [0, 3, 1, 2]}),
         ("Cast", ["bytes"], "numbers", {"to": onnx.TensorProto.FLOAT}),
         ("Sub", ["numbers", "first.zero"], "image", {}),
     ])  # fmt: skip
     first.input[:] = ["image", "first.weight", "first.bias"]
+    del first.attribute[:]
+    pads = [around[0], fours_before, around[2], fours_after]
+    about = {"strides": [2, 1], "kernel_shape": kernel.shape[2:], "pads": pads}
+    first.attribute.extend(onnx.helper.make_attribute(name, value) for name, value in about.items())
+
+    reader = _only_reader(graph, first)
+    last = reader if reader is not None and reader.op_type in ("Relu", "Clip") else first
     for node in graph.node:
         node.input[:] = ["first" if name == last.output[0] else name for name in node.input]
-    too_many = [("Slice", ["apart", "first.start", "first.end", "first.across"], "kept", {})] if out[1] % 2 else []
+    one_less = [("Slice", ["apart", "first.start", "first.end", "first.axis"], "kept", {})] if width % 2 else []
     _insert(graph, list(graph.node).index(last) + 1, [
         ("Transpose", [last.output[0]], "pairs", {"perm": [0, 2, 3, 1]}),
         ("Reshape", ["pairs", "first.apart"], "apart", {}),
-        *too_many,
-        ("Transpose", ["kept" if too_many else "apart"], "first", {"perm": [0, 3, 1, 2]}),
+        *one_less,
+        ("Transpose", ["kept" if one_less else "apart"], "first", {"perm": [0, 3, 1, 2]}),
     ])  # fmt: skip
     del graph.value_info[:]
     rounding = {"scale": np.array(1, np.float32), "zero_point": np.array(zero, np.uint8)}
     return {"image": [{"quant_type": ort.QuantType.QUInt8, **rounding}]}
+
+
+def _first_layer(
+    graph: onnx.GraphProto, weights: dict[str, np.ndarray]
+) -> tuple[list[onnx.NodeProto], onnx.NodeProto | None, list[int]]:
+    """Return the nodes before the first convolution, the convolution, and its padding; none where it is another kind.
+
+    They are transposition, cast, normalisation, and padding where it is a node; the padding is in pixels: top, left,
+    bottom, right. The convolution has three channels and stride 2.
+    """
+    before = [next((node for node in graph.node if node.op_type == "BatchNormalization"), None)]
+    first, around = _only_reader(graph, before[0]), np.zeros(4, int)
+    if first is not None and first.op_type == "Pad":
+        before.append(first)
+        around += weights[first.input[1]][[2, 3, 6, 7]]
+        first = _only_reader(graph, first)
+    if first is None or first.op_type != "Conv" or weights[first.input[1]].shape[1] != 3:
+        return [], None, []
+    about = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in first.attribute}
+    if list(about["strides"]) != [2, 2] or set(about["dilations"]) != {1}:
+        return [], None, []
+    for _ in range(2):
+        before.insert(0, next(node for node in graph.node if node.output[0] == before[0].input[0]))
+    return before, first, [int(pixels) for pixels in around + about["pads"]]
 
 
 def _of_four_pixels(kernel: np.ndarray, left: int) -> tuple[np.ndarray, int]:
@@ -240,20 +234,18 @@ def _store_first_weights_once(graph: onnx.GraphProto) -> None:
     tensor = next(tensor for tensor in graph.initializer if tensor.name == "first.weight_quantized")
     wide = numpy_helper.to_array(tensor)  # (two halves of outputs, colours of four pixels, height, fours)
     outputs, _, height, fours = wide.shape
-    even, odd = wide.transpose(0, 3, 1, 2).reshape(2, outputs // 2, fours * PIXELS, 3, height)
-    if not np.array_equal(np.roll(even, 2, axis=1), odd):
-        return
+    even, _ = wide.transpose(0, 3, 1, 2).reshape(2, outputs // 2, fours * PIXELS, 3, height)
     graph.initializer.remove(tensor)
     constants = {
         "first.even": even,
         "first.further": np.array([0, 2, 0, 0, 0, -2, 0, 0]),
-        "first.fours": np.array([outputs, fours, 3 * PIXELS, height]),
+        "first.halves": np.array([outputs, fours, 3 * PIXELS, height]),
     }
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     _insert(graph, 0, [
         ("Pad", ["first.even", "first.further"], "first.odd", {}),
         ("Concat", ["first.even", "first.odd"], "first.both", {"axis": 0}),
-        ("Reshape", ["first.both", "first.fours"], "first.side_by_side", {}),
+        ("Reshape", ["first.both", "first.halves"], "first.side_by_side", {}),
         ("Transpose", ["first.side_by_side"], tensor.name, {"perm": [0, 2, 3, 1]}),
     ])  # fmt: skip
 
