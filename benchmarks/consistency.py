@@ -47,6 +47,8 @@ DEVELOPMENT = {
     "mixmatch": ({}, MIXMATCH),
     "mixmatch, weight 25": ({}, MIXMATCH | {"unlabelled_weight": 25.0}),
     "mixmatch, weight 10": ({}, MIXMATCH | {"unlabelled_weight": 10.0}),
+    "mixmatch, weight 10, warm": ({}, MIXMATCH | {"unlabelled_weight": 10.0, "warm_start": True}),
+    "mixmatch, weight 3, warm": ({}, MIXMATCH | {"unlabelled_weight": 3.0, "warm_start": True}),
     "mixmatch, ratio 2": ({}, MIXMATCH | {"unlabelled_ratio": 2}),
     "mixmatch, ramp 1": ({}, MIXMATCH | {"ramp_up": 1.0}),
 }

@@ -20,9 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 import numpy as np
 import pandas as pd
 import torch
-from pocketscope import config, export, networks, quantization, timing
+from pocketscope import config, devices, export, networks, quantization, timing
 
 ROOT = Path(__file__).parents[1]
+CPU = torch.device("cpu")
 CLASSES = [f"class {index}" for index in range(10)]
 BARS = {  # int8: times as fast as PyTorch and as ONNX Runtime fp32
     "resnet18": (4.0, 2.5),
@@ -44,13 +45,13 @@ def main() -> None:
     load = os.getloadavg()[0]
     frames = []
     for name in options.networks or study.students:
-        entry = config.plain(catalogue[name]) | {"weights": "none"}
+        entry = config.plain(catalogue[name])
         with tempfile.TemporaryDirectory() as folder:
             measured = measure(Path(folder), entry, study, options)
         frames.append(measured.assign(network=name))
         show(frames[-1], first=len(frames) == 1)
     summary = [summarise(frame) for frame in frames]
-    told = {"image_size": options.image_size, "load_at_start": round(load, 1), **timing.versions(torch.device("cpu"))}
+    told = {"image_size": options.image_size, "load_at_start": round(load, 1), **timing.versions(CPU)}
     print(json.dumps(told | {"networks": summary, "bars_met": all(all(line["bars"].values()) for line in summary)}))
 
 
@@ -58,7 +59,7 @@ def measure(folder: Path, entry: dict[str, Any], study: config.Config, options: 
     """Build, export, quantise and time one network."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (32, options.image_size, options.image_size, 3), dtype=np.uint8)
-    classifier = networks.build(entry, len(CLASSES), ROOT, seed=0).eval()
+    classifier = networks.build(entry | {"weights": "none"}, len(CLASSES), ROOT, seed=0).eval()
     trained = networks.Trained(classifier, CLASSES, options.image_size)
     files = {precision: folder / f"model.{precision}.onnx" for precision in ("fp32", "int8")}
     networks.save(trained, entry, folder / "model.safetensors")
@@ -71,7 +72,8 @@ def measure(folder: Path, entry: dict[str, Any], study: config.Config, options: 
         step = timing.training_step(
             folder / "model.safetensors",
             settings=config.plain(study.training),
-            device=torch.device("cpu"),
+            device=CPU,
+            arithmetic=devices.arithmetic(config.arithmetics(entry["name"], options.image_size, ROOT), CPU),
         )
     rows = timing.measure(
         folder / "model.safetensors", files, threads=options.threads, training_step_ms=step, seconds=options.seconds

@@ -72,9 +72,13 @@ def test_every_form_is_measured(shipped):
         assert measured["memory_mb"].loc["pytorch", "fp32"] > 2 * measured["memory_mb"].loc["onnxruntime", "fp32"]
 
 
+@pytest.mark.parametrize("weights", ["none", "hub"])  # the one's batch normalisation takes each batch's statistics
 @pytest.mark.parametrize("recipe", ["fast", "frozen", "paper"])
-def test_thirty_steps_are_timed_whatever_the_recipe(shipped, recipe):
+def test_thirty_steps_are_timed_whatever_the_recipe(shipped, recipe, weights, tmp_path):
+    network = tiny_models.entry() | {"weights": weights}
+    networks.save(networks.load(shipped / "model.safetensors"), network, tmp_path / "model.safetensors")
+    assert networks.load(tmp_path / "model.safetensors").pretrained == (weights == "hub")
     settings = config.plain(config.Training(recipe=recipe, batch_size=4))
-    step = timing.training_step(shipped / "model.safetensors", settings=settings, device=torch.device("cpu"))
+    step = timing.training_step(tmp_path / "model.safetensors", settings=settings, device=torch.device("cpu"))
     assert np.isfinite(step)
     assert step > 0

@@ -54,11 +54,12 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained classifier with what is needed to use it."""
+    """A trained classifier with what is needed to use it; `load` says of it whether it had started pretrained."""
 
     classifier: Classifier
     classes: list[str]
     image_size: int
+    pretrained: bool = False
 
 
 def build(network: Mapping[str, Any], classes: int, root: Path, *, seed: int) -> Classifier:
@@ -131,7 +132,7 @@ def load(path: str | os.PathLike) -> Trained:
         *_without_head(backbone, network), len(about["classes"]), IMAGENET_MEAN, IMAGENET_STD
     )  # the file holds the normalisation too
     classifier.load_state_dict(tensors)
-    return Trained(classifier.eval(), about["classes"], about["image_size"])
+    return Trained(classifier.eval(), about["classes"], about["image_size"], is_pretrained(network))
 
 
 def _create(network: Mapping[str, Any], *, pretrained: bool) -> nn.Module:

@@ -153,14 +153,14 @@ def training_step(
     targets = examples.one_hot(np.arange(count) % len(trained.classes), len(trained.classes))
     images = rng.integers(0, 256, (count, trained.image_size, trained.image_size, 3), dtype=np.uint8)
     # An epoch a step, because epochs are timed; a small rate, because a loss that is no number would end the training.
-    steps = {"epochs": None, "steps_from_scratch": TRAINING_STEPS, "growth": 0, "learning_rate_from_scratch": 1e-6}
-    steps |= {"evaluations": TRAINING_STEPS, "patience": TRAINING_STEPS}
+    steps = dict.fromkeys(("steps", "steps_from_scratch", "evaluations", "patience"), TRAINING_STEPS)
+    steps |= dict.fromkeys(("learning_rate", "learning_rate_from_scratch"), 1e-6) | {"epochs": None, "growth": 0}
     _, timings = training.train(
         trained.classifier,
         examples.Examples(images, targets, np.ones(count, bool)),
         None,
-        pretrained=False,
-        settings=dict(settings) | steps,
+        pretrained=trained.pretrained,
+        settings=dict(settings) | steps | {"head": "regression"},
         symmetries=[],
         seed=0,
         device=device,
