@@ -10,21 +10,16 @@ come from their packages; `--weights` holds `mobilenetv2_100`, `squeezenet1_0` a
 
 import argparse
 import json
-import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
-os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # read when NumPy is loaded
-
+import cells
 import numpy as np
 import torch
 import yaml
 from pocketscope import (
     config,
-    devices,
     examples,
     export,
     inference,
@@ -40,8 +35,6 @@ from pocketscope import (
     training,
 )
 
-ROOT = Path(__file__).parents[1]
-CPU = torch.device("cpu")
 FILES = {
     "mobilenetv2_100": {"library": "timm", "options": {"pad_type": "same"}, "mean": [0.5] * 3, "std": [0.5] * 3},
     "squeezenet1_0": {"library": "torchvision"},
@@ -78,7 +71,7 @@ def main() -> None:
 
 def catalogue(weights: Path | None) -> dict[str, Any]:
     """Return the entries of all networks whose weights are there."""
-    known = yaml.safe_load((ROOT / "config" / "networks.yaml").read_text(encoding="utf-8"))
+    known = yaml.safe_load((cells.ROOT / "config" / "networks.yaml").read_text(encoding="utf-8"))
     found = {name: entry for name, entry in known.items() if isinstance(entry["weights"], dict)}
     if weights:
         for name, entry in FILES.items():
@@ -87,7 +80,7 @@ def catalogue(weights: Path | None) -> dict[str, Any]:
     return {
         name: config.plain(config.Network.model_validate(entry))
         for name, entry in found.items()
-        if (ROOT / entry["weights"]["file"]).is_file() or "package" in entry["weights"]
+        if (cells.ROOT / entry["weights"]["file"]).is_file() or "package" in entry["weights"]
     }
 
 
@@ -96,7 +89,7 @@ def prepare(folder: Path, source: Path, image_size: int) -> None:
     classes = sorted(path.name for path in source.iterdir() if path.is_dir() and len(list(path.iterdir())) >= FEWEST)
     made = {name: folder / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
     where = {"kind": "folder", "path": str(source.resolve())}
-    packing.pack(where, ROOT, **made, image_size=image_size, fit="squeeze", classes=classes)
+    packing.pack(where, cells.ROOT, **made, image_size=image_size, fit="squeeze", classes=classes)
     sharing = config.plain(config.Split())
     kept = ("test_share", "test_seed", "validation_share", "min_validation", "strict")
     split, truth, notes = splits.assign(
@@ -116,7 +109,7 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
     split, notes = tables.read(folder / "split.parquet", splits.SPLIT), tables.notes(folder / "split.parquet")
     labels = pseudo_labels.human(*splits.images_with(split, "labelled"))
     labelled = examples.load(folder / "images.parquet", labels, notes["classes"])
-    classifier = networks.build(network, len(notes["classes"]), ROOT, seed=0)
+    classifier = networks.build(network, len(notes["classes"]), cells.ROOT, seed=0)
     training.train(
         classifier,
         labelled,
@@ -125,8 +118,8 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
         settings=config.plain(config.Training(steps=options.steps)),
         symmetries=[],
         seed=0,
-        device=CPU,
-        arithmetic=devices.arithmetic(config.arithmetics(network["name"], options.image_size, ROOT), CPU),
+        device=cells.CPU,
+        arithmetic=cells.arithmetic(network["name"], options.image_size),
     )
     trained = networks.Trained(classifier, notes["classes"], options.image_size)
     about = export.description(network, tables.notes(folder / "images.parquet"), pseudo_labels.digest(labels))
