@@ -40,6 +40,7 @@ def test_answers_are_those_of_the_fp32_file(shipped):
 def test_the_image_goes_into_the_first_layer_as_it_is(shipped):
     """Normalisation is in the weights, of four pixels each; before them nothing is in floating point."""
     graph = onnx.load(shipped / "model.int8.onnx").graph
+    assert {tensor.name for tensor in graph.initializer} <= {name for node in graph.node for name in node.input}
     first = next(place for place, node in enumerate(graph.node) if node.op_type == "Conv")
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     maker = {name: node for node in graph.node for name in node.output}

@@ -157,6 +157,9 @@ def _read_bytes_in_first_layer(graph: onnx.GraphProto) -> dict[str, list[dict[st
         *one_less,
         ("Transpose", ["kept" if one_less else "apart"], "first", {"perm": [0, 3, 1, 2]}),
     ])  # fmt: skip
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
     del graph.value_info[:]
     rounding = {"scale": np.array(1, np.float32), "zero_point": np.array(zero, np.uint8)}
     return {"image": [{"quant_type": ort.QuantType.QUInt8, **rounding}]}
