@@ -78,12 +78,12 @@ def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
 
 def test_a_warm_start_asks_for_the_model_of_peoples_labels(tmp_path):
     """It is the one that `supervised` has already; alone, it is trained for the start."""
-    warm = {"labels": "consistency", "algorithm": "fixmatch", "warm_start": True}
+    warm = METHODS_A["fixmatch"]
     alone = plan(tmp_path, study_a(methods={"warm": warm}))
     assert (alone["train"], alone["train_consistency"]) == (10, 10)
     beside = plan(tmp_path, study_a(methods={"supervised": {"labels": "human"}, "warm": warm}))
     assert (beside["train"], beside["train_consistency"]) == (10, 10)
-    cold = plan(tmp_path, study_a(methods={"fixmatch": METHODS_A["fixmatch"]}))
+    cold = plan(tmp_path, study_a(methods={"cold": warm | {"warm_start": False}}))
     assert "train" not in cold
 
 

@@ -43,7 +43,7 @@ def train(algorithm, changes=None, images=None, validation=None, kept=None, clas
     classifier = classifier or networks.build(TINY, 2, None, seed=0)
     found = consistency.train(
         classifier, some(8), unlabelled() if images is None else images, validation, classes=CLASSES,
-        method=method(algorithm, **asked), pretrained=pretrained, settings=settings(**changes or {}), symmetries=[],
+        method=method(algorithm, **{"warm_start": False} | asked), pretrained=pretrained, settings=settings(**changes or {}), symmetries=[],
         seed=0, device=CPU, resume=kept,
     )  # fmt: skip
     return classifier, *found
