@@ -16,9 +16,10 @@ ours
     `training.fit` as a job with the recipe `fast` runs it, bookkeeping included, in the better arithmetic; and what
     augmentation costs of it, in ms an image.
 
-They take turns for some seconds each, several times over, and the median of the turns counts, so that other work
-on the machine hits all of them. --write adds the limit's two rates to the table that `compute.arithmetic: auto` reads.
-Networks are those of config/networks.yaml or another catalogue, with random weights.
+They take turns for some seconds each, several times over, and the median of the turns counts, so that other work on the
+machine hits all of them: first the limit's two arithmetics, then the better one beside the rest. --write adds the
+limit's two rates to the table that `compute.arithmetic: auto` reads. Networks are those of config/networks.yaml or
+another catalogue, with random weights.
 """
 
 import argparse
@@ -84,26 +85,30 @@ def measure(entry: dict[str, Any], size: int, device: torch.device, options: arg
     targets = rng.integers(0, CLASSES, len(images))
     build = lambda: networks.build(entry, CLASSES, ROOT, seed=0).to(device)  # noqa: E731
 
-    ways = {f"limit {name}": synthetic(build(), size, device, dtype, options) for name, dtype in ARITHMETICS.items()}
-    if options.limit_only:
-        for name, dtype in ARITHMETICS.items():
-            ways[f"torch {name}"] = synthetic(build(), size, device, dtype, options, nullcontext)
-    else:
-        ways["plain"] = plain_loop(build(), images, targets, device, options)
-        for arithmetic, dtype in ARITHMETICS.items():
-            ways[f"ours {arithmetic}"] = ours(build(), images, targets, device, dtype, options)
-        ways["augmentation"] = augmenting(images, device, options)
+    own = [("limit", convolutions.quick)] + [("torch", nullcontext)] * options.limit_only
+    ways = {
+        f"{way}_{name}": synthetic(build(), size, device, dtype, options, gradients)
+        for way, gradients in own
+        for name, dtype in ARITHMETICS.items()
+    }
     rates = take_turns(ways, options)
-    best = max(ARITHMETICS, key=lambda arithmetic: rates[f"limit {arithmetic}"])
-    found = {f"limit_{arithmetic}": round(rates[f"limit {arithmetic}"], 1) for arithmetic in ARITHMETICS}
+    best = max(ARITHMETICS, key=lambda arithmetic: rates[f"limit_{arithmetic}"])
+    found = {name: round(rate, 1) for name, rate in rates.items()}
     if options.limit_only:
-        own = {f"torch_{arithmetic}": round(rates[f"torch {arithmetic}"], 1) for arithmetic in ARITHMETICS}
-        gain = rates[f"limit {best}"] / max(rates[f"torch {arithmetic}"] for arithmetic in ARITHMETICS)
-        return found | own | {"limit_over_torch": round(gain, 2)}
-    limit, fit, plain = rates[f"limit {best}"], rates[f"ours {best}"], rates["plain"]
+        gain = rates[f"limit_{best}"] / max(rates[f"torch_{arithmetic}"] for arithmetic in ARITHMETICS)
+        return found | {"limit_over_torch": round(gain, 2)}
+    ways = {
+        "plain": plain_loop(build(), images, targets, device, options),
+        "limit": ways[f"limit_{best}"],
+        "ours": ours(build(), images, targets, device, ARITHMETICS[best], options),
+        "augmentation": augmenting(images, device, options),
+    }
+    rates = take_turns(ways, options)
+    plain, limit, fit = rates["plain"], rates["limit"], rates["ours"]
     cost = 1000 / rates["augmentation"]
     return found | {
         "plain": round(plain, 1),
+        "limit": round(limit, 1),
         "ours": round(fit, 1),
         "arithmetic": best,
         "ours_over_plain": round(fit / plain, 2),
