@@ -53,6 +53,8 @@ DEVELOPMENT = {
     "mixmatch, weight 10": ({}, MIXMATCH | COLD | {"unlabelled_weight": 10.0}),
     "mixmatch, weight 10, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 10.0}),
     "mixmatch, weight 3, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 3.0}),
+    "mixmatch, weight 10, alpha 0.1, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 10.0, "alpha": 0.1}),
+    "mixmatch, weight 3, alpha 0.1, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 3.0, "alpha": 0.1}),
     "mixmatch, ratio 2": ({}, MIXMATCH | COLD | {"unlabelled_ratio": 2}),
     "mixmatch, ramp 1": ({}, MIXMATCH | COLD | {"ramp_up": 1.0}),
 }

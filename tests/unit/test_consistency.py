@@ -41,9 +41,10 @@ def task(asked, steps=6):
 
 def train(algorithm, changes=None, images=None, validation=None, kept=None, classifier=None, pretrained=False, **asked):
     classifier = classifier or networks.build(TINY, 2, None, seed=0)
+    asked = method(algorithm, **{"warm_start": False} | asked)
     found = consistency.train(
         classifier, some(8), unlabelled() if images is None else images, validation, classes=CLASSES,
-        method=method(algorithm, **{"warm_start": False} | asked), pretrained=pretrained, settings=settings(**changes or {}), symmetries=[],
+        method=asked, pretrained=pretrained, settings=settings(**changes or {}), symmetries=[],
         seed=0, device=CPU, resume=kept,
     )  # fmt: skip
     return classifier, *found
