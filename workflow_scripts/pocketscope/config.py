@@ -257,8 +257,8 @@ CONSISTENCY_PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "temperature": 0.5, "alpha": 0.75,
     },
     ("mixmatch", "fast"): {
-        "warm_start": True, "unlabelled_ratio": 1, "unlabelled_weight": 75.0, "ramp_up": 0.4, "ema_rises": True,
-        "guesses": 2, "temperature": 0.5, "alpha": 0.75,
+        "warm_start": True, "unlabelled_ratio": 1, "unlabelled_weight": 3.0, "ramp_up": 0.4, "ema_rises": True,
+        "guesses": 2, "temperature": 0.5, "alpha": 0.1,
     },
 }  # fmt: skip
 CONSISTENCY_KEYS = {"fixmatch": {"threshold"}, "mixmatch": {"guesses", "temperature", "alpha"}}
