@@ -46,6 +46,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "mixup": {"mixup": 0.2},
     "paper": {"recipe": "paper"} | VALIDATION,
     "full": {"labels": "full"},
+    "full, batch norm trained": {"labels": "full", "batch_norm": "trained"},
     "full, growth 0.25": {"labels": "full", "growth": 0.25},
     "full, growth 0": {"labels": "full", "growth": 0.0},
 }
