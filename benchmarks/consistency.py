@@ -8,8 +8,8 @@ the test part; `show` compares the methods as they are, on the test part: nothin
 the benchmarks of training share.
 
 `seconds` are of all that a method needs, the network that a warm start begins with included; `images/s` are the images
-that went through the network forward, a second of the method's own training. `guesses` are, of the
-last epoch, the share that was learned and the share of these that was right.
+that went through the network forward, a second of the method's own training. `guesses` are, of the last epoch, the
+share that was learned and the share of these that was right.
 """
 
 import argparse
@@ -37,26 +37,27 @@ SHOW: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
     "mixmatch, reference": ({}, MIXMATCH | {"preset": "reference"}),
 }
 # Each changes one thing of `fixmatch` or `mixmatch`, which start from pretrained weights here.
+COLD_FIXMATCH, COLD_MIXMATCH = FIXMATCH | COLD, MIXMATCH | COLD
 DEVELOPMENT = {
     "supervised": ({}, None),
-    "fixmatch": ({}, FIXMATCH | COLD),
-    "fixmatch, threshold 0.8": ({}, FIXMATCH | COLD | {"threshold": 0.8}),
-    "fixmatch, threshold 0.7": ({}, FIXMATCH | COLD | {"threshold": 0.7}),
-    "fixmatch, labels smoothed": ({}, FIXMATCH | COLD | {"label_smoothing": 0.1}),
-    "fixmatch, 400 steps": ({"steps": 400}, FIXMATCH | COLD),
-    "fixmatch, ratio 2": ({}, FIXMATCH | COLD | {"unlabelled_ratio": 2}),
-    "fixmatch, ramp 0.4": ({}, FIXMATCH | COLD | {"ramp_up": 0.4}),
-    "fixmatch, aligned": ({}, FIXMATCH | COLD | {"distribution_alignment": True}),
+    "fixmatch": ({}, COLD_FIXMATCH),
+    "fixmatch, threshold 0.8": ({}, COLD_FIXMATCH | {"threshold": 0.8}),
+    "fixmatch, threshold 0.7": ({}, COLD_FIXMATCH | {"threshold": 0.7}),
+    "fixmatch, labels smoothed": ({}, COLD_FIXMATCH | {"label_smoothing": 0.1}),
+    "fixmatch, 400 steps": ({"steps": 400}, COLD_FIXMATCH),
+    "fixmatch, ratio 2": ({}, COLD_FIXMATCH | {"unlabelled_ratio": 2}),
+    "fixmatch, ramp 0.4": ({}, COLD_FIXMATCH | {"ramp_up": 0.4}),
+    "fixmatch, aligned": ({}, COLD_FIXMATCH | {"distribution_alignment": True}),
     "fixmatch, warm": ({}, FIXMATCH | WARM),
-    "mixmatch": ({}, MIXMATCH | COLD),
-    "mixmatch, weight 25": ({}, MIXMATCH | COLD | {"unlabelled_weight": 25.0}),
-    "mixmatch, weight 10": ({}, MIXMATCH | COLD | {"unlabelled_weight": 10.0}),
+    "mixmatch": ({}, COLD_MIXMATCH),
+    "mixmatch, weight 25": ({}, COLD_MIXMATCH | {"unlabelled_weight": 25.0}),
+    "mixmatch, weight 10": ({}, COLD_MIXMATCH | {"unlabelled_weight": 10.0}),
     "mixmatch, weight 10, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 10.0}),
     "mixmatch, weight 3, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 3.0}),
     "mixmatch, weight 10, alpha 0.1, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 10.0, "alpha": 0.1}),
     "mixmatch, weight 3, alpha 0.1, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 3.0, "alpha": 0.1}),
-    "mixmatch, ratio 2": ({}, MIXMATCH | COLD | {"unlabelled_ratio": 2}),
-    "mixmatch, ramp 1": ({}, MIXMATCH | COLD | {"ramp_up": 1.0}),
+    "mixmatch, ratio 2": ({}, COLD_MIXMATCH | {"unlabelled_ratio": 2}),
+    "mixmatch, ramp 1": ({}, COLD_MIXMATCH | {"ramp_up": 1.0}),
 }
 
 
