@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from helpers import ROOT
-from pocketscope import conditioning, examples, export, history, inference, networks, optimization, training
+from pocketscope import conditioning, config, examples, export, history, inference, networks, optimization, training
 from pocketscope.errors import InputError
 from safetensors.torch import save_file
 
@@ -141,6 +141,42 @@ def test_folded_normalisation_gets_statistics_and_computes_what_it_did():
         assert torch.allclose(classifier.features(pixels), meant, atol=1e-3 * meant.abs().max())
         whole = classifier.train().features(pixels)  # by the batch's statistics: those of the same images
     assert (whole - meant).abs().mean() < 0.01 * (collapsed - meant).abs().mean()
+
+
+@pytest.mark.parametrize("folds", [True, False])
+def test_frozen_statistics_are_those_that_the_weights_came_with_and_folded_weights_have_none(folds, tmp_path):
+    """Also after a model file, which a warm start reads: there the statistics are no longer those of nothing."""
+    source = networks._create(MOBILE, pretrained=False)
+    for norm in (module for module in source.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+        torch.nn.init.uniform_(norm.running_var, 0.5, 3)
+    with torch.no_grad():
+        if folds:
+            fold(source)
+    save_file(source.state_dict(), tmp_path / "weights.safetensors")
+    entry = MOBILE | {"weights": {"file": "weights.safetensors"}}
+    classifier = networks.build(entry, 2, tmp_path, seed=0)
+    labelled = examples.Examples(random_images(), examples.one_hot(np.arange(4) % 2, 2), np.ones(4, bool))
+
+    def statistics():
+        return [norm.running_mean.clone() for norm in classifier.modules() if isinstance(norm, torch.nn.BatchNorm2d)]
+
+    settings = config.plain(config.Training(steps=2, evaluations=1, batch_norm="frozen"))
+    sharing = {"pretrained": True, "settings": settings, "symmetries": [], "seed": 0, "device": CPU}
+    conditioning.prepare(classifier, labelled.images, CPU)  # changes nothing a second time, in training
+    before = statistics()
+    training.train(classifier, labelled, None, **sharing)
+    assert classifier.folded == folds
+    assert any(not torch.equal(*pair) for pair in zip(before, statistics(), strict=True)) == folds
+
+    networks.save(networks.Trained(classifier, ["a", "b"], SIZE), entry, tmp_path / "model.safetensors")
+    classifier = networks.load(tmp_path / "model.safetensors").classifier
+    before = statistics()
+    training.train(classifier, labelled, None, **sharing)
+    assert any(not torch.equal(*pair) for pair in zip(before, statistics(), strict=True)) == folds
+
+
+def test_random_weights_are_not_folded():
+    assert not networks.build(MOBILE | {"weights": "none"}, 2, None, seed=0).folded
 
 
 def test_normalisation_that_is_not_folded_stays_as_it_is():

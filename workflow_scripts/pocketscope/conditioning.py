@@ -32,7 +32,7 @@ def prepare(classifier: networks.Classifier, images: np.ndarray, device: torch.d
     device
         Where the classifier is.
     """
-    folded = [module for module in classifier.modules() if _is_folded(module)]
+    folded = [module for module in classifier.modules() if networks.is_folded(module)]
     if not folded:
         return
     log.info("%d batch normalisations were folded: their statistics are estimated anew", len(folded))
@@ -57,9 +57,3 @@ def prepare(classifier: networks.Classifier, images: np.ndarray, device: torch.d
         module.weight.copy_(old_scale * (variance + module.eps).sqrt())
         module.running_mean.copy_(mean)
         module.running_var.copy_(variance)
-
-
-def _is_folded(module: nn.Module) -> bool:
-    if not isinstance(module, nn.modules.batchnorm._BatchNorm) or not module.affine or module.running_mean is None:
-        return False
-    return not module.running_mean.any() and bool((module.running_var == 1).all())

@@ -417,7 +417,8 @@ class Training(Model):
     weight_decay: float = Field(0.01, ge=0)
     batch_norm: Literal["frozen", "trained"] = Field(
         "frozen",
-        description="frozen: pretrained batch normalisation keeps its statistics; trained: it takes each batch's.",
+        description="frozen: pretrained batch normalisation keeps the statistics that its weights came with (weights "
+        "that it was folded into have none: there it takes each batch's); trained: it takes each batch's.",
     )
     ema: float = Field(0.99, ge=0, lt=1, description="Decay of the moving average of the weights; 0: none.")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each label that is spread over all classes.")

@@ -32,13 +32,23 @@ class Classifier(nn.Module):
         Number of classes.
     mean, std
         Of each channel, of images in [0, 1].
+    folded
+        The pretrained weights came with batch normalisation folded into the convolutions, without statistics.
     """
 
     def __init__(
-        self, backbone: nn.Module, features: int, classes: int, mean: Sequence[float], std: Sequence[float]
+        self,
+        backbone: nn.Module,
+        features: int,
+        classes: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        *,
+        folded: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.folded = folded
         self.head = nn.Linear(features, classes)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
@@ -86,12 +96,20 @@ def build(network: Mapping[str, Any], classes: int, root: Path, *, seed: int) ->
     if isinstance(network["weights"], Mapping):
         _load_weights(backbone, network, root)
     mean, std = _normalisation(network, backbone)
-    return Classifier(*_without_head(backbone, network), classes, mean, std)
+    folded = is_pretrained(network) and any(is_folded(module) for module in backbone.modules())
+    return Classifier(*_without_head(backbone, network), classes, mean, std, folded=folded)
 
 
 def is_pretrained(network: Mapping[str, Any]) -> bool:
     """Return whether a network of the catalogue starts from pretrained weights."""
     return network["weights"] != "none"
+
+
+def is_folded(module: nn.Module) -> bool:
+    """Return whether a module is batch normalisation that does nothing: mean 0 and variance 1 in every channel."""
+    if not isinstance(module, nn.modules.batchnorm._BatchNorm) or not module.affine or module.running_mean is None:
+        return False
+    return not module.running_mean.any() and bool((module.running_var == 1).all())
 
 
 def depths(classifier: Classifier) -> list[tuple[float, list[nn.Parameter]]]:
@@ -107,6 +125,7 @@ def depths(classifier: Classifier) -> list[tuple[float, list[nn.Parameter]]]:
 def save(trained: Trained, network: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Write a trained classifier as safetensors, with all that `load` needs in the file's metadata."""
     about = {"network": dict(network), "classes": trained.classes, "image_size": trained.image_size}
+    about["folded"] = trained.classifier.folded  # found in the pretrained weights alone: those in the file hide it
     tensors = {name: tensor.contiguous() for name, tensor in trained.classifier.state_dict().items()}
     with whole(path) as temporary:
         save_file(tensors, temporary, metadata={"pocketscope": json.dumps(about, sort_keys=True)})
@@ -129,7 +148,7 @@ def load(path: str | os.PathLike) -> Trained:
     network = about["network"]
     backbone = _create(network, pretrained=False)
     classifier = Classifier(
-        *_without_head(backbone, network), len(about["classes"]), IMAGENET_MEAN, IMAGENET_STD
+        *_without_head(backbone, network), len(about["classes"]), IMAGENET_MEAN, IMAGENET_STD, folded=about["folded"]
     )  # the file holds the normalisation too
     classifier.load_state_dict(tensors)
     return Trained(classifier.eval(), about["classes"], about["image_size"], is_pretrained(network))

@@ -197,7 +197,8 @@ def learn(
     steps = optimization.budget(settings, len(labelled), pretrained=pretrained)
     plan = Plan(
         steps, settings["evaluations"], settings["patience"], seed, arithmetic,
-        keep_statistics=pretrained and settings["batch_norm"] == "frozen",
+        # Folded weights come with none, and networks have learned badly by those that `conditioning` estimates.
+        keep_statistics=pretrained and settings["batch_norm"] == "frozen" and not classifier.folded,
     )  # fmt: skip
     peak = Peak(settings["learning_rate" if pretrained else "learning_rate_from_scratch"])
     resumed = resume is not None and resume.load() is not None
