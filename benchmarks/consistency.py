@@ -49,6 +49,10 @@ DEVELOPMENT = {
     "fixmatch, ramp 0.4": ({}, COLD_FIXMATCH | {"ramp_up": 0.4}),
     "fixmatch, aligned": ({}, COLD_FIXMATCH | {"distribution_alignment": True}),
     "fixmatch, warm": ({}, FIXMATCH | WARM),
+    "fixmatch, warm, twice the steps": ({}, FIXMATCH | WARM | {"duration": 2.0, "unlabelled_ratio": 3}),
+    "fixmatch, warm, twice the steps, ratio 1": ({}, FIXMATCH | WARM | {"duration": 2.0, "unlabelled_ratio": 1}),
+    "fixmatch, warm, 4 times the steps, ratio 1": ({}, FIXMATCH | WARM | {"duration": 4.0, "unlabelled_ratio": 1}),
+    "fixmatch, warm, 1.5 times the steps, ratio 2": ({}, FIXMATCH | WARM | {"duration": 1.5, "unlabelled_ratio": 2}),
     "mixmatch": ({}, COLD_MIXMATCH),
     "mixmatch, weight 25": ({}, COLD_MIXMATCH | {"unlabelled_weight": 25.0}),
     "mixmatch, weight 10": ({}, COLD_MIXMATCH | {"unlabelled_weight": 10.0}),
@@ -56,6 +60,10 @@ DEVELOPMENT = {
     "mixmatch, weight 3, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 3.0}),
     "mixmatch, weight 10, alpha 0.1, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 10.0, "alpha": 0.1}),
     "mixmatch, weight 3, alpha 0.1, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 3.0, "alpha": 0.1}),
+    "mixmatch, weight 3, alpha 0.1, warm, twice the steps": (
+        {},
+        MIXMATCH | WARM | {"unlabelled_weight": 3.0, "alpha": 0.1, "duration": 2.0},
+    ),
     "mixmatch, ratio 2": ({}, COLD_MIXMATCH | {"unlabelled_ratio": 2}),
     "mixmatch, ramp 1": ({}, COLD_MIXMATCH | {"ramp_up": 1.0}),
 }

@@ -54,6 +54,7 @@ DEVELOPMENT = BOUNDS | {
     "plain 0": {"teachers": ONE, "threshold": 0.0},
     "plain 0, fold teachers": {"teachers": ONE, "threshold": 0.0, "fold_teachers": True},
     "model_data 0.8": {"teachers": THREE, "views": VIEWS},
+    "model_data 0.8, soft": {"teachers": THREE, "views": VIEWS, "targets": "soft"},
     "model_data 0": {"teachers": THREE, "views": VIEWS, "threshold": 0.0},
     "auto 0.8": {"teachers": THREE, **CALIBRATED},
     "auto 0": {"teachers": THREE, **CALIBRATED, "threshold": 0.0},
@@ -69,7 +70,7 @@ SHOW = BOUNDS | {
     "model": {"teachers": THREE},
     "model_data": {"teachers": THREE, "views": VIEWS},
     "model_data, threshold 0": {"teachers": THREE, "views": VIEWS, "threshold": 0.0},
-    "default": {"teachers": THREE, **CALIBRATED, "threshold": 0.0, "targets": "soft"},
+    "default": {"teachers": THREE, "views": VIEWS, "targets": "soft"},
     "model_data_iter": {"teachers": THREE, "views": VIEWS, "rounds": 2},
 }
 

@@ -279,6 +279,9 @@ class Consistency(Model):
     distribution_alignment: bool = Field(
         False, description="Guesses are made as frequent, by class, as the labels are. For sets of like classes."
     )
+    duration: float = Field(
+        1.0, gt=0, description="Steps, as a multiple of those that the study gives a training on the labels alone."
+    )
     unlabelled_ratio: int = Field(0, ge=1, le=15, description="Unlabelled images in a batch, for each labelled one.")
     unlabelled_weight: float = Field(0, ge=0, description="Weight of the unlabelled loss.")
     ramp_up: float = Field(

@@ -143,7 +143,7 @@ def train(
         See `training.train`.
     """
     # The classifier that is kept, and judged by the validation part, has the averaged weights.
-    settings = dict(settings) | {"ema": method["ema"], "ema_rises": method["ema_rises"]}
+    settings = lasting(settings, method["duration"]) | {"ema": method["ema"], "ema_rises": method["ema_rises"]}
     pretrained = pretrained or method["warm_start"]
     history = History(validation, settings["monitor"], device)
     steps = optimization.budget(settings, len(labelled), pretrained=pretrained)
@@ -163,6 +163,12 @@ def train(
         for remark in pseudo_labels.guess_remarks(of_epoch, classes):
             log.warning("epoch %d: %s", epoch, remark)
     return *history.tables(), guesses
+
+
+def lasting(settings: Mapping[str, Any], duration: float) -> dict[str, Any]:
+    """Return the configuration's `training` with `duration` times as many steps, by whichever key it counts them."""
+    counts = ("epochs", "steps", "steps_from_scratch")
+    return dict(settings) | {name: settings[name] and settings[name] * duration for name in counts}
 
 
 def fixmatch(task: Task) -> Objective:
