@@ -1,6 +1,32 @@
 """Set up before anything imports torch."""
 
 import os
+import subprocess
+import sys
+
+import pytest
 
 # Two test processes of two threads each on two cores would mostly wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def python():
+    """Return a function that starts Python on code and arguments, with pipes; the test's end kills what still runs."""
+    started = []
+
+    def start(code, *arguments, cwd):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from pocketscope import augmentation, config, consistency, networks, pseudo_labels, resume, training
+from pocketscope import augmentation, config, consistency, networks, optimization, pseudo_labels, resume, training
 from pocketscope import examples as batching
 from pocketscope.history import Guesses, History
 
@@ -196,6 +196,20 @@ def test_the_weights_that_are_kept_are_the_averaged_ones_and_reference_holds_on_
         for trained in (fast, slow)
     ]
     assert moved[0] > 2 * moved[1] > 0
+
+
+@pytest.mark.parametrize("recipe", ["fast", "paper"])
+def test_a_duration_multiplies_the_studys_steps_or_epochs(recipe):
+    known = config.plain(config.Training(recipe=recipe))
+    longer = consistency.lasting(known, 2.5)
+    for pretrained in (True, False):
+        steps = [optimization.budget(about, 400, pretrained=pretrained) for about in (known, longer)]
+        assert steps[1] == 2.5 * steps[0]
+
+
+def test_a_training_lasts_as_long_as_its_duration_says():
+    _, history, _, _ = train("fixmatch", duration=2.5)
+    assert history["step"].to_pylist() == [5, 10, 15]
 
 
 def test_a_warm_start_keeps_its_head_as_epoch_0():

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 
 import pytest
 from helpers import ROOT
@@ -23,25 +22,9 @@ def machine(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def job():
+def job(python):
     """Return a function that starts a process which claims a GPU and keeps it until its input ends."""
-    started = []
-
-    def start():
-        process = subprocess.Popen(
-            [sys.executable, "-c", CLAIM],
-            cwd=ROOT / "workflow_scripts",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    return lambda: python(CLAIM, cwd=ROOT / "workflow_scripts")
 
 
 def claimed(process):

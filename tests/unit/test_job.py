@@ -1,8 +1,6 @@
 """What a rule's script does first: be alone with its files, and clear up after those that were killed."""
 
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -22,25 +20,10 @@ input()
 
 
 @pytest.fixture
-def begin(tmp_path):
+def begin(python, tmp_path):
     """Return a function that starts a job's process in a results folder; it lasts until its input ends."""
-    started = []
-
-    def start(output, log):
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(SCRIPTS)!r})\n{JOB}", output, log],
-            cwd=tmp_path,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r})\n{JOB}"
+    return lambda output, log: python(code, output, log, cwd=tmp_path)
 
 
 def test_two_processes_never_make_the_same_file_at_once(begin, tmp_path):

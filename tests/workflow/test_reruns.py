@@ -129,24 +129,16 @@ def test_a_change_in_a_module_makes_its_dependants_again(copied, module, old, ne
         assert counts["train"] < 5  # those on people's labels and the upper bound stay
 
 
-def test_a_new_method_trains_no_base_model(copied):
-    methods = METHODS | {"data": {"teachers": ["shufflenet_v2_x0_5"], "views": ["identity", "gamma"]}}
-    counts = plan(copied, CONFIG | {"methods": methods})
-    assert counts == {
-        "audit": 1,
-        "pseudo_label": 1,
-        "train": 1,
-        "quantize": 1,
-        "evaluate": 2,
-        "scores": 1,
-        "compare": 1,
-        "report": 1,
-    }
-
-
-def test_a_new_threshold_trains_no_base_model(copied):
-    methods = METHODS | {"plain": METHODS["plain"] | {"threshold": 0.2}}
-    counts = plan(copied, CONFIG | {"methods": methods})
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": {"teachers": ["shufflenet_v2_x0_5"], "views": ["identity", "gamma"]}},
+        {"plain": METHODS["plain"] | {"threshold": 0.2}},
+    ],
+    ids=["method", "threshold"],
+)
+def test_a_new_method_or_threshold_trains_no_base_model(change, copied):
+    counts = plan(copied, CONFIG | {"methods": METHODS | change})
     assert counts == {
         "audit": 1,
         "pseudo_label": 1,
