@@ -27,17 +27,19 @@ SHOW: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
     "supervised": ({}, None),
     "fixmatch": ({}, FIXMATCH),
     "mixmatch": ({}, MIXMATCH),
-    # As long, in processor time, as FixMatch and its warm start take.
+    # About as long, in processor time, as FixMatch and its warm start take.
     "supervised, 5 times the steps": ({"steps": 1000}, None),
     "fixmatch, cold": ({}, FIXMATCH | COLD),
-    "fixmatch, cold, 400 steps": ({"steps": 400}, FIXMATCH | COLD),
     "fixmatch, aligned": ({}, FIXMATCH | {"distribution_alignment": True}),
     "fixmatch, reference": ({}, FIXMATCH | {"preset": "reference"}),
     "mixmatch, cold": ({}, MIXMATCH | COLD),
     "mixmatch, reference": ({}, MIXMATCH | {"preset": "reference"}),
 }
-# Each changes one thing of `fixmatch` or `mixmatch`, which start from pretrained weights here.
-COLD_FIXMATCH, COLD_MIXMATCH = FIXMATCH | COLD, MIXMATCH | COLD
+# Each changes `fixmatch` or `mixmatch`, which take as many steps as `supervised` here, from pretrained weights.
+BEFORE = {"duration": 1.0, "unlabelled_ratio": 3}
+COLD_FIXMATCH, WARM_FIXMATCH = FIXMATCH | COLD | BEFORE, FIXMATCH | WARM | BEFORE
+COLD_MIXMATCH = MIXMATCH | COLD | {"duration": 1.0, "unlabelled_weight": 75.0, "alpha": 0.75}
+WARM_MIXMATCH = COLD_MIXMATCH | WARM
 DEVELOPMENT = {
     "supervised": ({}, None),
     "fixmatch": ({}, COLD_FIXMATCH),
@@ -48,21 +50,21 @@ DEVELOPMENT = {
     "fixmatch, ratio 2": ({}, COLD_FIXMATCH | {"unlabelled_ratio": 2}),
     "fixmatch, ramp 0.4": ({}, COLD_FIXMATCH | {"ramp_up": 0.4}),
     "fixmatch, aligned": ({}, COLD_FIXMATCH | {"distribution_alignment": True}),
-    "fixmatch, warm": ({}, FIXMATCH | WARM),
-    "fixmatch, warm, twice the steps": ({}, FIXMATCH | WARM | {"duration": 2.0, "unlabelled_ratio": 3}),
-    "fixmatch, warm, twice the steps, ratio 1": ({}, FIXMATCH | WARM | {"duration": 2.0, "unlabelled_ratio": 1}),
-    "fixmatch, warm, 4 times the steps, ratio 1": ({}, FIXMATCH | WARM | {"duration": 4.0, "unlabelled_ratio": 1}),
-    "fixmatch, warm, 1.5 times the steps, ratio 2": ({}, FIXMATCH | WARM | {"duration": 1.5, "unlabelled_ratio": 2}),
+    "fixmatch, warm": ({}, WARM_FIXMATCH),
+    "fixmatch, warm, twice the steps": ({}, WARM_FIXMATCH | {"duration": 2.0}),
+    "fixmatch, warm, twice the steps, ratio 1": ({}, WARM_FIXMATCH | {"duration": 2.0, "unlabelled_ratio": 1}),
+    "fixmatch, warm, 4 times the steps, ratio 1": ({}, WARM_FIXMATCH | {"duration": 4.0, "unlabelled_ratio": 1}),
+    "fixmatch, warm, 1.5 times the steps, ratio 2": ({}, WARM_FIXMATCH | {"duration": 1.5, "unlabelled_ratio": 2}),
     "mixmatch": ({}, COLD_MIXMATCH),
     "mixmatch, weight 25": ({}, COLD_MIXMATCH | {"unlabelled_weight": 25.0}),
     "mixmatch, weight 10": ({}, COLD_MIXMATCH | {"unlabelled_weight": 10.0}),
-    "mixmatch, weight 10, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 10.0}),
-    "mixmatch, weight 3, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 3.0}),
-    "mixmatch, weight 10, alpha 0.1, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 10.0, "alpha": 0.1}),
-    "mixmatch, weight 3, alpha 0.1, warm": ({}, MIXMATCH | WARM | {"unlabelled_weight": 3.0, "alpha": 0.1}),
+    "mixmatch, weight 10, warm": ({}, WARM_MIXMATCH | {"unlabelled_weight": 10.0}),
+    "mixmatch, weight 3, warm": ({}, WARM_MIXMATCH | {"unlabelled_weight": 3.0}),
+    "mixmatch, weight 10, alpha 0.1, warm": ({}, WARM_MIXMATCH | {"unlabelled_weight": 10.0, "alpha": 0.1}),
+    "mixmatch, weight 3, alpha 0.1, warm": ({}, WARM_MIXMATCH | {"unlabelled_weight": 3.0, "alpha": 0.1}),
     "mixmatch, weight 3, alpha 0.1, warm, twice the steps": (
         {},
-        MIXMATCH | WARM | {"unlabelled_weight": 3.0, "alpha": 0.1, "duration": 2.0},
+        WARM_MIXMATCH | {"unlabelled_weight": 3.0, "alpha": 0.1, "duration": 2.0},
     ),
     "mixmatch, ratio 2": ({}, COLD_MIXMATCH | {"unlabelled_ratio": 2}),
     "mixmatch, ramp 1": ({}, COLD_MIXMATCH | {"ramp_up": 1.0}),

@@ -249,8 +249,8 @@ CONSISTENCY_PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "unlabelled_ratio": 7, "unlabelled_weight": 1.0, "ramp_up": 0, "ema_rises": False, "threshold": 0.95,
     },
     ("fixmatch", "fast"): {
-        "warm_start": True, "unlabelled_ratio": 3, "unlabelled_weight": 1.0, "ramp_up": 0, "ema_rises": True,
-        "threshold": 0.95,
+        "warm_start": True, "duration": 4.0, "unlabelled_ratio": 1, "unlabelled_weight": 1.0, "ramp_up": 0,
+        "ema_rises": True, "threshold": 0.95,
     },
     ("mixmatch", "reference"): {
         "unlabelled_ratio": 1, "unlabelled_weight": 75.0, "ramp_up": 16000, "ema_rises": False, "guesses": 2,
