@@ -41,7 +41,7 @@ def task(asked, steps=6):
 
 def train(algorithm, changes=None, images=None, validation=None, kept=None, classifier=None, pretrained=False, **asked):
     classifier = classifier or networks.build(TINY, 2, None, seed=0)
-    asked = method(algorithm, **{"warm_start": False} | asked)
+    asked = method(algorithm, **{"warm_start": False, "duration": 1.0} | asked)
     found = consistency.train(
         classifier, some(8), unlabelled() if images is None else images, validation, classes=CLASSES,
         method=asked, pretrained=pretrained, settings=settings(**changes or {}), symmetries=[],
