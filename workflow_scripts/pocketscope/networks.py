@@ -142,13 +142,13 @@ def load(path: str | os.PathLike) -> Trained:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["pocketscope"])
+        network, folded = about["network"], about["folded"]
         tensors = load_file(path)
     except (SafetensorError, KeyError) as error:
         raise InputError(f"{path}: cut short, or not made by pocketscope ({error}); delete it and run again") from error
-    network = about["network"]
     backbone = _create(network, pretrained=False)
     classifier = Classifier(
-        *_without_head(backbone, network), len(about["classes"]), IMAGENET_MEAN, IMAGENET_STD, folded=about["folded"]
+        *_without_head(backbone, network), len(about["classes"]), IMAGENET_MEAN, IMAGENET_STD, folded=folded
     )  # the file holds the normalisation too
     classifier.load_state_dict(tensors)
     return Trained(classifier.eval(), about["classes"], about["image_size"], is_pretrained(network))

@@ -197,7 +197,7 @@ def learn(
     steps = optimization.budget(settings, len(labelled), pretrained=pretrained)
     plan = Plan(
         steps, settings["evaluations"], settings["patience"], seed, arithmetic,
-        # Folded weights come with none, and networks have learned badly by those that `conditioning` estimates.
+        # Folded weights come with none, and MobileNetV2 learned badly by those that `conditioning` estimates.
         keep_statistics=pretrained and settings["batch_norm"] == "frozen" and not classifier.folded,
     )  # fmt: skip
     peak = Peak(settings["learning_rate" if pretrained else "learning_rate_from_scratch"])
