@@ -56,6 +56,7 @@ DEVELOPMENT = BOUNDS | {
     "model_data 0.8": {"teachers": THREE, "views": VIEWS},
     "model_data 0.8, soft": {"teachers": THREE, "views": VIEWS, "targets": "soft"},
     "model_data 0": {"teachers": THREE, "views": VIEWS, "threshold": 0.0},
+    "model_data 0, soft": {"teachers": THREE, "views": VIEWS, "threshold": 0.0, "targets": "soft"},
     "auto 0.8": {"teachers": THREE, **CALIBRATED},
     "auto 0": {"teachers": THREE, **CALIBRATED, "threshold": 0.0},
     "auto, half of each class": {"teachers": THREE, **CALIBRATED, **PER_CLASS, "share": 0.5},
@@ -70,7 +71,8 @@ SHOW = BOUNDS | {
     "model": {"teachers": THREE},
     "model_data": {"teachers": THREE, "views": VIEWS},
     "model_data, threshold 0": {"teachers": THREE, "views": VIEWS, "threshold": 0.0},
-    "default": {"teachers": THREE, "views": VIEWS, "targets": "soft"},
+    "model_data, soft": {"teachers": THREE, "views": VIEWS, "targets": "soft"},
+    "model_data, threshold 0, soft": {"teachers": THREE, "views": VIEWS, "threshold": 0.0, "targets": "soft"},
     "model_data_iter": {"teachers": THREE, "views": VIEWS, "rounds": 2},
 }
 

@@ -192,7 +192,8 @@ def views_of_method(wildcards):
 
 
 def has_validation(wildcards):
-    return wildcards.split in SPLITS and CONFIG.has_validation(SPLITS[wildcards.split]["labelled"])
+    """Return whether a split has a validation part; None where that is known when the images are split."""
+    return CONFIG.has_validation(SPLITS[wildcards.split]["labelled"]) if wildcards.split in SPLITS else False
 
 
 def seed_of_folds(wildcards):
@@ -212,22 +213,21 @@ def teachers_of(wildcards):
     return [(teacher, label_set) for teacher in method.teachers for label_set in label_sets]
 
 
-def unseen_labelled(wildcards, teacher):
-    """Return a teacher's predictions of labelled images that it was not trained on."""
-    split = SPLIT.format(**wildcards)
+def out_of_fold(wildcards, teachers):
+    """Return networks' predictions of labelled images out of fold, for a split that may lack a validation part."""
     if has_validation(wildcards):
-        label_set = wildcards.labelset if "labelset" in wildcards.keys() else labels_before(wildcards)
-        return f"{split}/{label_set}/{teacher}/predictions.parquet"
-    return f"{split}/human/{teacher}/out_of_fold.{CONFIG.crossfit}.parquet"
+        return {}
+    split = SPLIT.format(**wildcards)
+    return {"out_of_fold": [f"{split}/human/{name}/out_of_fold.{CONFIG.crossfit}.parquet" for name in teachers]}
 
 
 def what_teachers_say(wildcards):
     """Return what a round reads: teachers' predictions, and where they are asked for those out of fold and before."""
     method, split = CONFIG.methods[wildcards.method], SPLIT.format(**wildcards)
     said = {"predictions": [f"{split}/{labels}/{name}/predictions.parquet" for name, labels in teachers_of(wildcards)]}
-    if method.needs_held_out and not has_validation(wildcards):
-        said["out_of_fold"] = [unseen_labelled(wildcards, name) for name, _ in teachers_of(wildcards)]
-    if method.stop == "no_improvement" and int(wildcards.round) > 1 and has_validation(wildcards):
+    if method.needs_held_out:
+        said |= out_of_fold(wildcards, [name for name, _ in teachers_of(wildcards)])
+    if method.stop == "no_improvement" and int(wildcards.round) > 1 and has_validation(wildcards) is not False:
         last = int(wildcards.round) - 2
         earlier = f"{wildcards.method}.r{last}" if last else "human"
         said["before"] = [f"{split}/{earlier}/{name}/predictions.parquet" for name, _ in teachers_of(wildcards)]
@@ -250,6 +250,14 @@ def candidates_of(wildcards):
 def runs_of_candidates(wildcards, file):
     split = SPLIT.format(**wildcards)
     return [f"{split}/{wildcards.labelset}/{name}/{file}" for name in candidates_of(wildcards)]
+
+
+def what_candidates_say(wildcards):
+    """Return what the best teacher is chosen by: predictions of labelled images that candidates have not seen."""
+    said = out_of_fold(wildcards, candidates_of(wildcards))
+    if has_validation(wildcards) is not False:
+        said["predictions"] = runs_of_candidates(wildcards, "predictions.parquet")
+    return said
 
 
 def automatic_rounds():

@@ -125,7 +125,7 @@ rule pseudo_label:
 # The networks that label are results too: the best of them, by labelled images that it has not seen, is a row.
 rule choose:
     input:
-        predictions=lambda wildcards: [unseen_labelled(wildcards, teacher) for teacher in candidates_of(wildcards)],
+        unpack(what_candidates_say),
         models=lambda wildcards: runs_of_candidates(wildcards, "model.fp32.onnx"),
         histories=lambda wildcards: runs_of_candidates(wildcards, "history.parquet"),
         split=f"{SPLIT}/split.parquet",
@@ -141,7 +141,6 @@ rule choose:
         runtime=minutes(10),
     params:
         code=code("choose.py"),
-        validation=lambda wildcards: has_validation(wildcards),
     script:
         "../workflow_scripts/choose.py"
 
@@ -150,6 +149,7 @@ rule audit:
     input:
         candidates=lambda wildcards: candidates_of_split(wildcards),
         guesses=lambda wildcards: guesses_of_split(wildcards),
+        labels=[f"{SPLIT}/{method}.r{CONFIG.methods[method].rounds}/labels.parquet" for method in TEACHERS_LABELS],
         images=packed("images"),
         split=f"{SPLIT}/split.parquet",
         truth=f"{SPLIT}/truth.parquet",

@@ -5,9 +5,13 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import settings
 
 # Two test processes of two threads each on two cores would mostly wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# How long an example takes says more of what else the machine does.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture

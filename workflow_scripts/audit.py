@@ -10,18 +10,19 @@ truth = dict(zip(*tables.read(source.truth, splits.TRUTH).to_pydict().values(), 
 classes = tables.notes(source.split)["classes"]
 images = tables.read(source.images, packed.IMAGES, columns=["image_id", "paths"])
 paths = dict(zip(images["image_id"].to_pylist(), images["paths"].to_pylist(), strict=True))
-counted, curves, last = [], [], {}
+counted, curves, proposals = [], [], {}
 for path, (method, number) in zip(source.candidates, params.rounds, strict=True):
     proposed = tables.read(path, pseudo_labels.CANDIDATES)
     about = {"method": method, "round": number}
     counted.append(audit.classes(proposed, classes, truth, **about))
     curves.append(audit.coverage(proposed, truth, **about))
-    last.setdefault(method, []).append(proposed)
+    proposals.setdefault(method, {})[number] = proposed
 for path, (method, network) in zip(source.guesses, params.guessing_runs, strict=True):
     counted.append(audit.epochs(tables.read(path, pseudo_labels.GUESSES), classes, truth, method, network))
 curves.append(audit.COVERAGE.empty_table())
 tables.write(pa.concat_tables(counted), made.classes, audit.AUDIT)
 tables.write(pa.concat_tables(curves), made.coverage, audit.COVERAGE)
-for proposals, path in zip(last.values(), made.review, strict=True):
+for by_round, labels, path in zip(proposals.values(), source.labels, made.review, strict=True):
     with whole(path) as temporary:
-        audit.review(pa.concat_tables(proposals), classes, paths).to_csv(temporary, index=False)
+        kept = audit.kept(by_round, tables.read(labels, pseudo_labels.LABELS))
+        audit.review(kept, classes, paths).to_csv(temporary, index=False)

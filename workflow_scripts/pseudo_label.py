@@ -6,12 +6,12 @@ job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
 split = tables.read(source.split, splits.SPLIT)
 classes = tables.notes(source.predictions[0])["classes"]
-unseen = dict(zip(params.teachers, source.get("out_of_fold", []), strict=False))  # none, where there is validation
+unseen = dict(zip(params.teachers, source.get("out_of_fold", []), strict=False))
 teachers = []
 for name, path in zip(params.teachers, source.predictions, strict=True):
     predictions = tables.read(path, prediction.PROBABILITIES)
-    held_out = tables.read(unseen[name], prediction.PROBABILITIES) if unseen else rounds.held_out(predictions, split)
-    teachers.append(rounds.Teacher(name, predictions, held_out))
+    out_of_fold = tables.read(unseen[name], prediction.PROBABILITIES) if unseen else None
+    teachers.append(rounds.Teacher(name, predictions, rounds.held_out(predictions, split, out_of_fold)))
 labels, candidates, about = rounds.label(
     teachers,
     tables.read(source.labels, pseudo_labels.LABELS),

@@ -17,7 +17,7 @@ rows = evidence.located(params.rows, source.predictions, places, params.bounds)
 gathered = evidence.gather(rows, tables.notes(source.scores)["positive"])
 accepted, curves = evidence.automatic_labels(source.audits, source.coverages, params.splits)
 provenance, warnings = evidence.provenance([*source.histories, *source.timings])
-timed = evidence.timings(source.timings)
+timed = evidence.timings(source.timings) if source.timings else None  # the best teacher alone is not timed
 report.build(
     Path(snakemake.output.page).parent,
     scores,
@@ -26,7 +26,7 @@ report.build(
     margin=asked["margin"],
     title=Path(snakemake.output.page).parts[0],
     bounds=params.bounds,
-    costs=evidence.costs(timed),
+    costs=None if timed is None else evidence.costs(timed),
     timings=timed,
     evidence=gathered,
     histories=evidence.histories(source.histories),

@@ -9,7 +9,7 @@ from pocketscope.resume import Resume, digest
 root = job.begin(snakemake)
 params, source, made = snakemake.params, snakemake.input, snakemake.output
 device = devices.prepare(params.device, params.threads, snakemake.threads)
-resume = Resume(Path(made.model).parent, digest([source.labels, source.split], dict(params.items())))
+resume = Resume(Path(made.model).parent, digest([source.images, source.labels, source.split], dict(params.items())))
 labels = tables.read(source.labels, pseudo_labels.LABELS)
 classes = tables.notes(source.split)["classes"]
 previous = source.get("previous_model")

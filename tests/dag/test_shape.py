@@ -39,8 +39,8 @@ def study_a(seeds=(0,), methods=METHODS_A, **changes):
     )
 
 
-def plan(tmp_path, config, target="all", **options):
-    catalogue = CATALOGUE | dict.fromkeys(NETWORKS_A, SCRATCH)
+def plan(tmp_path, config, target="all", networks=None, **options):
+    catalogue = CATALOGUE | dict.fromkeys(NETWORKS_A, SCRATCH) | (networks or {})
     return planned(target, config=write_config(tmp_path, config, catalogue), results=tmp_path / "results", **options)
 
 
@@ -105,11 +105,15 @@ def test_fold_teachers_are_trained_once_for_all_methods(tmp_path):
     assert counts["leave_out"] == 5
     assert counts["train"] == 1 + 5 + 3  # the base model, its fold teachers, a student for each method
     assert counts["join_folds"] == 1
+    # Whether some of all labels validate, the data decide: folds are there in case none do.
+    assert plan(tmp_path, config | {"split": {"labelled": ["all"]}})["leave_out"] == 5
     del methods["three"]
-    frozen = plan(tmp_path, config | {"crossfit": "frozen"})
+    config["crossfit"] = "frozen"
+    hub = {"resnet50": SCRATCH | {"weights": "hub"}}
+    frozen = plan(tmp_path, config, networks=hub)
     assert frozen["cross_fit"] == 1
     assert "leave_out" not in frozen
-    above = plan(tmp_path, config | {"crossfit": "frozen", "split": {"labelled": [50]}})
+    above = plan(tmp_path, config | {"split": {"labelled": [50]}})
     assert not {"cross_fit", "leave_out"} & set(above)
 
 
@@ -281,6 +285,7 @@ def test_every_rule_says_what_it_needs_and_only_those_that_run_networks_ask_for_
         "full": {"labels": "full"},
     }
     row = {"method": "plain", "network": "resnet18", "precision": "int8"}
+    catalogue = {name: entry | {"weights": "hub"} for name, entry in CATALOGUE.items()}
     config = study(
         methods=methods, students={"resnet18": ["fp32", "int8"], "best_teacher": ["fp32"]}, ship={"row": row}
     )
@@ -291,7 +296,8 @@ def test_every_rule_says_what_it_needs_and_only_those_that_run_networks_ask_for_
     request = re.compile(r"^ *(?:rule|checkpoint) (?!all:|ship:)(\w+):\n(?: +.*\n)*? +resources: (.*)$", re.MULTILINE)
     asked = {}
     for crossfit, device in (("full", "auto"), ("frozen", "auto"), ("frozen", "cpu")):
-        path = write_config(tmp_path, config | {"crossfit": crossfit, "compute": {"threads": 1, "device": device}})
+        changes = {"crossfit": crossfit, "compute": {"threads": 1, "device": device}}
+        path = write_config(tmp_path, config | changes, catalogue)
         done = snakemake("--dry-run", "all", "ship", *groups, config=path, results=tmp_path / "results")
         for rule, resources in request.findall(done.stdout + done.stderr):
             asked.setdefault((device, rule), set()).update(re.findall(r"(\w+)=([^,]+)", resources))

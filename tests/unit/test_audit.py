@@ -59,6 +59,16 @@ def test_the_most_suspicious_label_comes_first_and_the_truth_is_not_asked():
     assert audit.review(proposed([0.55]), CLASSES, {"u0": ["x"]}).empty
 
 
+def test_only_labels_that_a_method_ended_with_are_reviewed():
+    """Round 2 labelled anew: what round 1 said of these images is no label any more."""
+    first, second = proposed([0.99, 0.65, 0.9]), proposed([0.55, 0.99, 0.02])
+    people, how = pseudo_labels.human(["l0"], ["cat"]), {"targets": "hard", "temperature": 1.0}
+    labels = pseudo_labels.extend(people, second, round_number=2, **how)
+    assert audit.kept({1: first, 2: second}, labels).equals(second.filter(second["accepted"]))
+    labels = pseudo_labels.extend(people, first, round_number=1, **how)
+    assert audit.kept({1: first, 2: second}, labels).equals(first.filter(first["accepted"]))
+
+
 def test_guesses_are_counted_by_network_and_epoch():
     rows = [("u0", 1, "cat", 0.9, True), ("u1", 1, "cat", 0.7, False), ("u0", 3, "cat", 0.99, True),
             ("u1", 3, "dog", 0.98, True)]  # fmt: skip

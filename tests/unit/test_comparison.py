@@ -188,7 +188,7 @@ scores_strategy = st.tuples(st.integers(2, 6), st.integers(2, 4), st.integers(2,
 
 
 @given(scores_strategy, st.integers(0, 3), st.randoms(use_true_random=False), st.sampled_from(comparison.PROTOCOLS))
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 def test_order_and_a_constant_change_no_answer(values, constant, random, protocol):
     scores = table(values)
     order = list(range(len(scores)))
@@ -206,7 +206,7 @@ def test_order_and_a_constant_change_no_answer(values, constant, random, protoco
 
 
 @given(scores_strategy)
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 def test_a_dominated_method_is_never_better(values):
     worst = values.min(axis=1, keepdims=True) - 1
     answers = comparison.compare(table(np.concatenate([values, worst], axis=1)))

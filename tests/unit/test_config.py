@@ -84,6 +84,13 @@ def test_the_demo_shows_every_key():
             "the symmetries of 'digits' leave",
         ),
         (["split", "labelled"], ["every"], "split.labelled.0"),
+        (["methods", "plain"], {"teachers": ["resnet50", "resnet50"]}, "'resnet50' stands there twice"),
+        (["views"], ["identity", "gamma", "gamma"], "'gamma' stands there twice"),
+        (
+            ["methods", "plain"],
+            {"teachers": ["shufflenet_scratch"], "calibration": "temperature"},
+            "'shufflenet_scratch': 'crossfit: frozen' rests on pretrained features",
+        ),
         (["ship"], {"row": {"method": "supervisd", "network": "resnet18"}}, "no method 'supervisd'; did you mean 'sup"),
         (["ship"], {"row": {"method": "supervised", "network": "resnet18", "precision": "int8"}}, "'resnet18 int8' is"),
         (["ship"], {"sure": 1}, "ship.sure"),
@@ -108,6 +115,25 @@ def test_an_upper_bound_cannot_ship():
     raw["ship"] = {"row": {"method": "full", "network": "resnet18"}}
     with pytest.raises(InputError, match="'full' is the upper bound"):
         config.load(raw, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("methods", {"supervised": {"labels": "human"}}, "no method has any"),
+        ("views", ["gamma"], "chosen by the view 'identity'"),
+    ],
+)
+def test_a_best_teacher_needs_teachers_and_what_it_is_chosen_by(key, value, told):
+    raw = changed(["students"], {"best_teacher": ["fp32"]})
+    raw["methods"] = {"plain": {"teachers": ["resnet50"], "views": ["gamma"]}}
+    with pytest.raises(InputError, match=told):
+        config.load(raw | {key: value}, ROOT)
+
+
+def test_a_key_that_says_null_has_the_presets_value():
+    given = {"labels": "consistency", "algorithm": "fixmatch"}
+    assert config.Consistency(**given, threshold=None) == config.Consistency(**given)
 
 
 def test_a_missing_key_is_named():

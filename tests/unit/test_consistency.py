@@ -79,6 +79,9 @@ def test_sharpening_by_hand():
 def test_alignment_by_hand():
     found = consistency.align(torch.tensor([[0.6, 0.4]]), torch.tensor([0.5, 0.5]), torch.tensor([0.8, 0.2]))
     assert found[0].tolist() == pytest.approx([0.375 / 1.375, 1 / 1.375])
+    # All on a class that has no label: there is nothing to move it to.
+    stuck = consistency.align(torch.tensor([[1.0, 0.0]]), torch.tensor([0.0, 1.0]), torch.tensor([0.5, 0.5]))
+    assert stuck[0].tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(

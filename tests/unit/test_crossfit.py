@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pocketscope import crossfit, folds, networks, prediction, splits
+from pocketscope.errors import InputError
 
 ENTRY = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "weights": "none", "options": {}}
 
@@ -17,10 +18,12 @@ def test_groups_stay_together_and_every_image_has_one_fold(labels, count, data):
     groups = data.draw(
         st.lists(st.sampled_from([f"g{i}" for i in range(9)]), min_size=len(labels), max_size=len(labels))
     )
-    if max(map(labels.count, labels)) < 2 or len(set(groups)) < 2:
+    if len(set(groups)) < 2:
+        with pytest.raises(InputError, match="one group"):
+            folds.assign(labels, groups, count, 0)
         return
     fold = folds.assign(labels, groups, count, 0)
-    assert set(fold) <= set(range(count))
+    assert 1 < len(set(fold)) <= count
     for group in set(groups):
         assert len({f for f, g in zip(fold, groups, strict=True) if g == group}) == 1
 

@@ -146,7 +146,6 @@ def test_quade_worked_example():
 
 
 @given(tables)
-@settings(deadline=None)
 def test_friedman_agrees_with_scipy(values):
     ours = ht.friedman(values)
     if values.shape[1] < 3:
@@ -160,7 +159,7 @@ def test_friedman_agrees_with_scipy(values):
 
 
 @given(hnp.arrays(float, st.integers(1, 12), elements=st.integers(-5, 5).map(float)))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_wilcoxon_counts_all_signs(differences):
     ours = ht.wilcoxon(differences)
     nonzero = differences[differences != 0]
@@ -191,7 +190,6 @@ def test_holm_agrees_with_statsmodels(p):
 
 
 @given(tables, st.integers(-50, 50), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_order_and_a_constant_change_nothing(values, constant, random):
     rows, columns = list(range(values.shape[0])), list(range(values.shape[1]))
     random.shuffle(rows)
@@ -204,7 +202,6 @@ def test_order_and_a_constant_change_nothing(values, constant, random):
 
 
 @given(tables)
-@settings(deadline=None)
 def test_a_dominated_group_is_ranked_last_and_leaves_the_others_order(values):
     with_dominated = np.column_stack([values, values.min(axis=1) - 1])
     ranks = ht.average_ranks(with_dominated)
@@ -242,7 +239,6 @@ def test_smallest_p():
 
 
 @given(tables, st.integers(0, 5))
-@settings(deadline=None)
 def test_bonferroni_dunn_agrees_with_pairwise_pooled_t(values, control):
     control %= values.shape[1]
     if values.var(axis=0).mean() == 0:

@@ -96,7 +96,7 @@ def test_only_pairs_between_test_and_the_rest():
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 9), st.integers(0, 40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_quick_search_finds_what_comparing_all_finds(seed, max_distance, count):
     generator = np.random.default_rng(seed)
     words = generator.integers(0, 256, (count, 4), dtype=np.uint8)

@@ -152,7 +152,7 @@ def test_floats():
 
 
 @given(arrays(st.sampled_from([np.uint16, np.int16, np.uint32, np.int32, np.float32]), (5, 4)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_scaling_keeps_the_order_of_brightness(values):
     if not np.isfinite(values).any():
         return
@@ -372,7 +372,7 @@ def test_a_phone_s_two_picture_jpeg_is_no_animation():
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_damage_is_never_a_crash(data):
     whole = data.draw(
         st.sampled_from([saved(COLOUR, "PNG"), saved(COLOUR, "JPEG"), saved(COLOUR, "GIF"), tiff(COLOUR)])
@@ -424,7 +424,7 @@ def test_unknown_fit():
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_encoding_loses_nothing(image):
     assert (decode_packed(encode(image)) == image).all()
 

@@ -119,11 +119,28 @@ def test_with_nothing_left_or_nothing_accepted_the_labels_stay(threshold, caplog
     assert ("no unlabelled image is left" if threshold == 0.0 else "no label was sure enough") in caplog.text
 
 
-def test_without_held_out_images_nothing_is_calibrated():
+def test_without_held_out_images_nothing_is_calibrated(caplog):
     one = rounds.Teacher("one", predicted(), predicted().slice(0, 0))
     _, _, about = label([one], calibration="temperature", threshold=0.5)
     assert about["temperature"].to_pylist() == [1.0]
     assert about["loss"].to_pylist() == [None]
+    assert "nothing is calibrated" in caplog.text
+
+
+def test_predictions_out_of_fold_stand_in_where_no_image_validates():
+    seen, folds = predicted(), predicted(right=0.6)
+    assert rounds.held_out(seen, split(), folds)["image_id"].to_pylist() == HELD_OUT
+    assert rounds.held_out(seen, split(validation=[]), folds).equals(folds)
+    assert not len(rounds.held_out(seen, split(validation=[])))
+
+
+def test_rounds_go_on_where_no_image_can_end_them(caplog):
+    first, _, _ = label([teacher()], threshold=0.75)
+    options = {"round_number": 2, "threshold": 0.5, "rounds": 3, "stop": "no_improvement"}
+    parts = split(validation=[])
+    more, _, _ = label([teacher(right=0.7)], first, before=[predicted(right=0.8)], parts=parts, **options)
+    assert len(more) > len(first)
+    assert "no validation part that could end the rounds" in caplog.text
 
 
 def test_teachers_of_other_images_are_refused():

@@ -32,7 +32,7 @@ def test_too_few_test_images_make_nothing_sure(count):
     answers=st.lists(st.tuples(st.sampled_from([0.4, 0.5, 0.7, 0.9, 1.0]), st.booleans()), max_size=120),
     share=st.sampled_from([0.5, 0.8, 0.9]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_equal_probabilities_are_sure_together_and_the_count_is_true(answers, share):
     probabilities, right = np.array([a for a, _ in answers], float), np.array([b for _, b in answers], bool)
     found = shipping.least_sure(probabilities, right, share)

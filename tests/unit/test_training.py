@@ -216,9 +216,57 @@ def test_out_of_memory_halves_the_batch_and_gives_the_same_gradients(caplog):
 
 def test_rare_classes_count_as_much_as_frequent_ones():
     targets = torch.from_numpy(batching.one_hot(np.array([0, 0, 0, 1]), 3))
-    weights = training.class_weights(targets)
+    weights = training.class_weights(targets, torch.full((4,), 0.25))
     assert weights.tolist() == pytest.approx([2 / 3, 2, 1])  # the class without an image has no say
     assert (targets @ weights).mean().item() == pytest.approx(1)
+    soft = torch.tensor([[0.98, 0.01, 0.01], [0.01, 0.98, 0.01]])
+    assert training.class_weights(soft, torch.full((2,), 0.5)).tolist() == pytest.approx([1, 1, 1])
+
+
+def test_classes_are_weighed_by_how_often_they_are_drawn():
+    """Half of each batch is people's, balanced; the teachers gave nineteen of twenty labels to one class."""
+    human = np.arange(240) < 40
+    targets = np.concatenate([np.arange(40) % 2, np.arange(200) % 20 == 0]).astype(int)
+    labelled = batching.Examples(np.zeros((240, 8, 8, 3), np.uint8), batching.one_hot(targets, 2), human)
+    drawn = batching.drawn(human, 16, 0.5)
+    assert drawn.sum() == pytest.approx(1)
+    assert drawn[human].sum() == pytest.approx(0.5)
+    weights = training.class_weights(torch.from_numpy(labelled.targets), torch.from_numpy(drawn))
+    weighed = (torch.from_numpy(labelled.targets) * weights).T @ torch.from_numpy(drawn)
+    assert weighed.tolist() == pytest.approx([0.5, 0.5], abs=1e-5)
+    batch = batching.batches(human, 16, 0.5, 0)
+    counts = np.bincount(np.concatenate([batch(step) for step in range(500)]), minlength=240)
+    assert np.allclose(counts / counts.sum(), drawn, atol=1e-3)
+    assert batching.drawn(np.ones(4, bool), 16, 0.5).tolist() == [0.25] * 4
+    assert batching.drawn(np.zeros(4, bool), 16, 0.5).tolist() == [0.25] * 4
+
+
+def test_balanced_classes_and_smoothed_labels_unlearn_no_frequent_class():
+    """What smoothing gives to a class of one image in fifty weighs no more than the label of the frequent one."""
+    targets = torch.from_numpy(batching.one_hot((np.arange(100) % 50 == 0).astype(int), 2))
+    labelled = batching.Examples(np.zeros((100, 8, 8, 3), np.uint8), targets.numpy(), np.ones(100, bool))
+    settings = config.plain(config.Training(class_weights="balanced", label_smoothing=0.1))
+    loss = training.label_loss(labelled, settings, CPU)
+    one = targets[1:2]
+    right, wrong = torch.tensor([[2.0, -2.0]]), torch.tensor([[-2.0, 2.0]])
+    assert one.argmax() == 0
+    assert loss(right, one) < loss(torch.zeros(1, 2), one) < loss(wrong, one)
+
+
+def test_a_search_for_a_rate_leaves_the_objective_as_it_was():
+    """It tries rates at which losses explode: what an objective keeps of guesses would be spoiled."""
+    classifier = networks.build(TINY, 2, None, seed=0)
+    state = {"average": torch.tensor([0.5, 0.5])}
+
+    def loss(classifier, pixels, targets):
+        logits = classifier(pixels)
+        state["average"].lerp_(logits.detach().softmax(1).mean(0) * torch.nan, 0.1)
+        return training.Outcome(torch.nn.functional.cross_entropy(logits, targets), logits, targets, len(pixels))
+
+    drawn = torch.rand(4, 3, 32, 32), torch.eye(2).repeat(2, 1)
+    objective = training.Objective(lambda step: drawn, loss, state)
+    training.find_rate(classifier, objective, training.Plan(1, 1, 1, 0), "minimum", 1.0)
+    assert state["average"].tolist() == [0.5, 0.5]
 
 
 def test_soft_targets_are_learned_as_probabilities():

@@ -111,6 +111,27 @@ def coverage(proposed: pa.Table, truth: Mapping[str, str], **about: Any) -> pa.T
     )
 
 
+def kept(proposed: Mapping[int, pa.Table], labels: pa.Table) -> pa.Table:
+    """Return the candidates that a method's last label set is made of: a round can label anew what another labelled.
+
+    Parameters
+    ----------
+    proposed
+        By round (schema pseudo_labels.CANDIDATES).
+    labels
+        Schema pseudo_labels.LABELS.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema pseudo_labels.CANDIDATES.
+    """
+    return pa.concat_tables(
+        table.filter(pc.is_in(table["image_id"], labels.filter(pc.equal(labels["round"], number))["image_id"]))
+        for number, table in proposed.items()
+    )
+
+
 def review(proposed: pa.Table, names: Sequence[str], paths: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """List the accepted labels for a person to look at, the most suspicious first.
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -32,6 +33,14 @@ from pocketscope.errors import InputError
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Precision = Literal["fp32", "int8"]
+
+
+def _each_once(names: list[str]) -> list[str]:
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"'{twice[0]}' stands there twice; name it once")
+    return names
+
+
 Symmetry = Literal["horizontal_flip", "vertical_flip", "quarter_turn"]
 View = Literal[
     "identity", "horizontal_flip", "vertical_flip", "both_flips", "rotate_90", "rotate_270", "box_blur",
@@ -178,13 +187,15 @@ class Method(Model):
         description="human: the labelled images alone; full: every training image's true label, the upper bound; "
         "teachers: the labelled images, and those that the teachers label.",
     )
-    teachers: list[Name] = Field(default=[], description="Networks that label; several are an ensemble.")
+    teachers: Annotated[list[Name], AfterValidator(_each_once)] = Field(
+        default=[], description="Networks that label; several are an ensemble."
+    )
     fold_teachers: bool = Field(
         False,
         description="The fold teachers of a full cross-fit vote, each trained without one fold, in the place of "
         "the one that is trained on all labels.",
     )
-    views: list[View] | Literal["auto"] = Field(
+    views: Annotated[list[View], AfterValidator(_each_once)] | Literal["auto"] = Field(
         default=["identity"],
         min_length=1,
         description="What the teachers see of each image; auto: all of the study's views, without those that held-out "
@@ -316,7 +327,8 @@ class Consistency(Model):
         others = set().union(*(keys for name, keys in CONSISTENCY_KEYS.items() if name != algorithm))
         if unused := others & set(given):
             raise ValueError(f"with 'algorithm: {algorithm}' the key '{min(unused)}' has no effect; leave it out")
-        return CONSISTENCY_PRESETS.get((algorithm, given.get("preset", "fast")), {}) | dict(given)
+        named = {key: value for key, value in given.items() if value is not None}
+        return CONSISTENCY_PRESETS.get((algorithm, given.get("preset", "fast")), {}) | named
 
     @property
     def images_a_label(self) -> int:
@@ -504,7 +516,7 @@ class Config(Model):
     students: dict[Name, list[Precision]] = Field(
         min_length=1, description="The networks that are compared, each with the precisions that are evaluated."
     )
-    views: list[View] = Field(
+    views: Annotated[list[View], AfterValidator(_each_once)] = Field(
         default=["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"],
         description="The views that teachers predict, once for every method; a method chooses among them.",
     )
@@ -557,12 +569,13 @@ class Config(Model):
                 raise ValueError(f"methods.{name}.views: '{missing[0]}' is not among the study's 'views'; add it there")
             if "identity" not in self.views and (method.needs_held_out or method.stop == "no_improvement"):
                 raise ValueError(f"methods.{name}: what it chooses rests on the view 'identity'; add it to 'views'")
-            if method.fold_teachers and (self.crossfit != "full" or any(map(self.has_validation, self.split.labelled))):
+            validated = [self.has_validation(labelled) for labelled in self.split.labelled]
+            if method.fold_teachers and (self.crossfit != "full" or True in validated):
                 raise ValueError(
                     f"methods.{name}: fold teachers are those of 'crossfit: full', and of splits without a validation "
                     "part (split.min_validation)"
                 )
-            if method.stop == "no_improvement" and not all(map(self.has_validation, self.split.labelled)):
+            if method.stop == "no_improvement" and False in validated:
                 raise ValueError(
                     f"methods.{name}: 'stop: no_improvement' looks at the validation part, which splits with fewer "
                     f"than {self.split.min_validation} labelled a class do not have (split.min_validation)"
@@ -574,15 +587,24 @@ class Config(Model):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _best_teacher(self) -> "Config":
+        if BEST_TEACHER in self.students:
+            if not any(method.teachers for method in self.methods.values()):
+                raise ValueError(f"students: '{BEST_TEACHER}' is the best of the teachers, and no method has any")
+            if "identity" not in self.views:
+                raise ValueError(f"students: '{BEST_TEACHER}' is chosen by the view 'identity'; add it to 'views'")
+        return self
+
     def _consistency(self, name: str) -> None:
         if name in ("human", "full", "audit"):
             raise ValueError(f"methods.{name}: a method of consistency has another name; a folder has this one")
         if not self.training.steps or not self.training.steps_from_scratch:
             raise ValueError(f"methods.{name}: consistency is learned in steps, of which 'training' has none")
 
-    def has_validation(self, labelled: int | str) -> bool:
-        """Return whether a split with so many labelled images a class has a validation part."""
-        return labelled == "all" or labelled >= self.split.min_validation
+    def has_validation(self, labelled: int | str) -> bool | None:
+        """Return whether a split with so many labelled images a class has a validation part; None: the data decide."""
+        return None if labelled == "all" else labelled >= self.split.min_validation
 
 
 class PackageWeights(Model):
@@ -649,7 +671,20 @@ def load(raw: Mapping[str, Any], root: Path) -> tuple[Config, dict[str, Network]
         if name not in entries:
             raise InputError(f"network '{name}' is not in {study.catalogue}{_nearest(name, entries)}")
         networks[name] = _validate(Network, entries[name], f"{study.catalogue}: {name}")
+    _check_features(study, networks)
     return study, networks
+
+
+def _check_features(study: Config, networks: Mapping[str, Network]) -> None:
+    """Raise InputError where out-of-fold predictions would rest on the features of a network that has learnt none."""
+    if study.crossfit == "frozen" and not all(map(study.has_validation, study.split.labelled)):
+        asked = [m for m in study.methods.values() if BEST_TEACHER in study.students or getattr(m, "needs_held_out", 0)]
+        for name in (name for method in asked for name in method.teachers):
+            if networks[name].weights == "none":
+                raise InputError(
+                    f"teacher '{name}': 'crossfit: frozen' rests on pretrained features, and it has no pretrained "
+                    "weights; set 'crossfit: full'"
+                )
 
 
 def read(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:

@@ -263,7 +263,7 @@ def align(probabilities: torch.Tensor, wanted: torch.Tensor, average: torch.Tens
     wanted, average
         float (classes,): how frequent classes are among the labels, and in recent guesses.
     """
-    aligned = probabilities * (wanted / average.clamp(min=1e-6))
+    aligned = probabilities * (wanted.clamp(min=1e-6) / average.clamp(min=1e-6))  # all may be on a class without labels
     return aligned / aligned.sum(1, keepdim=True)
 
 

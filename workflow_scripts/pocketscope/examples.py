@@ -113,9 +113,22 @@ def batches(human: np.ndarray, size: int, human_share: float, seed: int) -> Call
     by_people, by_teachers = (torch.from_numpy(np.flatnonzero(which)) for which in (human, ~human))
     if not len(by_people) or not len(by_teachers):
         return _passes(by_people if len(by_people) else by_teachers, size, seed)
-    share = min(size - 1, max(1, round(size * human_share))) if 0 < human_share < 1 else round(size * human_share)
+    share = _by_people(size, human_share)
     parts = [_passes(by_people, share, seed), _passes(by_teachers, size - share, seed + 1)]
     return lambda step: torch.cat([part(step) for part in parts])
+
+
+def drawn(human: np.ndarray, size: int, human_share: float) -> np.ndarray:
+    """Return how often `batches` draws each image, as a share of all draws: float32 (N,)."""
+    share = _by_people(size, human_share) / size if human.any() and not human.all() else human.any()
+    counts = np.maximum([(~human).sum(), human.sum()], 1)
+    return np.where(human, share / counts[1], (1 - share) / counts[0]).astype(np.float32)
+
+
+def _by_people(size: int, human_share: float) -> int:
+    """Return how many images of a batch people labelled, where there are others: one of each kind at least."""
+    share = round(size * human_share)
+    return min(size - 1, max(1, share)) if 0 < human_share < 1 else share
 
 
 def _passes(indices: torch.Tensor, count: int, seed: int) -> Callable[[int], torch.Tensor]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from pocketscope import prediction
+from pocketscope.errors import InputError
 
 
 def assign(labels: Sequence[str], groups: Sequence[str], count: int, seed: int) -> np.ndarray:
@@ -19,10 +20,20 @@ def assign(labels: Sequence[str], groups: Sequence[str], count: int, seed: int) 
     labels, groups
         Of N images; an image without a group is a group of its own.
     count, seed
-        How many folds, and what draws them.
+        How many folds, at most, and what draws them.
+
+    Raises
+    ------
+    pocketscope.errors.InputError
+        All images are of one group.
     """
-    largest = Counter(labels).most_common(1)[0][1]
-    splitter = StratifiedGroupKFold(min(count, largest, len(set(groups))), shuffle=True, random_state=seed)
+    largest, count = Counter(labels).most_common(1)[0][1], min(count, len(set(groups)))
+    if count < 2:
+        raise InputError("all labelled images are one group, or one image: none is left to be held out; label more")
+    if largest > 1:
+        splitter = StratifiedGroupKFold(min(count, largest), shuffle=True, random_state=seed)
+    else:  # nothing to spread
+        splitter = GroupKFold(count, shuffle=True, random_state=seed)
     fold = np.zeros(len(labels), dtype=np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer images than folds is missing in some of them

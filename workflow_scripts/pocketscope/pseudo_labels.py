@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -113,8 +114,9 @@ def accept(proposed: pa.Table, rule: str, threshold: float, share: float) -> pa.
         Schema CANDIDATES.
     rule
         `threshold`: all whose confidence is strictly above the threshold (both studies). `per_class`: of the images
-        given to each class the surest `share`, so that a class of which teachers are never very sure is learned too,
-        and none gets more than it was given; never one whose confidence is not strictly above the threshold.
+        given to each class the surest `share`, one at least, so that a class of which teachers are never very sure is
+        learned too, and none gets more than it was given; never one whose confidence is not strictly above the
+        threshold.
     threshold
         In [0, 1].
     share
@@ -132,7 +134,7 @@ def accept(proposed: pa.Table, rule: str, threshold: float, share: float) -> pa.
         for label in np.unique(labels.astype(str)):
             given = np.flatnonzero(labels == label)
             surest = given[np.argsort(-confidence[given], kind="stable")]
-            accepted[surest[round(share * len(given)) :]] = False
+            accepted[surest[max(1, math.floor(share * len(given) + 0.5)) :]] = False
     place = proposed.schema.get_field_index("accepted")
     return proposed.set_column(place, CANDIDATES.field("accepted"), pa.array(accepted))
 
@@ -224,7 +226,7 @@ def remarks(proposed: pa.Table, classes: Sequence[str]) -> list[str]:
         All class names.
     """
     if not len(proposed):
-        return ["no unlabelled image is left; the label set stays as it was"]
+        return ["no unlabelled image is left, or the rounds had ended; the label set stays as it was"]
     _, given, accepted = (np.array(column) for column in zip(*counts(proposed, classes), strict=True))
     found = []
     if not accepted.sum():

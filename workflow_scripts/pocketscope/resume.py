@@ -24,10 +24,11 @@ log = logging.getLogger(__name__)
 
 
 def digest(tables: Iterable[str | os.PathLike], settings: Any) -> str:
-    """Return 16 hexadecimal digits for the bytes of the tables and for plain settings."""
+    """Return 16 hexadecimal digits for the bytes of the tables, packed images among them, and for plain settings."""
     total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in tables:
-        total.update(hashlib.sha256(Path(path).read_bytes()).digest())
+        with Path(path).open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()[:16]
 
 

@@ -50,9 +50,11 @@ class Teacher:
     held_out: pa.Table
 
 
-def held_out(predictions: pa.Table, split: pa.Table) -> pa.Table:
-    """Return those predictions that are of the validation part."""
+def held_out(predictions: pa.Table, split: pa.Table, out_of_fold: pa.Table | None = None) -> pa.Table:
+    """Return those predictions that are of the validation part; where there is none, those out of fold, if given."""
     image_ids, _ = splits.images_with(split, "validation")
+    if not image_ids and out_of_fold is not None:
+        return out_of_fold
     return predictions.filter(pc.is_in(predictions["image_id"], pa.array(image_ids, pa.string())))
 
 
@@ -104,8 +106,13 @@ def label(
     }
     kept = _without_harmful(teachers, temperatures, known, classes, views) if settings["views"] == "auto" else views
     about = _table(teachers, temperatures, known, classes, views, kept)
+    if (settings["calibration"] != "none" or settings["views"] == "auto") and not any(about["images"].to_pylist()):
+        log.warning("teachers have seen every labelled image: nothing is calibrated, and no view dropped")
 
-    if before and settings["stop"] == "no_improvement":
+    validated = bool(splits.images_with(split, "validation")[0])
+    if before and settings["stop"] == "no_improvement" and not validated:
+        log.warning("round %d: there is no validation part that could end the rounds", round_number)
+    elif before and settings["stop"] == "no_improvement":
         now = _merit([teacher.predictions for teacher in teachers], split, classes)
         last = _merit(before, split, classes)
         if now <= last:

@@ -108,13 +108,15 @@ def assign(
             if image_id in given:
                 role_of[image_id] = "test"
             else:
-                hidden += 1  # training on it would show the network a patient whom it is tested on
+                hidden += 1  # training on it would show the network a patient whom it is tested, or judged, on
         elif image_id in chosen:
             role_of[image_id] = "validation" if unit_of[image_id] in validation else "labelled"
+        elif unit_of[image_id] in validation:
+            hidden += 1
         else:
             role_of[image_id] = "unlabelled"
     if hidden:
-        log.info("%d images without a label share a group with test images and are left out of training", hidden)
+        log.info("%d images without a label share a group with test or validation images and are left out", hidden)
     return (*_tables(role_of, group_of, label_of), {"classes": sorted(set(label_of.values()))})
 
 

@@ -252,11 +252,17 @@ def label_loss(
     labelled: Examples, settings: Mapping[str, Any], device: torch.device
 ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """Return the mean cross entropy of logits and targets (N, classes), smoothed and weighted where asked."""
-    balanced = settings["class_weights"] == "balanced"
-    weights = class_weights(torch.from_numpy(labelled.targets)).to(device) if balanced else None
+    smoothing = settings["label_smoothing"]
+    if settings["class_weights"] == "none":
+        return lambda logits, targets: F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+    drawn = examples.drawn(labelled.human, settings["batch_size"], settings["human_share"])
+    weights = class_weights(torch.from_numpy(labelled.targets), torch.from_numpy(drawn)).to(device)
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(logits.float(), targets, weights, label_smoothing=settings["label_smoothing"])
+        # Torch's own weights would also weigh what smoothing gives to the other classes: in the image of a frequent
+        # class a rare one's crumb would outweigh the label.
+        each = F.cross_entropy(logits.float(), targets, label_smoothing=smoothing, reduction="none")
+        return (each * (targets @ weights)).mean()
 
     return loss
 
@@ -351,13 +357,17 @@ def find_rate(
     rule: str,
     lowest_layers: float,
 ) -> float:
-    """Return the learning rate that a range test finds; see `optimization.range_test`."""
+    """Return the learning rate that a range test finds; see `optimization.range_test`. It leaves no other trace."""
 
     def loss_of_step(step: int) -> float:
         torch.manual_seed(randomness.seed(plan.seed, "range test", step))
         return backward(classifier, objective.draw(step), objective.loss, plan).loss.item()
 
-    return optimization.range_test(classifier, loss_of_step, rule, lowest_layers=lowest_layers)
+    state = {name: tensor.clone() for name, tensor in objective.state.items()}
+    rate = optimization.range_test(classifier, loss_of_step, rule, lowest_layers=lowest_layers)
+    for name, tensor in state.items():
+        objective.state[name].copy_(tensor)
+    return rate
 
 
 def new_learner(
@@ -420,10 +430,18 @@ def training_mode(classifier: nn.Module, keep_statistics: bool) -> None:
                 module.eval()
 
 
-def class_weights(targets: torch.Tensor) -> torch.Tensor:
-    """Return weights, float (classes,), under which all classes of targets (N, classes) count the same; mean 1."""
-    counts = targets.sum(0)
-    return torch.where(counts > 0, len(targets) / ((counts > 0).sum() * counts), 1.0)
+def class_weights(targets: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    """Return weights, float (classes,), under which all classes count the same; their mean over what is drawn is 1.
+
+    Parameters
+    ----------
+    targets
+        float (N, classes); an image counts for its most probable class.
+    drawn
+        float (N,): how often each image is drawn, as a share of all draws.
+    """
+    shares = torch.zeros(targets.shape[1]).index_add(0, targets.argmax(1), drawn)
+    return torch.where(shares > 0, 1 / ((shares > 0).sum() * shares), 1.0)
 
 
 def _joined(parts: list[Outcome]) -> Outcome:
