@@ -52,6 +52,11 @@ BOUNDS: dict[str, dict[str, Any]] = {
 }
 DEVELOPMENT = BOUNDS | {
     "plain 0": {"teachers": ONE, "threshold": 0.0},
+    "plain 0.8": {"teachers": ONE},
+    "data 0": {"teachers": ONE, "views": VIEWS, "threshold": 0.0},
+    "data 0.8": {"teachers": ONE, "views": VIEWS},
+    "model 0": {"teachers": THREE, "threshold": 0.0},
+    "model 0.8": {"teachers": THREE},
     "plain 0, fold teachers": {"teachers": ONE, "threshold": 0.0, "fold_teachers": True},
     "model_data 0.8": {"teachers": THREE, "views": VIEWS},
     "model_data 0.8, soft": {"teachers": THREE, "views": VIEWS, "targets": "soft"},
@@ -70,6 +75,7 @@ SHOW = BOUNDS | {
     "data": {"teachers": ONE, "views": VIEWS},
     "model": {"teachers": THREE},
     "model_data": {"teachers": THREE, "views": VIEWS},
+    "plain, threshold 0": {"teachers": ONE, "threshold": 0.0},
     "model_data, threshold 0": {"teachers": THREE, "views": VIEWS, "threshold": 0.0},
     "model_data, soft": {"teachers": THREE, "views": VIEWS, "targets": "soft"},
     "model_data, threshold 0, soft": {"teachers": THREE, "views": VIEWS, "threshold": 0.0, "targets": "soft"},
