@@ -1,4 +1,4 @@
-"""How good the files are that would ship, on images that no training, choice or calibration has seen."""
+"""How good the files are that would ship, on images that nothing has seen that made them."""
 
 
 rule evaluate:

@@ -292,6 +292,10 @@ def test_augmentation_of_nothing_is_the_image_and_flips_are_those_allowed():
     plain = batching.to_pixels(images, CPU)
     generator = torch.Generator().manual_seed(0)
     assert torch.allclose(augmentation.augment(images, CALM, [], generator), plain, atol=1e-4)
+    turned = augmentation.augment(images.repeat(8, 1, 1, 1), CALM, ["quarter_turn"], generator)
+    turns = [next(k for k in range(4) if torch.allclose(image, plain[i % len(plain)].rot90(k, (1, 2)), atol=1e-4))
+             for i, image in enumerate(turned)]  # fmt: skip
+    assert set(turns) == {0, 1, 2, 3}
     flipped = augmentation.augment(images, CALM, ["horizontal_flip"], generator)
     kinds = {(torch.allclose(a, b, atol=1e-3), torch.allclose(a, c, atol=1e-3))
              for a, b, c in zip(flipped, plain, plain.flip(3), strict=True)}  # fmt: skip

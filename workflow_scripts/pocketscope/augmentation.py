@@ -1,5 +1,6 @@
 """Random changes of training images, drawn anew for every image, as whole tensors on the device that trains."""
 
+import math
 from collections.abc import Collection, Mapping
 
 import torch
@@ -21,7 +22,8 @@ def augment(
     strengths
         The configuration's `augmentation`: the largest amounts, drawn evenly either way.
     symmetries
-        Which of `horizontal_flip` and `vertical_flip` may be drawn, each for half of the images.
+        Which of `horizontal_flip` and `vertical_flip` may be drawn, each for half of the images, and whether quarter
+        turns may (`quarter_turn`), each of the four for a quarter.
     generator
         A generator on the CPU, so that the same amounts are drawn on every device.
 
@@ -40,6 +42,8 @@ def augment(
         return torch.where(drawn & (flip in symmetries), -1.0, 1.0)
 
     angle = torch.deg2rad(draw(strengths["rotation"]))
+    if "quarter_turn" in symmetries:
+        angle = angle + torch.randint(4, (count,), generator=generator) * (math.pi / 2)
     # The map goes from the new image to the old one: dividing by the zoom enlarges.
     horizontal = signs("horizontal_flip") / (1 + draw(strengths["zoom"]))
     vertical = signs("vertical_flip") / (1 + draw(strengths["zoom"]))

@@ -174,7 +174,9 @@ class Split(Model):
     )
     validation_share: Share = Field(0.2, description="Share of the labelled images that choose the best epoch.")
     min_validation: int = Field(
-        50, ge=1, description="Fewer labelled images a class than this: no validation part, all of them train."
+        50,
+        ge=1,
+        description="There is a validation part where more than half of the classes have so many labelled images.",
     )
     strict: bool = Field(False, description="A class with fewer images than asked for is an error, not a warning.")
 
@@ -275,6 +277,11 @@ CONSISTENCY_PRESETS: dict[tuple[str, str], dict[str, Any]] = {
 CONSISTENCY_KEYS = {"fixmatch": {"threshold"}, "mixmatch": {"guesses", "temperature", "alpha"}}
 
 
+def _by_preset(schema: dict[str, Any]) -> None:
+    """Take a default out of a key's schema for editors: the value depends on the preset."""
+    schema.pop("default", None)
+
+
 class Consistency(Model):
     """A method that learns labelled and unlabelled images at once."""
 
@@ -286,22 +293,34 @@ class Consistency(Model):
     preset: Literal["fast", "reference"] = Field(
         "fast", description="Where the keys that are not given have their values from; reference: the papers'."
     )
-    warm_start: bool = Field(False, description="Start from the network that was trained on people's labels.")
+    warm_start: bool = Field(
+        False, description="Start from the network that was trained on people's labels.", json_schema_extra=_by_preset
+    )
     distribution_alignment: bool = Field(
         False, description="Guesses are made as frequent, by class, as the labels are. For sets of like classes."
     )
     duration: float = Field(
-        1.0, gt=0, description="Steps, as a multiple of those that the study gives a training on the labels alone."
+        1.0,
+        gt=0,
+        description="Steps, as a multiple of those that the study gives a training on the labels alone.",
+        json_schema_extra=_by_preset,
     )
-    unlabelled_ratio: int = Field(0, ge=1, le=15, description="Unlabelled images in a batch, for each labelled one.")
-    unlabelled_weight: float = Field(0, ge=0, description="Weight of the unlabelled loss.")
+    unlabelled_ratio: int = Field(
+        0, ge=1, le=15, description="Unlabelled images in a batch, for each labelled one.", json_schema_extra=_by_preset
+    )
+    unlabelled_weight: float = Field(
+        0, ge=0, description="Weight of the unlabelled loss.", json_schema_extra=_by_preset
+    )
     ramp_up: float = Field(
         0,
         ge=0,
         description="How long that weight rises from 0: up to 1 a share of the steps, above 1 a number of steps.",
+        json_schema_extra=_by_preset,
     )
     ema: float = Field(0.999, gt=0, lt=1, description="Decay of the moving average of the weights, which is kept.")
-    ema_rises: bool = Field(True, description="At step t the decay is at most (1 + t) / (10 + t).")
+    ema_rises: bool = Field(
+        True, description="At step t the decay is at most (1 + t) / (10 + t).", json_schema_extra=_by_preset
+    )
     label_smoothing: float = Field(
         0.0,
         ge=0,
@@ -310,12 +329,23 @@ class Consistency(Model):
         "as sure as `threshold` asks.",
     )
     threshold: float | None = Field(
-        None, ge=0, le=1, description="FixMatch: a guess is learned where its confidence reaches this."
+        None,
+        ge=0,
+        le=1,
+        description="FixMatch: a guess is learned where its confidence reaches this.",
+        json_schema_extra=_by_preset,
     )
-    guesses: int | None = Field(None, ge=1, le=8, description="MixMatch: changed copies that are guessed at.")
-    temperature: float | None = Field(None, gt=0, le=1, description="MixMatch: below 1 guesses are sharpened.")
+    guesses: int | None = Field(
+        None, ge=1, le=8, description="MixMatch: changed copies that are guessed at.", json_schema_extra=_by_preset
+    )
+    temperature: float | None = Field(
+        None, gt=0, le=1, description="MixMatch: below 1 guesses are sharpened.", json_schema_extra=_by_preset
+    )
     alpha: float | None = Field(
-        None, gt=0, description="MixMatch: of the Beta distribution that shares are drawn from."
+        None,
+        gt=0,
+        description="MixMatch: of the Beta distribution that shares are drawn from.",
+        json_schema_extra=_by_preset,
     )
 
     @model_validator(mode="before")
@@ -470,9 +500,10 @@ class Statistics(Model):
 
     protocol: Literal["sound", "paper"] = Field("sound", description="paper: as the published comparison did.")
     controls: list[str] = Field(
-        default=[], description="Methods, networks or families that the others are compared with; else all pairs."
+        default=[],
+        description="What the others are compared with (methods, networks, families, precisions); else all pairs.",
     )
-    alpha: Share = Field(0.05, description="Level of significance.")
+    alpha: Share = Field(0.05, description="Level of significance, and one minus the level of all intervals.")
     margin: float = Field(2.0, ge=0, description="Points of F1 that a smaller network may lose to be recommended.")
 
 

@@ -428,10 +428,11 @@ CAPTIONS: Mapping[str, str] = {
     "(diamond), filled marks differ from it and hollow ones do not.",
     "trade_off": "F1 against cost, lower cost to the left. The line joins the rows that no smaller or faster row "
     "beats.",
-    "gains": "Difference in F1 from supervised training on the labelled images alone, with 95 % intervals. A hollow "
-    "mark's interval holds zero.",
-    "resampled": "Difference in F1 of every row from the recommended one, on the same test images, with 95 % "
-    "intervals. A hollow mark's interval holds zero. The forty best are drawn where there are more.",
+    "gains": "Difference in F1 from supervised training on the labelled images alone, with intervals of the study's "
+    "level (95 % where nothing else was asked for). A hollow mark's interval holds zero.",
+    "resampled": "Difference in F1 of every row from the recommended one, on the same test images, with "
+    "intervals of the study's level. A hollow mark's interval holds zero. The forty best are drawn where there are "
+    "more.",
     "confusion": "Share of each true class that was given each answer, and the number of test images, mean over seeds.",
     "reliability": "How often answers of a stated confidence are right, with 95 % Wilson intervals; on the dashed "
     "line, as often as stated. Below, how many images have that confidence.",

@@ -611,7 +611,7 @@ def _card(dataset: str, found: Mapping[str, Any], study: dict[str, Any]) -> dict
         "Classes": ", ".join(classes),
         "F1 is that of": "all classes, mean" if positive is None else classes[positive],
         "Training method": found["method"],
-        "F1 × 100, 95 % interval": interval,
+        f"F1 × 100, {100 * found['level']:g} % interval": interval,
         "F1 × 100, corrected for the choice": f"{100 * found['f1_corrected']:.1f}",
         f"Test {found['unit']}s": str(found["units"]),
     }

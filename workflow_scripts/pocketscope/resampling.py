@@ -305,7 +305,7 @@ def reliability_remark(result: Bootstrap) -> str | None:
             f"{RELIABLE_FROM}, intervals are unreliable and usually too short."
         )
     if result.units < FEWEST_UNITS:
-        return f"{result.units} {result.unit}s are too few for a 95 % interval: {FEWEST_UNITS} are the fewest."
+        return f"{result.units} {result.unit}s are too few for an interval: {FEWEST_UNITS} are the fewest."
     return None
 
 

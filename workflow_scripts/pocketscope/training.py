@@ -130,7 +130,8 @@ def train(
     labelled, validation
         What to train on, and what chooses the best epoch; without it the last one is kept.
     pretrained
-        Whether there are features worth protecting: the head is trained alone first, and low layers learn slowly.
+        Whether there are features worth protecting: the head is trained alone first, and low layers learn as
+        slowly as `lowest_layers` says.
     settings
         The configuration's `training`.
     symmetries
