@@ -79,6 +79,8 @@ SHOW = BOUNDS | {
     "model_data, threshold 0": {"teachers": THREE, "views": VIEWS, "threshold": 0.0},
     "model_data, soft": {"teachers": THREE, "views": VIEWS, "targets": "soft"},
     "model_data, threshold 0, soft": {"teachers": THREE, "views": VIEWS, "threshold": 0.0, "targets": "soft"},
+    "data_iter": {"teachers": ONE, "views": VIEWS, "rounds": 2},
+    "model_iter": {"teachers": THREE, "rounds": 2},
     "model_data_iter": {"teachers": THREE, "views": VIEWS, "rounds": 2},
 }
 
