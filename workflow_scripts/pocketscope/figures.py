@@ -182,10 +182,10 @@ def trade_off(points: pd.DataFrame, column: str, label: str) -> Figure:
                 ms=5,
                 label=method,
             )
-        _name_points(axes, [(row[column], 100 * row["f1"], row["name"]) for _, row in best.iterrows()])
         axes.set_xscale("log")
         low, high = points[column].min(), points[column].max()
         axes.set_xlim(low / 1.35, high * 1.35)
+        _name_points(axes, [(row[column], 100 * row["f1"], row["name"]) for _, row in best.iterrows()])
         ticks = [value * 10.0**power for power in range(-3, 7) for value in (1, 2, 5)]
         axes.set_xticks([tick for tick in ticks if low / 1.35 <= tick <= high * 1.35])
         axes.xaxis.set_minor_locator(mpl.ticker.NullLocator())
@@ -289,10 +289,6 @@ def curves(frame: pd.DataFrame, *, x_label: str, y_label: str = "F1 × 100", per
     names, crowd = every[: len(COLOURS)], every[len(COLOURS) :]
     with mpl.rc_context(STYLE):
         figure, axes = _figure(MIDDLE, 3.2)
-        for i, name in enumerate(crowd):
-            part = frame[frame["name"] == name].sort_values("x")
-            label = f"{len(crowd)} others" if i == 0 else None
-            axes.plot(part["x"], factor * part["y"], color=FAINT, lw=0.8, zorder=0, label=label)
         for i, name in enumerate(names):
             part = frame[frame["name"] == name].sort_values("x")
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
@@ -309,6 +305,10 @@ def curves(frame: pd.DataFrame, *, x_label: str, y_label: str = "F1 × 100", per
                 axes.fill_between(
                     part["x"], factor * part["lower"], factor * part["upper"], color=colour, alpha=0.12, lw=0
                 )
+        for i, name in enumerate(crowd):
+            part = frame[frame["name"] == name].sort_values("x")
+            label = f"{len(crowd)} others" if i == 0 else None
+            axes.plot(part["x"], factor * part["y"], color=FAINT, lw=0.8, zorder=0, label=label)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         axes.grid(visible=True)
@@ -381,12 +381,16 @@ def _front(cost: NDArray, score: NDArray) -> list[int]:
 
 
 def _name_points(axes: mpl.axes.Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    """Name the points, turn by turn near and far above, so that neighbours' names do not meet."""
+    """Name the points, turn by turn near and far above, so that neighbours' names do not meet.
+
+    The axes have their scale and limits already: a name beside an edge is written away from it.
+    """
     for i, (x, y, name) in enumerate(points):
+        across = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[0]
         axes.annotate(
             *(name, (x, y), (0, 8 if i % 2 else 20)),
             textcoords="offset points",
-            ha="center",
+            ha="left" if across < 0.2 else "right" if across > 0.8 else "center",
             fontsize=7.5,
             arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.5, "shrinkA": 0, "shrinkB": 3},
         )
@@ -438,5 +442,5 @@ CAPTIONS: Mapping[str, str] = {
     "line, as often as stated. Below, how many images have that confidence.",
     "learning_curve": "F1 against the number of labelled images a class; bands are one standard deviation over seeds.",
     "coverage": "Automatic labels: how many of the unlabelled images got one, and how many of these are right.",
-    "history": "Loss and validation accuracy by epoch.",
+    "history": "By epoch of training. At most seven trainings have colours, those of the recommended network first.",
 }
