@@ -32,6 +32,7 @@ from PIL import Image, ImageOps
 from sklearn.metrics import f1_score
 
 ROOT = Path(__file__).parents[1]
+VIEWS = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"]
 
 # By the file's ending: colours are kept in all of them, up to what compression loses.
 FORMS: dict[str, Callable[[np.ndarray], bytes]] = {
@@ -141,7 +142,7 @@ def ship(
         "split": {"labelled": ["all"], "evaluation": options.evaluation},
         "methods": {
             "supervised": {"labels": "human"},
-            "model": {"teachers": ["efficientnet_lite0", "efficientnet_lite1"]},
+            "model_data": {"teachers": ["efficientnet_lite0", "efficientnet_lite1"], "views": VIEWS},
         },
         "students": {"efficientnet_lite0": ["fp32", "int8"]},
         "training": {"steps": options.steps},
