@@ -55,6 +55,8 @@ DEVELOPMENT = BOUNDS | {
     "plain 0.8": {"teachers": ONE},
     "data 0": {"teachers": ONE, "views": VIEWS, "threshold": 0.0},
     "data 0.8": {"teachers": ONE, "views": VIEWS},
+    "data_iter 0.8": {"teachers": ONE, "views": VIEWS, "rounds": 2},
+    "data_iter, 0.8 of each class": {"teachers": ONE, "views": VIEWS, **PER_CLASS, "share": 0.8, "rounds": 2},
     "model 0": {"teachers": THREE, "threshold": 0.0},
     "model 0.8": {"teachers": THREE},
     "plain 0, fold teachers": {"teachers": ONE, "threshold": 0.0, "fold_teachers": True},
