@@ -53,8 +53,10 @@ BOUNDS: dict[str, dict[str, Any]] = {
 DEVELOPMENT = BOUNDS | {
     "plain 0": {"teachers": ONE, "threshold": 0.0},
     "plain 0.8": {"teachers": ONE},
+    "plain, 0.8 of each class": {"teachers": ONE, **PER_CLASS, "share": 0.8},
     "data 0": {"teachers": ONE, "views": VIEWS, "threshold": 0.0},
     "data 0.8": {"teachers": ONE, "views": VIEWS},
+    "data, 0.8 of each class": {"teachers": ONE, "views": VIEWS, **PER_CLASS, "share": 0.8},
     "data_iter 0.8": {"teachers": ONE, "views": VIEWS, "rounds": 2},
     "data_iter 0.8, all anew": {"teachers": ONE, "views": VIEWS, "rounds": 2, "stop": "rounds"},
     "data_iter, 0.8 of each class": {"teachers": ONE, "views": VIEWS, **PER_CLASS, "share": 0.8, "rounds": 2},
@@ -62,8 +64,8 @@ DEVELOPMENT = BOUNDS | {
     "model 0.8": {"teachers": THREE},
     "plain 0, fold teachers": {"teachers": ONE, "threshold": 0.0, "fold_teachers": True},
     "model_data 0.8": {"teachers": THREE, "views": VIEWS},
+    "model_data, 0.8 of each class": {"teachers": THREE, "views": VIEWS, **PER_CLASS, "share": 0.8},
     "model_data_iter 0.8": {"teachers": THREE, "views": VIEWS, "rounds": 2},
-    "model_data_iter 0.8, all anew": {"teachers": THREE, "views": VIEWS, "rounds": 2, "stop": "rounds"},
     "model_data_iter, 0.8 of each class": {"teachers": THREE, "views": VIEWS, **PER_CLASS, "share": 0.8, "rounds": 2},
     "model_data 0.8, soft": {"teachers": THREE, "views": VIEWS, "targets": "soft"},
     "model_data 0": {"teachers": THREE, "views": VIEWS, "threshold": 0.0},
@@ -87,7 +89,9 @@ SHOW = BOUNDS | {
     "model_data, threshold 0, soft": {"teachers": THREE, "views": VIEWS, "threshold": 0.0, "targets": "soft"},
     "data_iter": {"teachers": ONE, "views": VIEWS, "rounds": 2},
     "model_iter": {"teachers": THREE, "rounds": 2},
+    "model_data, 0.8 of each class": {"teachers": THREE, "views": VIEWS, **PER_CLASS, "share": 0.8},
     "model_data_iter": {"teachers": THREE, "views": VIEWS, "rounds": 2},
+    "model_data_iter, 0.8 of each class": {"teachers": THREE, "views": VIEWS, **PER_CLASS, "share": 0.8, "rounds": 2},
 }
 
 
