@@ -55,6 +55,84 @@ def test_an_import_inside_a_function_counts(checkout):
     assert digest() != before
 
 
+ROOM = {
+    "pocketscope/__init__.py": "",
+    "pocketscope/room/__init__.py": "",
+    "pocketscope/room/door.py": "value = 1\n",
+    "pocketscope/room/inner/__init__.py": "",
+    "pocketscope/room/inner/lamp.py": "value = 1\n",
+    "pocketscope/other/__init__.py": "",
+    "pocketscope/other/chair.py": "value = 1\n",
+}
+PACKAGES = {"pocketscope/__init__.py", "pocketscope/room/__init__.py"}
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"rule.py": "import pocketscope.room.door"}, PACKAGES | {"pocketscope/room/door.py"}),
+        ({"rule.py": "import pocketscope.room.door as d"}, PACKAGES | {"pocketscope/room/door.py"}),
+        ({"rule.py": "from pocketscope.room import door"}, PACKAGES | {"pocketscope/room/door.py"}),
+        ({"rule.py": "from pocketscope.room.door import value"}, PACKAGES | {"pocketscope/room/door.py"}),
+        ({"rule.py": "from pocketscope import room"}, PACKAGES),
+        (
+            {"rule.py": "from pocketscope.room.inner import lamp"},
+            PACKAGES | {"pocketscope/room/inner/__init__.py", "pocketscope/room/inner/lamp.py"},
+        ),
+        (  # a package's own file imports for all who import the package
+            {"rule.py": "import pocketscope.room", "pocketscope/room/__init__.py": "from .door import value"},
+            PACKAGES | {"pocketscope/room/door.py"},
+        ),
+        (
+            {"rule.py": "import pocketscope.room", "pocketscope/room/__init__.py": "from . import door"},
+            PACKAGES | {"pocketscope/room/door.py"},
+        ),
+        (  # relative, from a module: its own package, the one above, and one beside
+            {"rule.py": "import pocketscope.room.door", "pocketscope/room/door.py": "from .inner import lamp"},
+            PACKAGES
+            | {"pocketscope/room/door.py", "pocketscope/room/inner/__init__.py", "pocketscope/room/inner/lamp.py"},
+        ),
+        (
+            {"rule.py": "import pocketscope.room.inner.lamp", "pocketscope/room/inner/lamp.py": "from .. import door"},
+            PACKAGES
+            | {"pocketscope/room/door.py", "pocketscope/room/inner/__init__.py", "pocketscope/room/inner/lamp.py"},
+        ),
+        (
+            {"rule.py": "import pocketscope.room.door", "pocketscope/room/door.py": "from ..other.chair import value"},
+            PACKAGES | {"pocketscope/room/door.py", "pocketscope/other/__init__.py", "pocketscope/other/chair.py"},
+        ),
+        (
+            {"rule.py": "import pocketscope.room", "pocketscope/room/__init__.py": "from .. import other"},
+            PACKAGES | {"pocketscope/other/__init__.py"},
+        ),
+        ({"rule.py": "import pocketscopes.room\nfrom os import path\n"}, set()),
+    ],
+)
+def test_every_kind_of_import_is_followed(tmp_path, files, found):
+    for name, text in (ROOM | files).items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    script, *modules = source_code.modules(tmp_path / "rule.py")
+    assert script == tmp_path / "rule.py"
+    assert {path.relative_to(tmp_path).as_posix() for path in modules} == found
+
+
+def test_a_module_that_moves_to_another_package_changes_the_digest(tmp_path):
+    (tmp_path / "rule.py").write_text("from pocketscope.room import *\nfrom pocketscope.other import *\n")
+    for name in ROOM:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "pocketscope/room/__init__.py").write_text("value = 1\n")
+    before = source_code.digest(tmp_path / "rule.py")
+    for path in ("room", "other"):
+        (tmp_path / f"pocketscope/{path}/__init__.py").write_text("value = 1\n" if path == "other" else "")
+    source_code._imports.cache_clear()
+    source_code._digest_of_file.cache_clear()
+    source_code._parse.cache_clear()
+    assert source_code.digest(tmp_path / "rule.py") != before
+
+
 @pytest.mark.parametrize(
     ("script", "modules"),
     [
@@ -73,4 +151,4 @@ def test_an_import_inside_a_function_counts(checkout):
 def test_a_script_depends_on_no_more_than_it_needs(script, modules):
     """A change in a report's or the configuration's module must not train anything anew."""
     found = {path.stem for path in source_code.modules(SCRIPTS / script)[1:]}
-    assert found == set(modules.split())
+    assert found == {"__init__", *modules.split()}

@@ -1,4 +1,7 @@
-"""A digest of a script and of the package's modules that it imports: what Snakemake does not track by itself."""
+"""A digest of a script and of the package's modules that it imports: what Snakemake does not track by itself.
+
+Imports are read from the source, nothing is run. Modules whose names are made up at run time are not seen.
+"""
 
 import ast
 import functools
@@ -21,15 +24,18 @@ def digest(script: Path) -> str:
     """
     total = hashlib.sha256()
     for path in modules(script):
-        total.update(path.name.encode() + _digest_of_file(path).encode())
+        total.update(path.relative_to(script.parent).as_posix().encode() + _digest_of_file(path).encode())
     return total.hexdigest()[:16]
 
 
 def modules(script: Path) -> list[Path]:
-    """Return the script and, sorted, the package's modules that it imports, directly or through one another."""
+    """Return the script and, sorted, the package's files that its imports run, directly or through one another.
+
+    An import of `pocketscope.room.module` runs the `__init__.py` of `pocketscope` and of `room` too.
+    """
     found, waiting = set(), [script]
     while waiting:
-        for module in _imports(waiting.pop(), script.parent / PACKAGE):
+        for module in _imports(waiting.pop(), script.parent):
             if module not in found:
                 found.add(module)
                 waiting.append(module)
@@ -37,16 +43,24 @@ def modules(script: Path) -> list[Path]:
 
 
 @functools.cache
-def _imports(path: Path, package: Path) -> list[Path]:
+def _imports(path: Path, top: Path) -> list[Path]:
+    """Return the files of the package in the folder `top` that the imports of one file run."""
+    # The package that a relative import starts from: a module's own folder, and a package's for its __init__.
+    here = path.relative_to(top).parent.parts
     found = set()
     for node in ast.walk(_parse(path)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            # `from pocketscope import tables` imports a module, `from pocketscope.files import whole` a name of one.
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    parts = [name.split(".") for name in found if name.split(".")[0] == PACKAGE]
-    places = {package / f"{name[1]}.py" for name in parts if len(name) > 1}
+            found |= {tuple(alias.name.split(".")) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            named = tuple(node.module.split(".")) if node.module else ()
+            start = (here[: len(here) - node.level + 1] + named) if node.level else named
+            # `from pocketscope import room` imports a package, `from pocketscope.room.files import whole` a name.
+            found |= {start} | {(*start, alias.name) for alias in node.names}
+    places = set()
+    for name in found:
+        if name[:1] == (PACKAGE,):
+            folders = [top.joinpath(*name[:length]) for length in range(1, len(name) + 1)]
+            places |= {folder / "__init__.py" for folder in folders} | {folders[-1].with_suffix(".py")}
     return sorted(place for place in places if place.is_file())
 
 
