@@ -15,7 +15,8 @@ found = near_duplicates.across_parts(
     tables.read(source.images, packed.IMAGES, columns=["image_id", "paths"]),
     parts,
 )
-print(f"{len(found)} pairs of nearly equal images, of which one is tested on and the other learnt from")
+pairs = len(found.group_by(["image_id", "other"]).aggregate([]))
+print(f"{pairs} pairs of nearly equal images, of which one is tested on and the other learnt from")
 tables.write(found, made.table, near_duplicates.ACROSS)
 with whole(made.csv) as temporary:
     csv.write_csv(found, temporary)
