@@ -7,7 +7,7 @@ from pyarrow import csv
 job.begin(snakemake)
 source, made = snakemake.input, snakemake.output
 parts = {
-    name: dict(zip(*tables.read(path, splits.SPLIT, columns=["image_id", "role"]).to_pydict().values(), strict=True))
+    name: tables.mapping(path, splits.SPLIT, "image_id", "role")
     for name, path in zip(snakemake.params.names, source.splits, strict=True)
 }
 found = near_duplicates.across_parts(
