@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOCK := envs/requirements.lock
 READY := $(VENV)/ready
 
-.PHONY: demo ship test test-browser test-cluster lint format lock schema clean help
+.PHONY: demo ship test test-browser test-cluster lint format lock schema clean clean-results help
 
 help:
 	@echo "make demo    install into .venv and run the demo: ten minutes without a GPU"
@@ -18,7 +18,8 @@ help:
 	@echo "make format  bring the code into the project's style"
 	@echo "make schema  write the configuration's JSON schema"
 	@echo "make lock    resolve the dependencies of pyproject.toml anew"
-	@echo "make clean   remove .venv, results and caches"
+	@echo "make clean   remove .venv and caches; results stay"
+	@echo "make clean-results  delete the results of every study: shows them and asks (CONFIRM=yes: does not ask)"
 
 # uv installs the CUDA build of torch in seconds where pip takes minutes; it runs without a GPU too. Compiled once, here:
 # each job is a process of its own, and would compile what it imports where Python may not keep that.
@@ -69,4 +70,15 @@ lock: $(READY)
 clean:
 	rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+
+# Results are days of computing: nothing goes before it was shown, and a person, or CONFIRM=yes, said so.
+RESULTS := find results -mindepth 1 -maxdepth 1 ! -name README.md
+clean-results:
+	@if [ -z "$$($(RESULTS))" ]; then echo "results holds nothing to delete"; exit 0; fi; \
+	echo "To be deleted:"; $(RESULTS) -exec du -sh {} +; \
+	if [ "$(CONFIRM)" != yes ]; then \
+		if [ ! -t 0 ]; then echo "Nothing is deleted: nobody can be asked here; say CONFIRM=yes" >&2; exit 1; fi; \
+		printf "Delete all of it? Type yes: "; read -r answer; \
+		if [ "$$answer" != yes ]; then echo "Nothing is deleted"; exit 1; fi; \
+	fi; \
+	$(RESULTS) -exec rm -rf {} +

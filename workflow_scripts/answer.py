@@ -13,8 +13,7 @@ shipped, int8 = (inference.open_model(path, threads=snakemake.threads) for path 
 positive = tables.notes(source.classes)["positive"]
 tested = shipping.measured(*metrics.pool(source.predictions, source.truths), positive, params.sure)
 split = tables.read(source.split, splits.SPLIT)
-images = tables.read(source.images, packed.IMAGES, columns=["image_id", "paths"])
-paths = dict(zip(*images.to_pydict().values(), strict=True))
+paths = tables.mapping(source.images, packed.IMAGES, "image_id", "paths")
 answers = list(shipping.answer(shipped, source.images, splits.images_with(split, "unlabelled")[0]))
 sure_answers = shipping.write_answers(made.answers, answers, paths, tested["sure"])
 

@@ -6,10 +6,9 @@ from pocketscope.files import whole
 
 job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
-truth = dict(zip(*tables.read(source.truth, splits.TRUTH).to_pydict().values(), strict=True))
+truth = tables.mapping(source.truth, splits.TRUTH, "image_id", "label")
 classes = tables.notes(source.split)["classes"]
-images = tables.read(source.images, packed.IMAGES, columns=["image_id", "paths"])
-paths = dict(zip(images["image_id"].to_pylist(), images["paths"].to_pylist(), strict=True))
+paths = tables.mapping(source.images, packed.IMAGES, "image_id", "paths")
 counted, curves, proposals = [], [], {}
 for path, (method, number) in zip(source.candidates, params.rounds, strict=True):
     proposed = tables.read(path, pseudo_labels.CANDIDATES)

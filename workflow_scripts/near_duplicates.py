@@ -7,7 +7,7 @@ from pyarrow import csv
 job.begin(snakemake)
 source, made = snakemake.input, snakemake.output
 parts = {
-    name: dict(zip(*tables.read(path, splits.SPLIT, columns=["image_id", "role"]).to_pydict().values(), strict=True))
+    name: tables.mapping(path, splits.SPLIT, "image_id", "role")
     for name, path in zip(snakemake.params.names, source.splits, strict=True)
 }
 found = near_duplicates.across_parts(
@@ -15,7 +15,8 @@ found = near_duplicates.across_parts(
     tables.read(source.images, packed.IMAGES, columns=["image_id", "paths"]),
     parts,
 )
-print(f"{len(found)} pairs of nearly equal images, of which one is tested on and the other learnt from")
+pairs = len(found.group_by(["image_id", "other"]).aggregate([]))
+print(f"{pairs} pairs of nearly equal images, of which one is tested on and the other learnt from")
 tables.write(found, made.table, near_duplicates.ACROSS)
 with whole(made.csv) as temporary:
     csv.write_csv(found, temporary)

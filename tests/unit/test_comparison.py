@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import json
 import math
 
 import numpy as np
@@ -273,21 +274,37 @@ def test_odd_scores_are_remarked(study):
     assert "5601" in " ".join(score_table.remarks(odd))
 
 
+def compare_from_the_command_line(*arguments):
+    parser = argparse.ArgumentParser()
+    command_compare.add_arguments(parser)
+    command_compare.main(parser.parse_args([str(argument) for argument in arguments]))
+
+
 def test_command_writes_tables_that_can_be_read_back(tmp_path):
     table(np.random.default_rng(0).random((6, 3, 5))).to_csv(tmp_path / "scores.csv", index=False)
     (tmp_path / "families.csv").write_text("network,family\nn0,nas\nn1,manual\n")
-    parser = argparse.ArgumentParser()
-    command_compare.add_arguments(parser)
     out = tmp_path / "out"
-    command_compare.main(
-        parser.parse_args(
-            [
-                str(tmp_path / "scores.csv"),
-                *("--out", str(out)),
-                *("--families", str(tmp_path / "families.csv")),
-            ]
-        )
-    )
+    compare_from_the_command_line(tmp_path / "scores.csv", "--out", out, "--families", tmp_path / "families.csv")
     for name, schema in zip(("groups", "omnibus", "pairs", "skipped"), comparison.SCHEMAS, strict=True):
         assert tables.read(out / f"{name}.parquet", schema).num_rows == len(pd.read_csv(out / f"{name}.csv"))
     assert pq.read_schema(out / "pairs.parquet").names == comparison.PAIRS.names
+
+
+def test_command_says_what_it_found_and_where_it_lies(tmp_path, capsys):
+    scores = table(np.random.default_rng(0).random((6, 2, 2)) / 2 + 0.3)
+    scores.loc[0, "value"] = 0.0
+    scores.to_csv(tmp_path / "scores.csv", index=False)
+    compare_from_the_command_line(tmp_path / "scores.csv", "--out", tmp_path / "out")
+    told = capsys.readouterr()
+    found = json.loads((tmp_path / "out/report/recommendation.json").read_text())["overall"]
+    assert found["text"] in told.out
+    assert "4 tables" in told.out
+    assert f"The report is {tmp_path}/out/report/index.html" in told.out
+    assert "scores.csv: 1 of 24 scores are exactly 0" in told.err
+    assert "warning" not in told.out
+
+
+def test_command_says_why_one_data_set_brings_no_recommendation(tmp_path, capsys):
+    table(np.random.default_rng(0).random((1, 2, 2))).to_csv(tmp_path / "scores.csv", index=False)
+    compare_from_the_command_line(tmp_path / "scores.csv", "--out", tmp_path / "out")
+    assert "No row is recommended: scores of one data set" in capsys.readouterr().out

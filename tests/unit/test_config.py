@@ -3,9 +3,10 @@
 import copy
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
-from pocketscope import config
+from pocketscope import comparison, config, score_table
 from pocketscope.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,14 @@ def test_the_demo_shows_every_key():
         (["methods", "fm"], {"labels": "consistency"}, "'methods.fm.algorithm' is missing"),
         (["methods", "full"], {"labels": "consistency", "algorithm": "mixmatch"}, "has another name"),
         (["training"], {"epochs": 3, "steps": 3}, "with 'epochs' the key 'steps' has no effect"),
+        (["training"], {"recipe": "frozen", "head": 0}, "with 'head: 0' and no steps 'resnet18' learns nothing"),
+        (["training"], {"steps": 0, "head": 0}, "'resnet18' learns nothing"),
+        (["training"], {"recipe": "frozen", "epochs": 3}, "trains no layer but the head: leave it out, or 'epochs'"),
+        (["training"], {"recipe": "frozen", "steps": 3}, "trains no layer but the head: leave it out, or 'steps'"),
+        (["training"], {"recipe": "frozen", "mixup": 0.2}, "a regression fits the head: 'mixup' has no effect"),
+        (["training"], {"recipe": "paper", "steps": 0, "steps_from_scratch": 0, "patience": 2}, "'patience' has no"),
+        (["training"], {"recipe": "frozen", "head": 3, "patience": 2}, "'patience' has no effect"),
+        (["training"], {"steps": 0, "steps_from_scratch": 0, "ema": 0.9}, "'ema' has no effect"),
         (["training", "recipe"], "quick", "'training.recipe'"),
         (["training", "step"], 3, "'training.step' is not a key; did you mean 'steps'"),
         (["datasets", "digits", "imagesize"], 3, "'datasets.digits.imagesize' is not a key; did you mean 'image_size'"),
@@ -84,6 +93,19 @@ def test_the_demo_shows_every_key():
             "the symmetries of 'digits' leave",
         ),
         (["split", "labelled"], ["every"], "split.labelled.0"),
+        (["split", "labelled"], [10, 10], "'split.labelled': '10' stands there twice"),
+        (["split", "seeds"], [0, 1, 0], "'split.seeds': '0' stands there twice"),
+        (["datasets", "digits", "classes"], ["1", "2", "1"], "'datasets.digits.classes': '1' stands there twice"),
+        (["datasets", "digits", "symmetries"], ["vertical_flip"] * 2, "'vertical_flip' stands there twice"),
+        (["statistics", "controls"], ["supervised"] * 2, "'supervised' stands there twice"),
+        (["statistics", "controls"], ["supervisd"], "'supervisd' is no method, student, family, precision"),
+        (["statistics", "controls"], ["supervisd"], "did you mean 'supervised'"),
+        (["statistics", "controls"], ["resnet81"], "did you mean 'resnet18'"),
+        (["statistics", "controls"], ["manuel"], "did you mean 'manual'"),
+        (["statistics", "controls"], ["supervised/resnet81"], "did you mean 'supervised/resnet18'"),
+        (["statistics", "controls"], ["resnet18 int8"], "'resnet18 int8' is no"),
+        (["study"], "datasets", "'study': results/datasets holds the packed images of all studies"),
+        (["study"], "Datasets", "take another name"),
         (["methods", "plain"], {"teachers": ["resnet50", "resnet50"]}, "'resnet50' stands there twice"),
         (["views"], ["identity", "gamma", "gamma"], "'gamma' stands there twice"),
         (
@@ -164,6 +186,41 @@ def test_every_recipe_can_be_named_by_the_study_and_by_a_method():
     for model in (config.Training, config.Method):
         options = str(model.model_fields["recipe" if model is config.Training else "training"].annotation)
         assert all(f"'{name}'" in options for name in config.RECIPES)
+
+
+def test_a_head_alone_can_learn_by_a_regression_or_by_steps_of_its_own():
+    for training in (
+        {"recipe": "frozen"},
+        {"recipe": "frozen", "head": 3, "learning_rate": 0.01, "mixup": 0.2},
+        {"recipe": "frozen", "steps_from_scratch": 100, "patience": 3},  # for networks without pretrained weights
+        {"recipe": "paper", "steps": 0, "steps_from_scratch": 0, "monitor": "f1"},
+        {"head": 0},
+        {"head": 0, "epochs": 2},
+    ):
+        config.load(changed(["training"], training), ROOT)
+
+
+@pytest.mark.parametrize(
+    ("students", "methods"),
+    [
+        ({"resnet18": ["fp32", "int8"], "mixnet": ["fp32"]}, ["supervised", "plain", "full"]),
+        ({"resnet18": ["fp32"], "mixnet": ["int8"], "best_teacher": ["fp32"]}, ["plain"]),
+        ({"resnet18": ["int8"]}, ["full"]),
+        ({"best_teacher": ["fp32", "int8"]}, ["plain"]),
+    ],
+)
+def test_controls_are_what_the_comparison_knows(students, methods):
+    """An unknown control is refused before anything is trained; `comparison` would, after everything."""
+    known = {"supervised": {"labels": "human"}, "plain": {"teachers": ["resnet50"]}, "full": {"labels": "full"}}
+    raw = SMALL | {"students": students, "methods": {name: known[name] for name in methods}}
+    names = config.control_names(*config.load(raw, ROOT))
+    rows = [(network, precision) for network in students for precision in students[network]]
+    cells = [(dataset, "k25_s0", method, *row, 1.0) for dataset in "ab" for method in methods for row in rows]
+    scores = score_table.check(pd.DataFrame(cells, columns=score_table.COLUMNS))
+    scores = score_table.competitors(scores, ["full"])
+    families = {name: network.family for name, network in config.load(raw, ROOT)[1].items()}
+    asked = comparison.questions(scores, families, rows=True)
+    assert set(names) == {name for question in asked for name in question.scores.columns}
 
 
 def test_arithmetic_is_that_of_the_nearest_size_that_was_measured(tmp_path):

@@ -157,6 +157,17 @@ def test_test_images_that_are_nearly_training_images_are_counted_once(tmp_path):
     assert said.startswith("cells: 2 test images are nearly the same as an image that is learnt from")
 
 
+def test_both_images_of_a_pair_count_where_they_are_tested_in_turn(tmp_path):
+    pairs = pa.Table.from_pylist([{"image_id": "x", "other": "y", "distance": 3}], schema=near_duplicates.PAIRS)
+    images = pa.table({"image_id": ["x", "y"], "paths": [["x.png"], ["y.png"]]})
+    folds = {"k5_s0_f0": {"x": "test", "y": "labelled"}, "k5_s0_f1": {"x": "labelled", "y": "test"}}
+    for name, splits in (("turns", folds), ("together", {"k5_s0_f0": {"x": "test", "y": "test"}})):
+        table = near_duplicates.across_parts(pairs, images, splits)
+        tables.write(table, tmp_path / name, near_duplicates.ACROSS)
+    (said,) = evidence.flattered({name: tmp_path / name for name in ("turns", "together")})
+    assert said.startswith("turns: 2 test images are nearly the same")
+
+
 def test_a_training_that_collapsed_is_named(tmp_path):
     def told(name, kept, validation_loss=None):
         path = tmp_path / "cells" / "k5_s0" / name / "history.parquet"

@@ -85,13 +85,15 @@ def test_only_pairs_between_test_and_the_rest():
     images = near_duplicates.pa.table({"image_id": list("abcd"), "paths": [[f"{name}.png", "copy"] for name in "abcd"]})
     fold_0 = {"a": "test", "b": "labelled", "c": "unlabelled", "d": "validation"}
     fold_1 = {"a": "labelled", "b": "labelled", "c": "test", "d": "test"}
-    across = near_duplicates.across_parts(pairs, images, {"f0": fold_0, "f1": fold_1}).to_pylist()
+    again = {"f2": fold_1}  # of another seed: nothing new
+    across = near_duplicates.across_parts(pairs, images, {"f0": fold_0, "f1": fold_1} | again).to_pylist()
     assert [(row["image_id"], row["other"], row["split"]) for row in across] == [
         ("a", "b", "f0"),
-        ("a", "c", "f0"),  # in f1 too: told once
+        ("a", "c", "f0"),
+        ("a", "c", "f1"),  # once for each of the two that is tested on
         ("b", "d", "f1"),
     ]
-    assert [row["other_role"] for row in across] == ["labelled", "unlabelled", "test"]
+    assert [row["other_role"] for row in across] == ["labelled", "unlabelled", "test", "test"]
     assert (across[0]["path"], across[0]["other_path"]) == ("a.png", "b.png")
 
 

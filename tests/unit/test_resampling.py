@@ -213,6 +213,30 @@ def test_cost_is_relative_and_infinite_where_unknown():
     assert prices[3] == np.inf
 
 
+@pytest.mark.parametrize(
+    ("size", "latency", "expected"),
+    [
+        ([100, 2, np.nan], [5, np.nan, np.nan], [50, 1, np.inf]),  # the size is known of all that have a cost
+        ([100, np.nan, np.nan], [5, 10, np.nan], [1, 2, np.inf]),
+        ([100, 50, np.nan], [np.nan, 1, 3], [2, 1, np.inf]),  # neither is, and of both as much: the size
+        ([100, np.nan, np.nan], [np.nan, 1, 3], [np.inf, 1, 3]),  # neither is, and of more rows the latency
+        ([np.nan] * 3, [np.nan] * 3, [np.inf] * 3),
+    ],
+)
+def test_only_costs_that_are_known_of_all_priced_rows_count(size, latency, expected):
+    rows = ["a/x", "a/y", "a/z"]
+    costs = pd.DataFrame({"size_mb": size, "latency_ms": latency}, index=rows)
+    assert recommendation.cost(rows, costs) == pytest.approx(expected)
+
+
+def test_a_row_whose_latency_is_unknown_can_be_the_cheaper_one():
+    costs = pd.DataFrame({"size_mb": [100, 2.0], "latency_ms": [5, np.nan]}, index=["plain/big", "plain/small"])
+    values = pd.DataFrame({"plain/big": [0.9] * 6, "plain/small": [0.9] * 6})
+    found = recommendation.recommend(resampling.over_datasets(values), costs)
+    assert (found["row"], found["outcome"]) == ("plain/small", "cheaper")
+    assert "plain/small is the smallest that is shown" in found["text"]  # whether the fastest, nobody knows
+
+
 def test_costs_of_two_runtimes_are_refused():
     twice = pd.DataFrame({"network": ["n0", "n0"], "latency_ms": [1.0, 2.0]})
     with pytest.raises(InputError, match="'n0' at fp32 are given twice"):

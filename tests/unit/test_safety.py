@@ -1,7 +1,13 @@
-"""Nothing is installed that the lock does not name by its hash, and no file is read that could run code."""
+"""Nothing is installed that the lock does not name by its hash, no file is read that could run code, and no results are
+deleted that nobody gave up.
+"""
 
 import ast
+import os
+import pty
+import subprocess
 
+import pytest
 from helpers import ROOT
 
 RUNS_CODE = {"eval", "exec", "yaml.load", "yaml.unsafe_load", "pd.read_pickle", "pickle.load", "pickle.loads",
@@ -28,3 +34,69 @@ def test_no_module_reads_a_file_that_could_run_code():
                 assert called != "torch.load" or given.get("weights_only") == "True", path
                 assert given.get("allow_pickle", "False") == "False", path
                 assert given.get("shell", "False") == "False", path
+
+
+@pytest.fixture
+def used(tmp_path):
+    """A checkout in which two studies have run."""
+    for name in ("README.md", "my study/scores.parquet", "other/scores.parquet", ".snakemake/metadata"):
+        (tmp_path / "results" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "results" / name).touch()
+    for name in (".venv", "package/__pycache__"):
+        (tmp_path / name).mkdir(parents=True)
+    return tmp_path
+
+
+def make(folder, *arguments, answer=None):
+    """Run make, with somebody at a terminal who answers, or with nobody there."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("CONFIRM", "MAKEFLAGS", "MFLAGS")}
+    command = ["make", "-f", ROOT / "Makefile", "-C", folder, *arguments]
+    if answer is None:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False
+        )
+    person, terminal = pty.openpty()
+    try:
+        os.write(person, f"{answer}\n".encode())
+        return subprocess.run(command, stdin=terminal, capture_output=True, text=True, env=environment, check=False)
+    finally:
+        os.close(person)
+        os.close(terminal)
+
+
+def left(folder):
+    return {path.name for path in (folder / "results").iterdir()}
+
+
+EVERYTHING = {"README.md", "my study", "other", ".snakemake"}
+
+
+def test_make_clean_leaves_results(used):
+    assert make(used, "clean").returncode == 0
+    assert not (used / ".venv").exists()
+    assert not (used / "package/__pycache__").exists()
+    assert left(used) == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer", "deleted"),
+    [
+        ([], None, False),
+        (["CONFIRM=1"], None, False),
+        ([], "y", False),
+        ([], "yes", True),
+        (["CONFIRM=yes"], None, True),
+    ],
+)
+def test_results_are_deleted_by_those_alone_who_say_so(used, arguments, answer, deleted):
+    done = make(used, "clean-results", *arguments, answer=answer)
+    assert (done.returncode == 0) is deleted
+    assert all(f"results/{name}" in done.stdout for name in ("my study", "other"))
+    assert left(used) == ({"README.md"} if deleted else EVERYTHING)
+    assert "CONFIRM=yes" in done.stderr or answer or deleted
+
+
+def test_without_results_nothing_is_asked(tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/README.md").touch()
+    assert "nothing to delete" in make(tmp_path, "clean-results").stdout

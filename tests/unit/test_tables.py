@@ -6,7 +6,9 @@ import signal
 import time
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from helpers import ROOT
 from pocketscope import files, tables
 from pocketscope.errors import InputError
 
@@ -53,6 +55,20 @@ def test_another_tables_file_is_refused(tmp_path):
         tables.read(tmp_path / "t.parquet", pa.schema([("role", pa.string())]))
     with pytest.raises(InputError, match="holds float, not double"):
         tables.read(tmp_path / "t.parquet", pa.schema([("value", pa.float64())]))
+
+
+@pytest.mark.parametrize("stored", [["name", "value"], ["value", "name"]])
+def test_a_mapping_goes_by_names_whatever_the_columns_order(tmp_path, stored):
+    path = tmp_path / "t.parquet"
+    pq.write_table(TABLE.select(stored).cast(pa.schema([SCHEMA.field(name) for name in stored])), path)
+    for schema in (SCHEMA, pa.schema(list(SCHEMA)[::-1])):
+        assert tables.mapping(path, schema, "name", "value") == {"a": 0.5, "b": None}
+        assert tables.mapping(path, schema, "value", "name") == {0.5: "a", None: "b"}
+
+
+def test_no_script_or_module_takes_a_tables_columns_by_their_order():
+    for path in (ROOT / "workflow_scripts").rglob("*.py"):
+        assert "to_pydict().values()" not in path.read_text(), path
 
 
 def test_a_folder_name_with_an_equals_sign_adds_no_column(tmp_path):

@@ -1,12 +1,10 @@
 """`python -m pocketscope compare`: the statistics and the report of any table of scores."""
 
 import argparse
-import logging
+import sys
 from pathlib import Path
 
 from pocketscope import comparison, score_table
-
-log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write `args.out`/groups, omnibus, pairs, skipped (Parquet and CSV) and `args.out`/report/index.html."""
+    """Write `args.out`/groups, omnibus, pairs, skipped (Parquet and CSV) and `args.out`/report/index.html.
+
+    What was found and where it lies goes to standard output, what is odd about the scores to standard error.
+    """
     scores = score_table.read(args.scores, metric=args.metric, bounds=args.upper_bound)
     families = score_table.read_families(args.families) if args.families else {}
     answers = comparison.compare(
@@ -74,8 +75,7 @@ def main(args: argparse.Namespace) -> None:
     )
     written = comparison.write(answers, args.out, notes={"protocol": args.protocol, "alpha": args.alpha})
     for remark in score_table.remarks(scores):
-        log.warning("%s: %s", args.scores, remark)
-    log.info("%d tables in %s", len(written), args.out)
+        print(f"warning: {args.scores}: {remark}", file=sys.stderr)
 
     from pocketscope import report  # draws: whoever asks for help needs no matplotlib
 
@@ -92,5 +92,10 @@ def main(args: argparse.Namespace) -> None:
         costs=score_table.read_costs(args.timing) if args.timing else None,
     )
     if found["overall"]:
-        log.info("%s", found["overall"]["text"])
-    log.info("the report is %s", args.out / "report" / "index.html")
+        print(found["overall"]["text"])
+        if found["overall"]["remark"]:
+            print(f"warning: {found['overall']['remark']}", file=sys.stderr)
+    else:
+        print("No row is recommended: scores of one data set do not say what holds of others.")
+    print(f"{len(written) // 2} tables, each as Parquet and CSV, are in {args.out}")
+    print(f"The report is {args.out / 'report' / 'index.html'}")

@@ -35,7 +35,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Precision = Literal["fp32", "int8"]
 
 
-def _each_once(names: list[str]) -> list[str]:
+def _each_once(names: list[Any]) -> list[Any]:
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"'{twice[0]}' stands there twice; name it once")
     return names
@@ -54,6 +54,7 @@ VIEW_NEEDS: dict[str, set[str]] = {
     "rotate_90": {"quarter_turn"},
     "rotate_270": {"quarter_turn"},
 }
+RESERVED = {"datasets"}  # folders of results/ that are no study's: packed images, which studies share
 WORTH = 1.1  # times as quick as in fp32, a training in bfloat16 is worth its rounding
 BEST_TEACHER = "best_teacher"  # the student that is a method's best teacher
 
@@ -135,14 +136,16 @@ class Dataset(Model):
     source: Annotated[
         DigitsSource | FolderSource | TableSource | ParquetSource | MedmnistSource, Field(discriminator="kind")
     ]
-    classes: list[str] | None = Field(None, description="The classes to keep; all where none are named.", min_length=2)
+    classes: Annotated[list[str], AfterValidator(_each_once)] | None = Field(
+        None, description="The classes to keep; all where none are named.", min_length=2
+    )
     page: int = Field(0, ge=0, description="Which page of a TIFF, or frame of a DICOM file, is the image.")
     image_size: int = Field(224, ge=16, le=1024, description="Side of the square that every network sees, in pixels.")
     fit: Literal["squeeze", "crop", "pad"] = Field("squeeze", description="How an oblong image becomes a square.")
     positive: str | None = Field(
         None, description="Two classes: the one whose F1 is reported; the rarer one where none is named."
     )
-    symmetries: list[Symmetry] = Field(
+    symmetries: Annotated[list[Symmetry], AfterValidator(_each_once)] = Field(
         default=["horizontal_flip", "vertical_flip"],
         description="Flips and turns that leave an image's class what it was: augmentation and teachers' views use no "
         "others.",
@@ -159,10 +162,10 @@ class Dataset(Model):
 class Split(Model):
     """Which images are tested on, labelled and unlabelled."""
 
-    labelled: list[Annotated[int, Field(ge=1)] | Literal["all"]] = Field(
+    labelled: Annotated[list[Annotated[int, Field(ge=1)] | Literal["all"]], AfterValidator(_each_once)] = Field(
         default=[25], min_length=1, description="Labelled images a class, validation part included; each is a split."
     )
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(_each_once)] = Field(default=[0], min_length=1)
     evaluation: Literal["holdout", "crossvalidation"] = Field(
         "holdout",
         description="holdout: one part of the images is tested on; crossvalidation: each labelled image once.",
@@ -489,17 +492,39 @@ class Training(Model):
             raise ValueError(f"with 'epochs' the key '{min(unused)}' has no effect; leave one of them out")
         if {"steps", "steps_from_scratch"} & set(given):
             recipe = recipe | {"epochs": None}
+        if given.get("recipe") == "frozen" and (against := [key for key in ("epochs", "steps") if given.get(key)]):
+            raise ValueError(f"'recipe: frozen' trains no layer but the head: leave it out, or '{against[0]}'")
+        chosen = {"head": "regression", "steps": 1, "steps_from_scratch": 1} | recipe | dict(given)
+        if not any(chosen.get(key) for key in STEPS):
+            _refuse_without_effect(given, regression=chosen["head"] == "regression")
         changes = given.get("augmentation", {})
         if isinstance(changes, Mapping):
             given = dict(given) | {"augmentation": recipe.get("augmentation", {}) | dict(changes)}
         return recipe | dict(given)
 
 
+STEPS = ("epochs", "steps", "steps_from_scratch")
+# What has no effect where no layer but the head is trained, and what has none where a regression fits the head.
+# `batch_size` always has one: the training steps that are timed are of this size.
+OF_STEPS = {"growth", "lowest_layers", "evaluations", "patience"}
+OF_GRADIENTS = {
+    "learning_rate", "learning_rate_from_scratch", "gradient_norm", "weight_decay", "batch_norm", "ema",
+    "label_smoothing", "class_weights", "mixup", "human_share", "monitor", "augmentation",
+}  # fmt: skip
+
+
+def _refuse_without_effect(given: Mapping[str, Any], *, regression: bool) -> None:
+    """Raise ValueError where a key of a `training` of the head alone has no effect on how the head is trained."""
+    if unused := (OF_STEPS | (OF_GRADIENTS if regression else set())) & set(given):
+        head = ", and a regression fits the head" if regression else ""
+        raise ValueError(f"no layer but the head is trained{head}: '{min(unused)}' has no effect; leave it out")
+
+
 class Statistics(Model):
     """How rows are compared; docs/statistics.md says what each protocol does."""
 
     protocol: Literal["sound", "paper"] = Field("sound", description="paper: as the published comparison did.")
-    controls: list[str] = Field(
+    controls: Annotated[list[str], AfterValidator(_each_once)] = Field(
         default=[],
         description="What the others are compared with (methods, networks, families, precisions); else all pairs.",
     )
@@ -563,6 +588,13 @@ class Config(Model):
     ship: Ship = Ship()
     compute: Compute = Compute()
     catalogue: str = Field("config/networks.yaml", description="The networks that may be named.")
+
+    @field_validator("study")
+    @classmethod
+    def _folder_of_its_own(cls, study: str) -> str:
+        if study.casefold() in RESERVED:  # on some disks `Datasets` is the same folder
+            raise ValueError(f"results/{study} holds the packed images of all studies; take another name")
+        return study
 
     @field_validator("students")
     @classmethod
@@ -703,6 +735,8 @@ def load(raw: Mapping[str, Any], root: Path) -> tuple[Config, dict[str, Network]
             raise InputError(f"network '{name}' is not in {study.catalogue}{_nearest(name, entries)}")
         networks[name] = _validate(Network, entries[name], f"{study.catalogue}: {name}")
     _check_features(study, networks)
+    _check_training(study, networks)
+    _check_controls(study, networks)
     return study, networks
 
 
@@ -716,6 +750,51 @@ def _check_features(study: Config, networks: Mapping[str, Network]) -> None:
                     f"teacher '{name}': 'crossfit: frozen' rests on pretrained features, and it has no pretrained "
                     "weights; set 'crossfit: full'"
                 )
+
+
+def _check_training(study: Config, networks: Mapping[str, Network]) -> None:
+    """Raise InputError where a network would neither get a head nor take a step."""
+    training = study.training
+    for name, network in networks.items():
+        steps = training.steps_from_scratch if network.weights == "none" else training.steps
+        if training.head == 0 and training.epochs is None and not steps:
+            raise InputError(
+                f"configuration: 'training': with 'head: 0' and no steps '{name}' learns nothing; train its head "
+                "('regression', or a number of epochs), or all its layers ('steps', 'steps_from_scratch')"
+            )
+
+
+def _check_controls(study: Config, networks: Mapping[str, Network]) -> None:
+    """Raise InputError where a control is nothing that the statistics will compare: they come after all training."""
+    names = control_names(study, networks)
+    for control in study.statistics.controls:
+        if control not in names:
+            known = [name for name in names if "/" not in name or "/" in control]
+            raise InputError(
+                f"configuration: 'statistics.controls': '{control}' is no method, student, family, precision or "
+                f"method/student that is compared{_nearest(control, known)}"
+            )
+
+
+def control_names(study: Config, networks: Mapping[str, Network]) -> list[str]:
+    """Return what `statistics.controls` may name: each group that `comparison.questions` will compare.
+
+    Rows are students with their precision (`resnet18`, `resnet18 int8`). Upper bounds do not compete unless there is
+    nothing else, and precisions are compared over the networks that have them all.
+    """
+    methods = [name for name, method in study.methods.items() if method.labels != "full"] or list(study.methods)
+    rows, families = [], []
+    for name, precisions in study.students.items():
+        for precision in precisions:
+            rows.append(name if precision == "fp32" else f"{name} {precision}")
+            if precision != "fp32":
+                families.append("quantised")
+            elif name in networks:
+                families.append(networks[name].family)
+    every = {precision for precisions in study.students.values() for precision in precisions}
+    compared = sorted(every) if any(set(precisions) == every for precisions in study.students.values()) else []
+    pairs = [f"{method}/{row}" for method in methods for row in rows]
+    return list(dict.fromkeys([*methods, *rows, *families, *compared, *pairs]))
 
 
 def read(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:

@@ -312,6 +312,8 @@ def wrongly_accepted(
 def flattered(paths: Mapping[str, str]) -> list[str]:
     """Say of each data set how many of its test images are nearly the same as an image that is learnt from.
 
+    In a cross-validation both images of a pair are, if they are tested in turn: each is then learnt from for the other.
+
     Parameters
     ----------
     paths

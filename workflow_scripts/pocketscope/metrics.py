@@ -148,4 +148,4 @@ def _pool(predictions: Sequence[str], truths: Sequence[Mapping[str, str]]) -> tu
 
 
 def _labels(path: str) -> dict[str, str]:
-    return dict(zip(*tables.read(path, splits.TRUTH).to_pydict().values(), strict=True))
+    return tables.mapping(path, splits.TRUTH, "image_id", "label")

@@ -20,7 +20,7 @@ PAIRS = pa.schema(
 ACROSS = pa.schema(
     [
         *PAIRS,
-        pa.field("role", pa.string(), nullable=False),  # of the two images, one is tested on
+        pa.field("role", pa.string(), nullable=False),  # of the two roles, one is `test`
         pa.field("other_role", pa.string(), nullable=False),
         pa.field("path", pa.string(), nullable=False),
         pa.field("other_path", pa.string(), nullable=False),
@@ -69,7 +69,7 @@ def near_duplicates(images: str | os.PathLike, max_distance: int = 12) -> pa.Tab
 
 
 def across_parts(pairs: pa.Table, images: pa.Table, splits: Mapping[str, Mapping[str, str]]) -> pa.Table:
-    """Return those pairs of which one image is in the test part and the other is not.
+    """Return those pairs of which one image is in the test part of a split and the other is not.
 
     Parameters
     ----------
@@ -83,20 +83,23 @@ def across_parts(pairs: pa.Table, images: pa.Table, splits: Mapping[str, Mapping
     Returns
     -------
     pyarrow.Table
-        `ACROSS`, each pair once; the paths are the first of each image's. Pairs with an image that a split does not
-        hold do not count there.
+        `ACROSS`, each pair once for each of its images that is tested on: twice where a cross-validation tests both
+        in turn. The paths are the first of each image's. Pairs with an image that a split does not hold do not count
+        there.
     """
     path_of = dict(
         zip(images["image_id"].to_pylist(), (paths[0] for paths in images["paths"].to_pylist()), strict=True)
     )
     rows = []
     for pair in pairs.to_pylist():
+        found = {}
         for split, roles in splits.items():
             role, other = roles.get(pair["image_id"]), roles.get(pair["other"])
             if role and other and (role == "test") != (other == "test"):
                 paths = {"path": path_of[pair["image_id"]], "other_path": path_of[pair["other"]]}
-                rows.append(pair | paths | {"role": role, "other_role": other, "split": split})
-                break
+                row = pair | paths | {"role": role, "other_role": other, "split": split}
+                found.setdefault("image_id" if role == "test" else "other", row)
+        rows += found.values()
     return pa.Table.from_pylist(rows, schema=ACROSS)
 
 

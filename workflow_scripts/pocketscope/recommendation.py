@@ -13,6 +13,7 @@ from pocketscope import resampling, score_table
 from pocketscope.errors import InputError
 
 MARGIN = 2.0  # points of F1
+CHEAPEST = {"size_mb": "smallest", "latency_ms": "fastest"}  # what a row of the lowest cost is called
 
 
 def recommend(
@@ -80,7 +81,7 @@ def recommend(
     found["units_needed"] = (
         _units_needed(result, gap, lower, allowed, prices, best) if found["outcome"] == "undecided" else None
     )
-    found["text"] = _text(found)
+    found["text"] = _text(found, counted(result.rows, costs))
     return found
 
 
@@ -153,19 +154,30 @@ def candidate_costs(candidates: list[str], costs: pd.DataFrame | None) -> pd.Dat
 def cost(rows: list[str], costs: pd.DataFrame | None) -> NDArray[np.float64]:
     """Return the relative cost of every row, shape (rows,): lower is smaller and faster; infinite where unknown.
 
-    The geometric mean of file size and latency, each relative to its smallest: halving either is worth the same. Only
-    what is known of all rows that have a cost counts.
+    The geometric mean of file size and latency, each relative to its smallest: halving either is worth the same. Which
+    of the two count is told by `counted`.
+    """
+    columns = counted(rows, costs)
+    if not columns:
+        return np.full(len(rows), math.inf)
+    logs = np.log(costs.reindex(rows)[columns].to_numpy(dtype=float)).mean(axis=1)
+    return np.nan_to_num(np.exp(logs - np.nanmin(logs)), nan=math.inf)
+
+
+def counted(rows: list[str], costs: pd.DataFrame | None) -> list[str]:
+    """Return which of size_mb and latency_ms make the cost of `rows`: those known of every row that has either.
+
+    Where neither is, the one known of more rows, of equally many the size: it is the same on every machine. Rows
+    without it cannot be compared with the others, and their cost is unknown. Empty where no row has a cost.
     """
     if costs is None:
-        return np.full(len(rows), math.inf)
-    known = costs.reindex(rows)
-    logs = []
-    for column in ("size_mb", "latency_ms"):
-        if column in known and known[column].notna().any():
-            logs.append(np.log(known[column].to_numpy(dtype=float)))
-    if not logs:
-        return np.full(len(rows), math.inf)
-    return np.nan_to_num(np.exp(np.mean(logs, axis=0) - np.nanmin(np.mean(logs, axis=0))), nan=math.inf)
+        return []
+    known = costs.reindex(rows).reindex(columns=list(CHEAPEST)).notna()
+    known = known[known.any(axis=1)]
+    if known.empty:
+        return []
+    everywhere = list(known.columns[known.all()])
+    return everywhere or [known.sum().idxmax()]
 
 
 def _cheapest(passing: NDArray[np.bool_], prices: NDArray, scores: NDArray) -> NDArray[np.int64]:
@@ -236,13 +248,14 @@ def _units_needed(
     return math.ceil(result.units * ((gap[row] - lower[row]) / (allowed + gap[row])) ** 2)
 
 
-def _text(found: dict[str, Any]) -> str:
+def _text(found: dict[str, Any], priced_by: list[str]) -> str:
     margin = f"{found['margin']:g} point{'s' if found['margin'] != 1 else ''} of F1"
     units = "datasets" if found["unit"] == "dataset" else f"test {found['unit']}s"
     if found["outcome"] == "cheaper":
         loss = max(0.0, -100 * found["difference_lower"])
+        cheapest = " and ".join(CHEAPEST[column] for column in priced_by)
         return (
-            f"{found['row']} is the smallest and fastest that is shown to lose less than {margin} against the best, "
+            f"{found['row']} is the {cheapest} that is shown to lose less than {margin} against the best, "
             f"{found['best_row']}: at most {loss:.1f} with {100 * found['level']:g} % confidence."
         )
     if found["outcome"] == "undecided" and found["units"] < resampling.FEWEST_UNITS:

@@ -84,6 +84,12 @@ def read(
     return pq.read_table(path, columns=columns or schema.names, filters=filters, partitioning=None)
 
 
+def mapping(path: str | os.PathLike, schema: pa.Schema, key: str, value: str) -> dict[Any, Any]:
+    """Return of each row of a table what the column `value` holds, by what the column `key` holds; see `read`."""
+    found = read(path, schema, columns=[key, value])
+    return dict(zip(found[key].to_pylist(), found[value].to_pylist(), strict=True))
+
+
 def notes(path: str | os.PathLike) -> dict[str, Any]:
     """Return the notes that `write` put beside the table at `path`; empty where there are none."""
     with _open(path) as file:
