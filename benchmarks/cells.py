@@ -25,20 +25,22 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 import numpy as np
 import pyarrow as pa
 import torch
-from pocketscope import (
-    config,
-    devices,
-    examples,
-    history,
-    metrics,
-    networks,
-    packed,
-    packing,
-    pseudo_labels,
-    splits,
-    tables,
-    training,
-)
+from pocketscope.config.base import plain
+from pocketscope.config.catalogue import train_dtypes
+from pocketscope.config.datasets import Split
+from pocketscope.config.training import Training
+from pocketscope.core import parquet
+from pocketscope.data import packing, splitting
+from pocketscope.data.splitting import oracle_labels
+from pocketscope.evaluation import metrics
+from pocketscope.models import networks
+from pocketscope.runtime import devices
+from pocketscope.tables.images import IMAGES
+from pocketscope.tables.label_set import human_labels
+from pocketscope.tables.source_labels import SOURCE_LABELS
+from pocketscope.tables.split import images_with
+from pocketscope.training import batches, history, supervised
+from pocketscope.training.batches import load_examples
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -175,7 +177,7 @@ def summary(done: Sequence[Cell], by: Sequence[str], means: Sequence[str] = ()) 
 
 def settings(given: dict[str, Any]) -> dict[str, Any]:
     """Return all keys of `training`: a result counts as long as none of them changes."""
-    return config.plain(config.Training(**given))
+    return plain(Training(**given))
 
 
 def pack(cell: Cell, options: argparse.Namespace) -> Path:
@@ -196,26 +198,24 @@ def split(images: Path, cell: Cell) -> tuple[pa.Table, pa.Table, dict[str, Any]]
 
     Nothing of the test part is in the second one, and its labelled images are other draws than those that are shown.
     """
-    table = tables.read(images, packed.IMAGES, columns=["image_id", "group", "role"])
-    labels = tables.read(images.with_name("labels.parquet"), packed.LABELS)
+    table = parquet.read(images, IMAGES, columns=["image_id", "group", "role"])
+    labels = parquet.read(images.with_name("labels.parquet"), SOURCE_LABELS)
     names = ("test_share", "validation_share", "min_validation")
-    asked = {name: cell.get(name, config.Split.model_fields[name].default) for name in names}
+    asked = {name: cell.get(name, Split.model_fields[name].default) for name in names}
     asked |= {"labelled": cell["labelled"], "seed": cell["seed"], "test": "share", "strict": False}
-    found, truth, notes = splits.assign(table, labels, test_seed=0, **asked)
+    found, truth, notes = splitting.assign(table, labels, test_seed=0, **asked)
     if cell["part"] == "development":
-        outside = splits.images_with(found, "test")[0]
+        outside = images_with(found, "test")[0]
         kept = ~np.isin(table["image_id"].to_numpy(zero_copy_only=False).astype(str), outside)
         known = ~np.isin(labels["image_id"].to_numpy(zero_copy_only=False).astype(str), outside)
         asked["seed"] += 100
-        found, truth, notes = splits.assign(table.filter(kept), labels.filter(known), test_seed=1, **asked)
+        found, truth, notes = splitting.assign(table.filter(kept), labels.filter(known), test_seed=1, **asked)
     return found, truth, notes
 
 
 def labels_of(split: pa.Table, truth: pa.Table, who: str) -> pa.Table:
     """Return the label set of people (`human`), or that of every image of the training side (`full`)."""
-    return pseudo_labels.human(
-        *(splits.images_with(split, "labelled") if who == "human" else splits.reveal(split, truth))
-    )
+    return human_labels(*(images_with(split, "labelled") if who == "human" else oracle_labels(split, truth)))
 
 
 def train(
@@ -231,10 +231,10 @@ def train(
     """Train a network on a label set; return it with the history."""
     entry = NETWORKS[network]
     classifier = networks.build(entry, len(notes["classes"]), options.weights.resolve(), seed=cell["seed"])
-    told, _ = training.train(
+    told, _ = supervised.train(
         classifier,
-        examples.load(images, labels, notes["classes"]),
-        examples.load(images, pseudo_labels.human(*splits.images_with(split, "validation")), notes["classes"]),
+        load_examples(images, labels, notes["classes"]),
+        load_examples(images, human_labels(*images_with(split, "validation")), notes["classes"]),
         pretrained=True,
         settings=settings,
         symmetries=DATASETS[cell["dataset"]]["symmetries"],
@@ -247,7 +247,7 @@ def train(
 
 def arithmetic(name: str, size: int) -> torch.dtype:
     """Return what a study on this machine computes a network in; `name` is the library's own."""
-    return devices.arithmetic(config.arithmetics(name, size, ROOT), CPU)
+    return devices.arithmetic(train_dtypes(name, size, ROOT), CPU)
 
 
 def score(
@@ -255,8 +255,8 @@ def score(
 ) -> float:
     """Return F1 x 100 on the test part: of the rarer class of two, else the mean over the classes."""
     label_of = dict(zip(*truth.to_pydict().values(), strict=True))
-    ids = [image_id for image_id in splits.images_with(split, "test")[0] if image_id in label_of]
-    pixels = torch.from_numpy(examples.load_pixels(images, ids))
+    ids = [image_id for image_id in images_with(split, "test")[0] if image_id in label_of]
+    pixels = torch.from_numpy(batches.load_pixels(images, ids))
     probabilities = history.logits(classifier, pixels, CPU).softmax(1).numpy()
     counts = sorted(truth["label"].value_counts().to_pylist(), key=lambda row: row["counts"])
     positive = counts[0]["values"] if len(counts) == 2 else None

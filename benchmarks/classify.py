@@ -21,7 +21,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 
 import numpy as np
 from PIL import Image
-from pocketscope import classification, config, export, inference, networks, pixels, quantization, records
+from pocketscope.config.base import plain
+from pocketscope.config.study import read_config
+from pocketscope.deploy import quantization
+from pocketscope.images import decode
+from pocketscope.images.files import image_files, read_file
+from pocketscope.inference import onnx_model
+from pocketscope.models import networks, onnx_export
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,7 +38,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--network", default="resnet18")
     parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--threads", type=int, default=inference.cores())
+    parser.add_argument("--threads", type=int, default=onnx_model.cores())
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -57,14 +63,14 @@ def generate(folder: Path, count: int) -> None:
 
 def ship(folder: Path, options: argparse.Namespace) -> None:
     """Write the model files of a network with random weights."""
-    _, catalogue = config.read(ROOT / "config" / "compact.yaml", ROOT)
-    entry = config.plain(catalogue[options.network]) | {"weights": "none"}
+    _, catalogue = read_config(ROOT / "config" / "compact.yaml", ROOT)
+    entry = plain(catalogue[options.network]) | {"weights": "none"}
     classes = [f"class {index}" for index in range(10)]
     trained = networks.Trained(networks.build(entry, len(classes), ROOT, seed=0).eval(), classes, options.image_size)
     files = sorted((folder / "images").iterdir())[:32]
-    images = np.stack([pixels.load(file.read_bytes(), options.image_size, "squeeze") for file in files])
-    about = export.description(entry, {"fit": "squeeze", "page": 0}, "none")
-    export.to_onnx(trained, folder / "model.fp32.onnx", images=images, about=about)
+    images = np.stack([decode.load(file.read_bytes(), options.image_size, "squeeze") for file in files])
+    about = onnx_export.description(entry, {"fit": "squeeze", "page": 0}, "none")
+    onnx_export.to_onnx(trained, folder / "model.fp32.onnx", images=images, about=about)
     quantization.quantize(folder / "model.fp32.onnx", images, folder / "model.int8.onnx")
 
 
@@ -75,16 +81,16 @@ def start(folder: Path) -> float:
 
 def measure(folder: Path, model: Path, options: argparse.Namespace) -> dict[str, float]:
     """Time the command, the model alone and decoding alone, in turns; return images a second of the fastest turns."""
-    paths = classification.image_files([folder / "images"])
-    opened = inference.open_model(model, threads=options.threads)
-    ready = np.stack([pixels.load(records.read_file(path), opened.image_size, opened.fit) for path in paths[:256]])
+    paths = image_files([folder / "images"])
+    opened = onnx_model.open_model(model, threads=options.threads)
+    ready = np.stack([decode.load(read_file(path), opened.image_size, opened.fit) for path in paths[:256]])
     seconds: dict[str, list[float]] = {"command": [], "model": [], "decoding": []}
     for _ in range(options.turns):
         seconds["command"].append(command(model, folder / "images", folder, threads=options.threads))
-        seconds["model"].append(timed(lambda: inference.probabilities(opened, ready)) * len(paths) / len(ready))
+        seconds["model"].append(timed(lambda: onnx_model.probabilities(opened, ready)) * len(paths) / len(ready))
         with ThreadPoolExecutor(options.threads) as pool:
-            decode = lambda path: pixels.load(records.read_file(path), opened.image_size, opened.fit)  # noqa: E731
-            seconds["decoding"].append(timed(lambda pool=pool, decode=decode: list(pool.map(decode, paths))))
+            read = lambda path: decode.load(read_file(path), opened.image_size, opened.fit)  # noqa: E731
+            seconds["decoding"].append(timed(lambda pool=pool, read=read: list(pool.map(read, paths))))
     best = {name: min(values) for name, values in seconds.items()}
     return {f"{name}_images_per_second": round(len(paths) / value, 1) for name, value in best.items()} | {
         "share_of_decoding_and_model": round((best["model"] + best["decoding"]) / best["command"], 2)

@@ -18,7 +18,15 @@ from itertools import product
 from typing import Any
 
 import cells
-from pocketscope import audit, config, consistency, examples, networks, pseudo_labels, splits, training
+from pocketscope.config.base import plain
+from pocketscope.config.methods import Consistency
+from pocketscope.distillation import audit
+from pocketscope.models import networks
+from pocketscope.tables.label_set import human_labels
+from pocketscope.tables.online_pseudo_labels import ONLINE_PSEUDO_LABELS
+from pocketscope.tables.split import images_with
+from pocketscope.training import consistency, supervised
+from pocketscope.training.batches import load_examples
 
 NAMES = ("part", "dataset", "size", "labelled", "seed", "network", "training", "method")
 FIXMATCH, MIXMATCH = ({"labels": "consistency", "algorithm": name} for name in ("fixmatch", "mixmatch"))
@@ -107,7 +115,7 @@ def asked(options: argparse.Namespace) -> list[cells.Cell]:
             "network": network,
             "variant": variant,
             "training": cells.settings(variants[variant][0]),
-            "method": variants[variant][1] and config.plain(config.Consistency(**variants[variant][1])),
+            "method": variants[variant][1] and plain(Consistency(**variants[variant][1])),
         }
         for labelled, seed, network, dataset, variant in product(
             options.labelled, options.seeds, options.networks, options.datasets, options.variants or variants
@@ -121,8 +129,8 @@ def measure(cell: cells.Cell, options: argparse.Namespace) -> dict[str, Any]:
     split, truth, notes = cells.split(images, cell)
     classes = notes["classes"]
     people = cells.labels_of(split, truth, "human")
-    held_out = pseudo_labels.human(*splits.images_with(split, "validation"))
-    parts = [examples.load(images, labels, classes) for labels in (people, held_out)]
+    held_out = human_labels(*images_with(split, "validation"))
+    parts = [load_examples(images, labels, classes) for labels in (people, held_out)]
     entry, method = cells.NETWORKS[cell["network"]], cell["method"]
     classifier = networks.build(entry, len(classes), options.weights.resolve(), seed=cell["seed"])
     sharing = {"pretrained": True, "settings": cell["training"], "seed": cell["seed"], "device": cells.CPU,
@@ -130,7 +138,7 @@ def measure(cell: cells.Cell, options: argparse.Namespace) -> dict[str, Any]:
                "symmetries": cells.DATASETS[cell["dataset"]]["symmetries"]}  # fmt: skip
     started, clock = time.process_time(), time.perf_counter()
     if method and method["warm_start"]:
-        training.train(classifier, *parts, **sharing)
+        supervised.train(classifier, *parts, **sharing)
     others = consistency.load(images, split)
     ready = time.process_time()
     if method:
@@ -138,8 +146,8 @@ def measure(cell: cells.Cell, options: argparse.Namespace) -> dict[str, Any]:
             classifier, parts[0], others, parts[1], classes=classes, method=method, **sharing
         )
     else:
-        told, timings = training.train(classifier, *parts, **sharing)
-        guesses = pseudo_labels.GUESSES.empty_table()
+        told, timings = supervised.train(classifier, *parts, **sharing)
+        guesses = ONLINE_PSEUDO_LABELS.empty_table()
     done, wall = time.process_time(), time.perf_counter() - clock
     known = dict(zip(*truth.to_pydict().values(), strict=True))
     epochs = [row for row in audit.epochs(guesses, classes, known, "", "").to_pylist() if row["class"] is None]

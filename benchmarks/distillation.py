@@ -19,26 +19,23 @@ from typing import Any
 import cells
 import numpy as np
 import pyarrow as pa
-from pocketscope import (
-    audit,
-    config,
-    crossfit,
-    examples,
-    folds,
-    networks,
-    packed,
-    prediction,
-    pseudo_labels,
-    rounds,
-    splits,
-    tables,
-    teaching,
-)
+from pocketscope.config.base import plain
+from pocketscope.config.methods import Method
+from pocketscope.config.study import Config
+from pocketscope.config.views import ViewStrengths, allowed_views
+from pocketscope.core import parquet
+from pocketscope.distillation import audit, cross_fit, folds, predict_views, rounds
+from pocketscope.models import networks
+from pocketscope.tables.images import read_images
+from pocketscope.tables.label_set import human_labels
+from pocketscope.tables.predictions import PREDICTIONS, predictions_table
+from pocketscope.tables.split import images_with
+from pocketscope.training.batches import load_examples
 
 NAMES = ("seed", "dataset", "size", "labelled", "part", "teacher", "labels", "student", "method")
 ONE, THREE = ["efficientnet_lite0"], ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
-VIEWS = list(config.Config.model_fields["views"].default)
-STRENGTHS = config.plain(config.ViewStrengths())
+VIEWS = list(Config.model_fields["views"].default)
+STRENGTHS = plain(ViewStrengths())
 PER_CLASS = {"acceptance": "per_class", "threshold": 0.0}
 CALIBRATED = {"views": "auto", "calibration": "temperature"}
 
@@ -170,16 +167,16 @@ def teach(
     started = time.process_time()
     classifier, _ = cells.train(cell["teacher"], labels, images, split, notes, cell, cells.settings({}), options)
     trained = time.process_time()
-    views = config.allowed_views(VIEWS, cells.DATASETS[cell["dataset"]]["symmetries"])
-    wanted = [i for role in ("labelled", "validation", "unlabelled") for i in splits.images_with(split, role)[0]]
-    seen = teaching.probabilities(
-        classifier, packed.read_images(images, wanted), len(wanted), views, STRENGTHS, cells.CPU
+    views = allowed_views(VIEWS, cells.DATASETS[cell["dataset"]]["symmetries"])
+    wanted = [i for role in ("labelled", "validation", "unlabelled") for i in images_with(split, role)[0]]
+    seen = predict_views.probabilities(
+        classifier, read_images(images, wanted), len(wanted), views, STRENGTHS, cells.CPU
     )
     path = said(cell, cell["teacher"], cell["labels"], options)
     path.parent.mkdir(exist_ok=True)
-    tables.write(prediction.table(seen[0], views, seen[1]), path, prediction.PROBABILITIES)
+    parquet.write(predictions_table(seen[0], views, seen[1]), path, PREDICTIONS)
     predicted = time.process_time()
-    if cell["labels"] == "human" and not splits.images_with(split, "validation")[0]:
+    if cell["labels"] == "human" and not images_with(split, "validation")[0]:
         write_out_of_fold(cell, labels, images, split, notes, views, options)
     return {"seconds": round(trained - started, 1), "predicting": round(predicted - trained, 1)}
 
@@ -202,17 +199,17 @@ def write_out_of_fold(
     options: argparse.Namespace,
 ) -> None:
     """Predict the labelled images from pretrained features, each without its fold."""
-    labelled = examples.load(images, labels, notes["classes"])
+    labelled = load_examples(images, labels, notes["classes"])
     image_ids = labels["image_id"].to_pylist()
     fold = folds.assign(labels["label"].to_pylist(), folds.units(image_ids, split), FOLDS, cell["seed"])
     classifier = networks.build(
         cells.NETWORKS[cell["teacher"]], len(notes["classes"]), options.weights.resolve(), seed=0
     )
-    seen = crossfit.frozen(
+    seen = cross_fit.frozen(
         classifier, labelled.images, labelled.targets.argmax(axis=1), fold, views, STRENGTHS, cells.CPU
     )
     path = said(cell, cell["teacher"], "out_of_fold", options)
-    tables.write(prediction.table(image_ids, views, seen), path, prediction.PROBABILITIES)
+    parquet.write(predictions_table(image_ids, views, seen), path, PREDICTIONS)
 
 
 def label(
@@ -226,19 +223,19 @@ def label(
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return a method's label set after its round `last`, and what the audit says of it."""
     method = (DEVELOPMENT if cell["part"] == "development" else SHOW)[name]
-    settings = config.plain(config.Method(**method))
+    settings = plain(Method(**method))
     symmetries = cells.DATASETS[cell["dataset"]]["symmetries"]
-    views = config.allowed_views(VIEWS if settings["views"] == "auto" else settings["views"], symmetries)
-    labels, asked = pseudo_labels.human(*splits.images_with(split, "labelled")), "human"
+    views = allowed_views(VIEWS if settings["views"] == "auto" else settings["views"], symmetries)
+    labels, asked = human_labels(*images_with(split, "labelled")), "human"
     for number in range(1, last + 1):
         teachers = []
         for teacher in settings["teachers"]:
             trained_on = LEFT_OUT if settings["fold_teachers"] else [asked]
-            seen = [tables.read(said(cell, teacher, of, options), prediction.PROBABILITIES) for of in trained_on]
+            seen = [parquet.read(said(cell, teacher, of, options), PREDICTIONS) for of in trained_on]
             if settings["fold_teachers"]:
                 held_out = folds.join(seen, [kept["image_id"].to_pylist() for kept in left_out(cell, split)])
             elif (unseen := said(cell, teacher, "out_of_fold", options)).is_file():
-                held_out = tables.read(unseen, prediction.PROBABILITIES)
+                held_out = parquet.read(unseen, PREDICTIONS)
             else:
                 held_out = rounds.held_out(seen[0], split)
             teachers += [rounds.Teacher(teacher, predictions, held_out) for predictions in seen]
@@ -249,7 +246,7 @@ def label(
     if truth is not None:
         known = dict(zip(*truth.to_pydict().values(), strict=True))
         total = audit.classes(proposed, notes["classes"], known, method=name, round=last).to_pylist()[0]
-        unlabelled = len(splits.images_with(split, "unlabelled")[0])
+        unlabelled = len(images_with(split, "unlabelled")[0])
         pseudo = [
             row for row in labels.select(["image_id", "label", "source"]).to_pylist() if row["source"] == "pseudo"
         ]

@@ -20,7 +20,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 import numpy as np
 import pandas as pd
 import torch
-from pocketscope import config, devices, export, networks, quantization, timing
+from pocketscope.config.base import plain
+from pocketscope.config.catalogue import train_dtypes
+from pocketscope.config.study import Config, read_config
+from pocketscope.deploy import quantization
+from pocketscope.evaluation import timing
+from pocketscope.models import networks, onnx_export
+from pocketscope.runtime import devices
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -41,11 +47,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="how long the forms of a network take turns")
     parser.add_argument("--training-steps", action="store_true", help="time 30 steps of training too")
     options = parser.parse_args()
-    study, catalogue = config.read(ROOT / "config" / "compact.yaml", ROOT)
+    study, catalogue = read_config(ROOT / "config" / "compact.yaml", ROOT)
     load = os.getloadavg()[0]
     frames = []
     for name in options.networks or study.students:
-        entry = config.plain(catalogue[name])
+        entry = plain(catalogue[name])
         with tempfile.TemporaryDirectory() as folder:
             measured = measure(Path(folder), entry, study, options)
         frames.append(measured.assign(network=name))
@@ -55,7 +61,7 @@ def main() -> None:
     print(json.dumps(told | {"networks": summary, "bars_met": all(all(line["bars"].values()) for line in summary)}))
 
 
-def measure(folder: Path, entry: dict[str, Any], study: config.Config, options: argparse.Namespace) -> pd.DataFrame:
+def measure(folder: Path, entry: dict[str, Any], study: Config, options: argparse.Namespace) -> pd.DataFrame:
     """Build, export, quantise and time one network."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (32, options.image_size, options.image_size, 3), dtype=np.uint8)
@@ -63,17 +69,17 @@ def measure(folder: Path, entry: dict[str, Any], study: config.Config, options: 
     trained = networks.Trained(classifier, CLASSES, options.image_size)
     files = {precision: folder / f"model.{precision}.onnx" for precision in ("fp32", "int8")}
     networks.save(trained, entry, folder / "model.safetensors")
-    about = export.description(entry, {"fit": "squeeze", "page": 0}, "none")
-    export.to_onnx(trained, files["fp32"], images=images, about=about)
+    about = onnx_export.description(entry, {"fit": "squeeze", "page": 0}, "none")
+    onnx_export.to_onnx(trained, files["fp32"], images=images, about=about)
     quantization.quantize(files["fp32"], images, files["int8"])
     step = None
     if options.training_steps:
         torch.set_num_threads(1)
         step = timing.training_step(
             folder / "model.safetensors",
-            settings=config.plain(study.training),
+            settings=plain(study.training),
             device=CPU,
-            arithmetic=devices.arithmetic(config.arithmetics(entry["name"], options.image_size, ROOT), CPU),
+            arithmetic=devices.arithmetic(train_dtypes(entry["name"], options.image_size, ROOT), CPU),
         )
     rows = timing.measure(
         folder / "model.safetensors", files, threads=options.threads, training_step_ms=step, seconds=options.seconds

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from pocketscope import recommendation, resampling
+from pocketscope.statistics import bootstrap, recommendation
 
 CLASSES = 4
 SEEDS = 3
@@ -26,7 +26,7 @@ ROWS = [f"plain/n{i}" for i in range(len(ABILITY))]
 COSTS = pd.DataFrame({"size_mb": [40, 20, 12, 8, 4], "latency_ms": [40, 20, 12, 8, 4]}, index=ROWS, dtype=float)
 
 
-def draw(rng: np.random.Generator, per_class: int, abilities: np.ndarray) -> resampling.Predicted:
+def draw(rng: np.random.Generator, per_class: int, abilities: np.ndarray) -> bootstrap.Predicted:
     """Draw a test set and the predictions of trainings with the given abilities, shape (rows, seeds)."""
     truth = np.repeat(np.arange(CLASSES), per_class)
     ease = rng.normal(0, 1, len(truth))  # shared by all rows and seeds: they fail on the same images
@@ -35,14 +35,14 @@ def draw(rng: np.random.Generator, per_class: int, abilities: np.ndarray) -> res
     predicted = np.where(abilities[..., None] + ease + noise > 0, truth, wrong)
     names = [str(i) for i in range(len(truth))]
     classes = [str(c) for c in range(CLASSES)]
-    return resampling.Predicted(
+    return bootstrap.Predicted(
         ROWS, [f"s{i}" for i in range(SEEDS)], classes, names, predicted, truth, np.arange(len(truth))
     )
 
 
 def true_f1(rng: np.random.Generator, abilities: np.ndarray) -> np.ndarray:
     """Return each row's mean-over-seeds F1 on a very large test set, shape (rows,)."""
-    return resampling.bootstrap(draw(rng, 40_000, abilities), samples=1).point
+    return bootstrap.bootstrap(draw(rng, 40_000, abilities), samples=1).point
 
 
 def run(per_class: int, repetitions: int, seed: int) -> dict[str, float]:
@@ -56,8 +56,8 @@ def run(per_class: int, repetitions: int, seed: int) -> dict[str, float]:
     for repetition in range(repetitions):
         abilities = ABILITY[:, None] + rng.normal(0, SEED_SPREAD, (len(ROWS), SEEDS))
         worth, expected = f1_of(abilities).mean(axis=1), f1_of(ABILITY)
-        result = resampling.bootstrap(draw(rng, per_class, abilities), samples=600, seed=repetition)
-        lines = resampling.differences(result, [(ROWS[0], row) for row in ROWS[1:]])
+        result = bootstrap.bootstrap(draw(rng, per_class, abilities), samples=600, seed=repetition)
+        lines = bootstrap.differences(result, [(ROWS[0], row) for row in ROWS[1:]])
         for j, line in enumerate(lines.itertuples(), start=1):
             held.append(line.lower <= worth[0] - worth[j] <= line.upper)
             held_new.append(line.lower <= expected[0] - expected[j] <= line.upper)

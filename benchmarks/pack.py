@@ -25,7 +25,8 @@ import numpy as np
 import psutil
 import pyarrow.parquet as pq
 from PIL import Image
-from pocketscope import packed, packing
+from pocketscope.data import packing
+from pocketscope.tables.images import load_images
 
 MEGABYTE = 2**20
 CLASSES = 10
@@ -81,7 +82,7 @@ def measure(root: Path, count: int, **options: Any) -> dict[str, Any]:
     assert made["result"]["images"] == count
     identities = pq.read_table(tables["images"], columns=["image_id"])["image_id"].to_pylist()
     some = identities[:: max(1, count // LOADED)][:LOADED]
-    loaded = alone(lambda: packed.load_images(tables["images"], some).shape)
+    loaded = alone(lambda: load_images(tables["images"], some).shape)
     return {
         "images": count,
         "seconds": round(made["seconds"], 1),

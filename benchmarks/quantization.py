@@ -18,22 +18,22 @@ import cells
 import numpy as np
 import torch
 import yaml
-from pocketscope import (
-    config,
-    examples,
-    export,
-    inference,
-    metrics,
-    networks,
-    packed,
-    packing,
-    pseudo_labels,
-    quantization,
-    randomness,
-    splits,
-    tables,
-    training,
-)
+from pocketscope.config.base import plain
+from pocketscope.config.catalogue import Network
+from pocketscope.config.datasets import Split
+from pocketscope.config.training import Training
+from pocketscope.core import parquet, seeds
+from pocketscope.data import packing, splitting
+from pocketscope.deploy import quantization
+from pocketscope.evaluation import metrics
+from pocketscope.inference import onnx_model
+from pocketscope.models import networks, onnx_export
+from pocketscope.tables.images import IMAGES, load_images
+from pocketscope.tables.label_set import digest_of_labels, human_labels
+from pocketscope.tables.source_labels import SOURCE_LABELS
+from pocketscope.tables.split import SPLIT, TRUTH, images_with
+from pocketscope.training import supervised
+from pocketscope.training.batches import load_examples
 
 FILES = {
     "mobilenetv2_100": {"library": "timm", "options": {"pad_type": "same"}, "mean": [0.5] * 3, "std": [0.5] * 3},
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+")
     parser.add_argument("--networks", nargs="+")
     parser.add_argument("--image-size", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=config.Training().steps)
+    parser.add_argument("--steps", type=int, default=Training().steps)
     parser.add_argument("--part", choices=["test", "unlabelled"], default="test")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -78,7 +78,7 @@ def catalogue(weights: Path | None) -> dict[str, Any]:
             file = str(weights.resolve() / f"{name}.safetensors")
             found[name] = {"name": name, "family": "manual", "weights": {"file": file}, **entry}
     return {
-        name: config.plain(config.Network.model_validate(entry))
+        name: plain(Network.model_validate(entry))
         for name, entry in found.items()
         if (cells.ROOT / entry["weights"]["file"]).is_file() or "package" in entry["weights"]
     }
@@ -90,51 +90,51 @@ def prepare(folder: Path, source: Path, image_size: int) -> None:
     made = {name: folder / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
     where = {"kind": "folder", "path": str(source.resolve())}
     packing.pack(where, cells.ROOT, **made, image_size=image_size, fit="squeeze", classes=classes)
-    sharing = config.plain(config.Split())
+    sharing = plain(Split())
     kept = ("test_share", "test_seed", "validation_share", "min_validation", "strict")
-    split, truth, notes = splits.assign(
-        tables.read(made["images"], packed.IMAGES, columns=["image_id", "group", "role"]),
-        tables.read(made["labels"], packed.LABELS),
+    split, truth, notes = splitting.assign(
+        parquet.read(made["images"], IMAGES, columns=["image_id", "group", "role"]),
+        parquet.read(made["labels"], SOURCE_LABELS),
         labelled=25,
         seed=0,
         test="share",
         **{key: sharing[key] for key in kept},
     )
-    tables.write(split, folder / "split.parquet", splits.SPLIT, notes=notes)
-    tables.write(truth, folder / "truth.parquet", splits.TRUTH)
+    parquet.write(split, folder / "split.parquet", SPLIT, notes=notes)
+    parquet.write(truth, folder / "truth.parquet", TRUTH)
 
 
 def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) -> dict[str, float]:
     """Train, export, quantise; return F1 x 100 of both files, and how many points are lost."""
-    split, notes = tables.read(folder / "split.parquet", splits.SPLIT), tables.notes(folder / "split.parquet")
-    labels = pseudo_labels.human(*splits.images_with(split, "labelled"))
-    labelled = examples.load(folder / "images.parquet", labels, notes["classes"])
+    split, notes = parquet.read(folder / "split.parquet", SPLIT), parquet.notes(folder / "split.parquet")
+    labels = human_labels(*images_with(split, "labelled"))
+    labelled = load_examples(folder / "images.parquet", labels, notes["classes"])
     classifier = networks.build(network, len(notes["classes"]), cells.ROOT, seed=0)
-    training.train(
+    supervised.train(
         classifier,
         labelled,
         None,
         pretrained=True,
-        settings=config.plain(config.Training(steps=options.steps)),
+        settings=plain(Training(steps=options.steps)),
         symmetries=[],
         seed=0,
         device=cells.CPU,
         arithmetic=cells.arithmetic(network["name"], options.image_size),
     )
     trained = networks.Trained(classifier, notes["classes"], options.image_size)
-    about = export.description(network, tables.notes(folder / "images.parquet"), pseudo_labels.digest(labels))
-    export.to_onnx(trained, folder / "fp32.onnx", images=labelled.images, about=about)
-    order = np.argsort([randomness.rank(0, image_id) for image_id in labels["image_id"].to_pylist()])
+    about = onnx_export.description(network, parquet.notes(folder / "images.parquet"), digest_of_labels(labels))
+    onnx_export.to_onnx(trained, folder / "fp32.onnx", images=labelled.images, about=about)
+    order = np.argsort([seeds.rank(0, image_id) for image_id in labels["image_id"].to_pylist()])
     calibration = labelled.images[order[: quantization.CALIBRATION_IMAGES]]
     quantization.quantize(folder / "fp32.onnx", calibration, folder / "int8.onnx")
 
-    truth = dict(zip(*tables.read(folder / "truth.parquet", splits.TRUTH).to_pydict().values(), strict=True))
-    seen, _ = splits.images_with(split, options.part)
-    images = packed.load_images(folder / "images.parquet", seen)
+    truth = dict(zip(*parquet.read(folder / "truth.parquet", TRUTH).to_pydict().values(), strict=True))
+    seen, _ = images_with(split, options.part)
+    images = load_images(folder / "images.parquet", seen)
     f1 = {}
     for precision in ("fp32", "int8"):
-        opened = inference.open_model(folder / f"{precision}.onnx", threads=1)
-        found = inference.probabilities(opened, images)
+        opened = onnx_model.open_model(folder / f"{precision}.onnx", threads=1)
+        found = onnx_model.probabilities(opened, images)
         scores = metrics.measure(found, [truth[image_id] for image_id in seen], notes["classes"], None).to_pylist()
         f1[precision] = 100 * next(row["value"] for row in scores if row["metric"] == "f1" and row["class"] is None)
     return {"images": len(seen), **{key: round(value, 2) for key, value in f1.items()},

@@ -29,9 +29,18 @@ import numpy as np
 import pyarrow as pa
 import yaml
 from PIL import Image
-from pocketscope import checks, packed, packing, prediction, pseudo_labels, splits, tables
-from pocketscope import config as configuration
-from pocketscope.files import write_text
+from pocketscope.config.base import plain
+from pocketscope.config.datasets import Split
+from pocketscope.config.methods import Method
+from pocketscope.core import parquet
+from pocketscope.core.files import write_text
+from pocketscope.data import packing
+from pocketscope.tables.classes import CLASSES
+from pocketscope.tables.images import IMAGES
+from pocketscope.tables.label_set import LABEL_SET, human_labels
+from pocketscope.tables.predictions import PREDICTIONS, predictions_table
+from pocketscope.tables.source_labels import SKIPPED, SOURCE_LABELS
+from pocketscope.tables.split import SPLIT, TRUTH
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow_scripts"
@@ -292,12 +301,12 @@ def of_split(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str,
     count = len(image_ids)
     columns = {"image_id": image_ids, "paths": [[f"{i}.png"] for i in image_ids], "group": pa.nulls(count, pa.string()),
                "role": pa.nulls(count, pa.string()), "width": np.full(count, 8), "height": np.full(count, 8),
-               "image": pa.nulls(count, packed.IMAGES.field("image").type)}  # fmt: skip
-    tables.write(pa.table(columns), folder / "images.parquet", packed.IMAGES)
-    tables.write(pa.table({"image_id": image_ids, "label": labels}), folder / "labels.parquet", packed.LABELS)
-    tables.write(packing.SKIPPED.empty_table(), folder / "skipped.parquet", packing.SKIPPED)
+               "image": pa.nulls(count, IMAGES.field("image").type)}  # fmt: skip
+    parquet.write(pa.table(columns), folder / "images.parquet", IMAGES)
+    parquet.write(pa.table({"image_id": image_ids, "label": labels}), folder / "labels.parquet", SOURCE_LABELS)
+    parquet.write(SKIPPED.empty_table(), folder / "skipped.parquet", SKIPPED)
     drawn = {"labelled": 75, "seed": 0, "test": "share"}
-    drawn |= configuration.Split().model_dump(exclude={"labelled", "seeds", "evaluation", "folds"})
+    drawn |= Split().model_dump(exclude={"labelled", "seeds", "evaluation", "folds"})
     return script(
         "split.py",
         folder,
@@ -315,8 +324,8 @@ def of_pseudo_label(folder: Path, image_ids: list[str], labels: list[str]) -> di
         given = draw.gumbel(size=(len(VIEWS), len(image_ids), len(CLASSES))).astype(np.float32)
         given[:, np.arange(len(image_ids)), np.arange(len(image_ids)) % len(CLASSES)] += 4
         given = np.exp(given) / np.exp(given).sum(axis=-1, keepdims=True)
-        predictions = prediction.table(image_ids, VIEWS, given)
-        tables.write(predictions, folder / f"{teacher}.parquet", prediction.PROBABILITIES, notes={"classes": CLASSES})
+        predictions = predictions_table(image_ids, VIEWS, given)
+        parquet.write(predictions, folder / f"{teacher}.parquet", PREDICTIONS, notes={"classes": CLASSES})
     few = 75 * len(CLASSES)
     roles = ["validation" if number < few // 5 else "labelled" for number in range(few)]
     split = {
@@ -325,10 +334,10 @@ def of_pseudo_label(folder: Path, image_ids: list[str], labels: list[str]) -> di
         "group": pa.nulls(len(image_ids), pa.string()),
         "label": labels[:few] + [None] * (len(image_ids) - few),
     }
-    tables.write(pa.table(split), folder / "training_side.parquet", splits.SPLIT, notes={"classes": CLASSES})
-    people = pseudo_labels.human(image_ids[few // 5 : few], labels[few // 5 : few])
-    tables.write(people, folder / "people.parquet", pseudo_labels.LABELS)
-    method = configuration.plain(configuration.Method(teachers=teachers, views=VIEWS, calibration="temperature"))
+    parquet.write(pa.table(split), folder / "training_side.parquet", SPLIT, notes={"classes": CLASSES})
+    people = human_labels(image_ids[few // 5 : few], labels[few // 5 : few])
+    parquet.write(people, folder / "people.parquet", LABEL_SET)
+    method = plain(Method(teachers=teachers, views=VIEWS, calibration="temperature"))
     return script(
         "pseudo_label.py",
         folder,
@@ -346,12 +355,10 @@ def of_pseudo_label(folder: Path, image_ids: list[str], labels: list[str]) -> di
 def of_scores(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str, float]:
     """Measure `scores` with twelve rows that predict all images."""
     count = len(image_ids)
-    tables.write(pa.table({"image_id": image_ids, "label": labels}), folder / "all.parquet", splits.TRUTH)
+    parquet.write(pa.table({"image_id": image_ids, "label": labels}), folder / "all.parquet", TRUTH)
     counts = {"label": CLASSES, "images": [count // len(CLASSES)] * len(CLASSES)}
     notes = {"positive": None}
-    tables.write(
-        pa.table(counts | {"files": counts["images"]}), folder / "classes.parquet", checks.CLASSES, notes=notes
-    )
+    parquet.write(pa.table(counts | {"files": counts["images"]}), folder / "classes.parquet", CLASSES, notes=notes)
     rows = [
         {"dataset": "one", "split": "k75_s0", "method": "model", "network": f"network {number}", "precision": "fp32"}
         for number in range(ROWS)
@@ -359,8 +366,8 @@ def of_scores(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str
     files = [f"predicted {number}.parquet" for number in range(ROWS)]
     for number, file in enumerate(files):
         given = np.random.default_rng(number).dirichlet(np.ones(len(CLASSES)), count).astype(np.float32)
-        predicted = prediction.table(image_ids, ["identity"], given[None])
-        tables.write(predicted, folder / file, prediction.PROBABILITIES, notes={"classes": CLASSES})
+        predicted = predictions_table(image_ids, ["identity"], given[None])
+        parquet.write(predicted, folder / file, PREDICTIONS, notes={"classes": CLASSES})
     return script(
         "scores.py",
         folder,

@@ -15,6 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from pocketscope.config.base import plain
+from pocketscope.config.training import Training
+
 ROOT = Path(__file__).parents[1]
 JOB = """
 import json, sys, time
@@ -30,20 +33,20 @@ settings = json.loads(sys.argv[5])
 device = devices.prepare("cpu", threads, threads)
 rng = np.random.default_rng(0)
 images = rng.integers(0, 256, (100, 32, 32, 3), np.uint8)
-labelled = examples.Examples(images, examples.one_hot(np.arange(100) % 4, 4), np.ones(100, bool))
+labelled = batches.Examples(images, batches.one_hot(np.arange(100) % 4, 4), np.ones(100, bool))
 entry = yaml.safe_load((root / "config/networks.yaml").read_text())[name]
 classifier = networks.build(entry, 4, root, seed=0)
 built = time.perf_counter()
-history, timings = training.train(
+history, timings = supervised.train(
     classifier, labelled, None, pretrained=networks.is_pretrained(entry), settings=settings, symmetries=[], seed=0,
     device=device, resume=Resume(folder, "0"),
 )
 trained = time.perf_counter()
 made = networks.Trained(classifier, list("abcd"), 32)
 networks.save(made, entry, folder / "model.safetensors")
-about = export.description(entry, {"fit": "squeeze", "page": 0}, "none")
-export.to_onnx(made, folder / "model.onnx", images=images[:8], about=about)
-tables.write(history, folder / "history.parquet", records.HISTORY)
+about = onnx_export.description(entry, {"fit": "squeeze", "page": 0}, "none")
+onnx_export.to_onnx(made, folder / "model.onnx", images=images[:8], about=about)
+parquet.write(history, folder / "history.parquet", records.HISTORY)
 ended = time.perf_counter()
 print(json.dumps({"imports": imported - started, "network": built - imported, "training": trained - built,
                   "writing": ended - trained}))
@@ -57,9 +60,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT / "workflow_scripts"))
-    from pocketscope import config
 
-    settings = config.plain(config.Training(epochs=1, evaluations=1))
+    settings = plain(Training(epochs=1, evaluations=1))
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-W", "ignore", "-c", JOB, str(ROOT), folder, options.network, str(options.threads)]
         started = time.perf_counter()

@@ -13,7 +13,7 @@ limit
 torch
     The limit with torch's own gradients of convolutions; with --limit-only.
 ours
-    `training.fit` as a job with the recipe `fast` runs it, bookkeeping included, in the better arithmetic; and what
+    `loop.fit` as a job with the recipe `fast` runs it, bookkeeping included, in the better arithmetic; and what
     augmentation costs of it, in ms an image.
 
 They take turns for some seconds each, several times over, and the median of the turns counts, so that other work on the
@@ -40,13 +40,20 @@ import torch
 import torch.nn.functional as F
 import yaml
 from PIL import Image
-from pocketscope import augmentation, config, convolutions, devices, examples, history, networks, training
+from pocketscope.config.base import plain
+from pocketscope.config.training import Augmentation, Training
+from pocketscope.models import fast_convolutions, networks
+from pocketscope.models.tensors import to_tensor
+from pocketscope.runtime import devices
+from pocketscope.training import augmentation, batches, loop, supervised
+from pocketscope.training.batches import Examples
+from pocketscope.training.history import History
 from torchvision import transforms
 
 ROOT = Path(__file__).parents[1]
 CLASSES = 10
 FLIPS = ["horizontal_flip", "vertical_flip"]
-KEEP_STATISTICS = config.Training().batch_norm == "frozen"
+KEEP_STATISTICS = Training().batch_norm == "frozen"
 ARITHMETICS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -85,7 +92,7 @@ def measure(entry: dict[str, Any], size: int, device: torch.device, options: arg
     targets = rng.integers(0, CLASSES, len(images))
     build = lambda: networks.build(entry, CLASSES, ROOT, seed=0).to(device)  # noqa: E731
 
-    own = [("limit", convolutions.quick)] + [("torch", nullcontext)] * options.limit_only
+    own = [("limit", fast_convolutions.quick)] + [("torch", nullcontext)] * options.limit_only
     ways = {
         f"{way}_{name}": synthetic(build(), size, device, dtype, options, gradients)
         for way, gradients in own
@@ -168,14 +175,14 @@ def synthetic(
     device: torch.device,
     dtype: torch.dtype,
     options: argparse.Namespace,
-    gradients: Callable[..., AbstractContextManager] = convolutions.quick,
+    gradients: Callable[..., AbstractContextManager] = fast_convolutions.quick,
 ) -> Callable[[], int]:
     """Return a training step on data that is there already: the most that can be had."""
     model = model.to(memory_format=torch.channels_last)
     pixels = torch.rand(options.batch, 3, size, size, device=device).to(memory_format=torch.channels_last)
     targets = torch.arange(options.batch, device=device) % CLASSES
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    training.training_mode(model, KEEP_STATISTICS)
+    loop.training_mode(model, KEEP_STATISTICS)
 
     count = 50 if device.type == "cuda" else 4  # a GPU is asked for its results once in so many steps
 
@@ -201,17 +208,17 @@ def ours(
     dtype: torch.dtype,
     options: argparse.Namespace,
 ) -> Callable[[], int]:
-    """Return an epoch of `training.fit`, as a job runs it."""
+    """Return an epoch of `loop.fit`, as a job runs it."""
     model = model.to(memory_format=torch.channels_last)
-    settings = config.plain(config.Training(batch_size=options.batch))
-    labelled = examples.Examples(images, examples.one_hot(targets, CLASSES), np.ones(len(images), bool))
+    settings = plain(Training(batch_size=options.batch))
+    labelled = Examples(images, batches.one_hot(targets, CLASSES), np.ones(len(images), bool))
     steps = settings["steps"] // settings["evaluations"]
-    plan = training.Plan(steps, 1, 1, 0, dtype, KEEP_STATISTICS)
-    objective = training.supervised(labelled, settings, FLIPS, 0, device)
+    plan = loop.StepPlan(steps, 1, 1, 0, dtype, KEEP_STATISTICS)
+    objective = supervised.supervised_objective(labelled, settings, FLIPS, 0, device)
 
     def epoch() -> int:
-        learner = training.new_learner(model, steps, training.Peak(1e-3), settings["lowest_layers"], settings)
-        training.fit(learner, objective, plan, history.History(None, "f1", device))
+        learner = loop.new_learner(model, steps, loop.Peak(1e-3), settings["lowest_layers"], settings)
+        loop.fit(learner, objective, plan, History(None, "f1", device))
         return options.batch * steps
 
     return epoch
@@ -219,7 +226,7 @@ def ours(
 
 def augmenting(images: np.ndarray, device: torch.device, options: argparse.Namespace) -> Callable[[], int]:
     """Return one batch's gathering and augmentation alone."""
-    tensor, strengths = examples.to_tensor(images, device), config.plain(config.Augmentation())
+    tensor, strengths = to_tensor(images, device), plain(Augmentation())
 
     def batch() -> int:
         indices = torch.randint(len(tensor), (options.batch,)).to(tensor.device)

@@ -15,7 +15,7 @@ from itertools import product
 from typing import Any
 
 import cells
-from pocketscope.errors import InputError
+from pocketscope.core.errors import InputError
 
 NETWORKS = ["squeezenet1_1", "efficientnet_lite0", "mobilenet_v2"]
 # What is compared on development data: the default, and what changes one thing of it. `labels` says whose: `human` if

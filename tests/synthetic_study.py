@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 from PIL import Image
-from pocketscope import resampling, score_table
+from pocketscope.statistics import bootstrap, score_table
 from sklearn.metrics import f1_score
 
 METHODS = {"supervised": 0.0, "plain": 0.35, "data": 0.5, "fixmatch": -0.5}
@@ -14,7 +14,7 @@ PRECISIONS = {"fp32": 0.0, "int8": -0.03}
 SIZES = {"resnet18": (44.7, 38.0), "mobilenet_v2": (8.9, 8.6), "squeezenet": (2.9, 11.2)}
 
 
-def evidence(dataset: str, classes: list[str], splits: list[str], images: int = 240) -> resampling.Evidence:
+def evidence(dataset: str, classes: list[str], splits: list[str], images: int = 240) -> bootstrap.Evidence:
     """Predictions of every method, network and precision whose errors agree, as real ones do."""
     rng = np.random.default_rng(len(dataset))
     truth = rng.choice(len(classes), images, p=np.linspace(2, 1, len(classes)) / np.linspace(2, 1, len(classes)).sum())
@@ -32,10 +32,10 @@ def evidence(dataset: str, classes: list[str], splits: list[str], images: int = 
                     name = score_table.candidate_name(method, network, precision)
                     predictions[name, split] = pd.DataFrame({"image_id": ids, "probabilities": list(p)})
     labels = pd.DataFrame({"image_id": ids, "label": [classes[t] for t in truth]})
-    return resampling.Evidence(predictions, labels, classes)
+    return bootstrap.Evidence(predictions, labels, classes)
 
 
-def scores(given: dict[str, resampling.Evidence]) -> pd.DataFrame:
+def scores(given: dict[str, bootstrap.Evidence]) -> pd.DataFrame:
     """The score table that the evidence gives."""
     rows = []
     for dataset, one in given.items():
@@ -43,7 +43,7 @@ def scores(given: dict[str, resampling.Evidence]) -> pd.DataFrame:
         for (name, split), frame in one.predictions.items():
             answers = np.stack(frame["probabilities"].to_numpy()).argmax(axis=1)
             rows.append((dataset, split, *score_table.split_candidate(name), f1_score(truth, answers, average="macro")))
-    return score_table.check(pd.DataFrame(rows, columns=score_table.COLUMNS))
+    return score_table.check_scores(pd.DataFrame(rows, columns=score_table.COLUMNS))
 
 
 def costs() -> pd.DataFrame:

@@ -2,15 +2,18 @@
 
 import numpy as np
 import torch
-from pocketscope import config, export, networks, quantization
+from pocketscope.config.base import plain
+from pocketscope.config.catalogue import Network
+from pocketscope.deploy import quantization
+from pocketscope.models import networks, onnx_export
 
 CLASSES = ["dark", "bright", 'a "third", odd one']
 
 
 def entry(name="shufflenet_v2_x0_5", library="torchvision", **more):
     """An entry of the catalogue, as the workflow hands it to scripts."""
-    network = config.Network(library=library, name=name, family="manual", weights="none", **more)
-    return config.plain(network)
+    network = Network(library=library, name=name, family="manual", weights="none", **more)
+    return plain(network)
 
 
 def noise(count, size=32, seed=0):
@@ -43,8 +46,8 @@ def ship(folder, network=None, *, fit="squeeze", page=0, size=32, precisions=("f
     trained = build(network, size)
     folder.mkdir(parents=True, exist_ok=True)
     networks.save(trained, network, folder / "model.safetensors")
-    about = export.description(network, {"fit": fit, "page": page}, "0123456789abcdef")
-    export.to_onnx(trained, folder / "model.fp32.onnx", images=noise(4, size), about=about)
+    about = onnx_export.description(network, {"fit": fit, "page": page}, "0123456789abcdef")
+    onnx_export.to_onnx(trained, folder / "model.fp32.onnx", images=noise(4, size), about=about)
     if "int8" in precisions:
         quantization.quantize(folder / "model.fp32.onnx", noise(32, size), folder / "model.int8.onnx")
     return folder

@@ -1,12 +1,17 @@
 """Count what a data set holds, and refuse what the configuration did not mean."""
 
-from pocketscope import checks, corrections, job, packed, packing, tables
+from pocketscope.core import parquet
+from pocketscope.data import checks, corrections
+from pocketscope.runtime import job
+from pocketscope.tables.classes import CLASSES
+from pocketscope.tables.images import IMAGES
+from pocketscope.tables.source_labels import SKIPPED, SOURCE_LABELS
 
 root = job.begin(snakemake)
 source, params = snakemake.input, snakemake.params
-images = tables.read(source.images, packed.IMAGES, columns=["image_id", "paths"])
-labels = tables.read(source.labels, packed.LABELS)
-skipped = tables.read(source.skipped, packing.SKIPPED)
+images = parquet.read(source.images, IMAGES, columns=["image_id", "paths"])
+labels = parquet.read(source.labels, SOURCE_LABELS)
+skipped = parquet.read(source.skipped, SKIPPED)
 corrected = corrections.read(params.corrections, root, images, labels)
-classes, notes = checks.check(images, labels, skipped, corrected, **params.meant)
-tables.write(classes, snakemake.output.classes, checks.CLASSES, notes=notes)
+classes, notes = checks.check_dataset(images, labels, skipped, corrected, **params.meant)
+parquet.write(classes, snakemake.output.classes, CLASSES, notes=notes)

@@ -2,18 +2,22 @@
 
 import shutil
 
-from pocketscope import job, prediction, rounds, splits, tables
-from pocketscope.files import whole
+from pocketscope.core import parquet
+from pocketscope.core.files import whole
+from pocketscope.distillation import rounds
+from pocketscope.runtime import job
+from pocketscope.tables.predictions import PREDICTIONS
+from pocketscope.tables.split import SPLIT, images_with
 
 job.begin(snakemake)
 source = snakemake.input
-split = tables.read(source.split, splits.SPLIT)
-validation = bool(splits.images_with(split, "validation")[0]) or not source.get("out_of_fold")
+split = parquet.read(source.split, SPLIT)
+validation = bool(images_with(split, "validation")[0]) or not source.get("out_of_fold")
 merits = []
 for path in source.predictions if validation else source.out_of_fold:
-    predictions = tables.read(path, prediction.PROBABILITIES)
+    predictions = parquet.read(path, PREDICTIONS)
     unseen = rounds.held_out(predictions, split) if validation else predictions
-    merits.append(rounds.merit(unseen, split, tables.notes(path)["classes"]))
+    merits.append(rounds.validation_score(unseen, split, parquet.notes(path)["classes"]))
     print(f"{path}: F1 {merits[-1][0]:.4f}, loss {-merits[-1][1]:.4f}")
 best = merits.index(max(merits))
 print(f"chosen: {source.models[best]}")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pocketscope import comparison, job, score_table
+from pocketscope.runtime import job
+from pocketscope.statistics import comparison, score_table
 
 job.begin(snakemake)
 asked = snakemake.params.statistics

@@ -1,6 +1,7 @@
 """Decode, check, orient, fit and encode every image of a source once."""
 
-from pocketscope import job, packing
+from pocketscope.data import packing
+from pocketscope.runtime import job
 
 root = job.begin(snakemake)
 summary = packing.pack(

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from pocketscope import comparison, evidence, job, report, score_table, tables
+from pocketscope.core import parquet
+from pocketscope.report import evidence
+from pocketscope.report.build import build_report
+from pocketscope.runtime import job
+from pocketscope.statistics import comparison, score_table
 
 job.begin(snakemake)
 source, params, asked = snakemake.input, snakemake.params, snakemake.params.statistics
@@ -14,11 +18,11 @@ places = {key: dict(zip(map(tuple, params.splits), source[key], strict=True)) fo
 kinds = ("images", "classes", "near_duplicates")
 by_dataset = {kind: dict(zip(params.datasets, source[kind], strict=True)) for kind in kinds}
 rows = evidence.located(params.rows, source.predictions, places, params.bounds)
-gathered = evidence.gather(rows, tables.notes(source.scores)["positive"])
+gathered = evidence.gather(rows, parquet.notes(source.scores)["positive"])
 accepted, curves = evidence.automatic_labels(source.audits, source.coverages, params.splits)
 provenance, warnings = evidence.provenance([*source.histories, *source.timings])
 timed = evidence.timings(source.timings) if source.timings else None  # the best teacher alone is not timed
-report.build(
+build_report(
     Path(snakemake.output.page).parent,
     scores,
     answers,
@@ -32,7 +36,7 @@ report.build(
     histories=evidence.histories(source.histories),
     pseudo_labels=accepted,
     pseudo_label_curves=curves,
-    examples=evidence.examples(gathered, main, by_dataset["images"], params.bounds)
+    examples=evidence.example_images(gathered, main, by_dataset["images"], params.bounds)
     + evidence.wrongly_accepted(source.labels, params.label_sets, places, by_dataset["images"]),
     provenance=provenance | {"configuration": params.config},
     warnings=warnings + evidence.warnings(by_dataset["classes"], by_dataset["near_duplicates"], source.histories),

@@ -1,8 +1,12 @@
 """Give the upper bound every training image's true label."""
 
-from pocketscope import job, pseudo_labels, splits, tables
+from pocketscope.core import parquet
+from pocketscope.data.splitting import oracle_labels
+from pocketscope.runtime import job
+from pocketscope.tables.label_set import LABEL_SET, human_labels
+from pocketscope.tables.split import SPLIT, TRUTH
 
 job.begin(snakemake)
-split = tables.read(snakemake.input.split, splits.SPLIT)
-truth = tables.read(snakemake.input.truth, splits.TRUTH)
-tables.write(pseudo_labels.human(*splits.reveal(split, truth)), snakemake.output.labels, pseudo_labels.LABELS)
+split = parquet.read(snakemake.input.split, SPLIT)
+truth = parquet.read(snakemake.input.truth, TRUTH)
+parquet.write(human_labels(*oracle_labels(split, truth)), snakemake.output.labels, LABEL_SET)

@@ -1,15 +1,21 @@
 """Part a data set into test, labelled, validation and unlabelled images."""
 
-from pocketscope import checks, corrections, job, packed, packing, pseudo_labels, splits, tables
+from pocketscope.core import parquet
+from pocketscope.data import checks, corrections, splitting
+from pocketscope.runtime import job
+from pocketscope.tables.images import IMAGES
+from pocketscope.tables.label_set import LABEL_SET, human_labels
+from pocketscope.tables.source_labels import SKIPPED, SOURCE_LABELS
+from pocketscope.tables.split import SPLIT, TRUTH, images_with
 
 root = job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
-images = tables.read(source.images, packed.IMAGES, columns=["image_id", "paths", "group", "role"])
-labels = tables.read(source.labels, packed.LABELS)
+images = parquet.read(source.images, IMAGES, columns=["image_id", "paths", "group", "role"])
+labels = parquet.read(source.labels, SOURCE_LABELS)
 corrected = corrections.read(params.corrections, root, images, labels)
-checks.check(images, labels, tables.read(source.skipped, packing.SKIPPED), corrected, **params.meant)
-split, truth, notes = splits.assign(images, labels, corrected=corrected, **params.drawn)
-tables.write(split, made.split, splits.SPLIT, notes=notes)
-tables.write(truth, made.truth, splits.TRUTH)
-human = pseudo_labels.human(*splits.images_with(split, "labelled"))
-tables.write(human, made.labels, pseudo_labels.LABELS)
+checks.check_dataset(images, labels, parquet.read(source.skipped, SKIPPED), corrected, **params.meant)
+split, truth, notes = splitting.assign(images, labels, corrected=corrected, **params.drawn)
+parquet.write(split, made.split, SPLIT, notes=notes)
+parquet.write(truth, made.truth, TRUTH)
+human = human_labels(*images_with(split, "labelled"))
+parquet.write(human, made.labels, LABEL_SET)

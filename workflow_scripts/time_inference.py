@@ -1,7 +1,10 @@
 """Time a network's model files, alone on the machine."""
 
 import pyarrow as pa
-from pocketscope import devices, job, tables, timing
+from pocketscope.core import parquet
+from pocketscope.evaluation import timing
+from pocketscope.runtime import devices, job
+from pocketscope.tables.timing import TIMING
 
 job.begin(snakemake)
 params, source = snakemake.params, snakemake.input
@@ -13,4 +16,4 @@ for place, weights in enumerate(source.weights):
     shipped = {precision: source[precision][place] for precision in params.precisions}
     threads = sorted({1, snakemake.threads})
     measured.append(timing.measure(weights, shipped, threads=threads, training_step_ms=step))
-tables.write(pa.concat_tables(measured), snakemake.output[0], timing.TIMING, notes=timing.versions(device))
+parquet.write(pa.concat_tables(measured), snakemake.output[0], TIMING, notes=timing.versions(device))

@@ -2,28 +2,36 @@
 
 from pathlib import Path
 
-from pocketscope import devices, examples, job, networks, pseudo_labels, splits, tables, training, training_outputs
-from pocketscope import history as records
-from pocketscope.resume import Resume, digest
+from pocketscope.core import parquet
+from pocketscope.models import networks
+from pocketscope.runtime import devices, job
+from pocketscope.runtime.resume import Resume, digest_of_inputs
+from pocketscope.tables.history import HISTORY, TIMINGS
+from pocketscope.tables.label_set import LABEL_SET, human_labels
+from pocketscope.tables.split import SPLIT, images_with
+from pocketscope.training import outputs, supervised
+from pocketscope.training.batches import load_examples
 
 root = job.begin(snakemake)
 params, source, made = snakemake.params, snakemake.input, snakemake.output
 device = devices.prepare(params.device, params.threads, snakemake.threads)
-resume = Resume(Path(made.model).parent, digest([source.images, source.labels, source.split], dict(params.items())))
-labels = tables.read(source.labels, pseudo_labels.LABELS)
-classes = tables.notes(source.split)["classes"]
+resume = Resume(
+    Path(made.model).parent, digest_of_inputs([source.images, source.labels, source.split], dict(params.items()))
+)
+labels = parquet.read(source.labels, LABEL_SET)
+classes = parquet.notes(source.split)["classes"]
 previous = source.get("previous_model")
-if previous and labels.equals(tables.read(source.previous_labels, pseudo_labels.LABELS)):
+if previous and labels.equals(parquet.read(source.previous_labels, LABEL_SET)):
     print("the labels are those of the round before: its model is passed on")
     trained = networks.load(previous)
-    history, timings = records.HISTORY.empty_table(), records.TIMINGS.empty_table()
+    history, timings = HISTORY.empty_table(), TIMINGS.empty_table()
 else:
-    held_out = pseudo_labels.human(*splits.images_with(tables.read(source.split, splits.SPLIT), "validation"))
+    held_out = human_labels(*images_with(parquet.read(source.split, SPLIT), "validation"))
     classifier = networks.build(params.network, len(classes), root, seed=params.seed)
-    history, timings = training.train(
+    history, timings = supervised.train(
         classifier,
-        examples.load(source.images, labels, classes),
-        examples.load(source.images, held_out, classes),
+        load_examples(source.images, labels, classes),
+        load_examples(source.images, held_out, classes),
         pretrained=networks.is_pretrained(params.network),
         settings=params.training,
         symmetries=params.symmetries,
@@ -32,7 +40,7 @@ else:
         arithmetic=devices.arithmetic(params.arithmetic, device),
         resume=resume,
     )
-    trained = networks.Trained(classifier, classes, tables.notes(source.images)["image_size"])
+    trained = networks.Trained(classifier, classes, parquet.notes(source.images)["image_size"])
 about = {"network": params.network, "images": source.images, "labels": labels, "seed": params.seed, "device": device}
-training_outputs.write(trained, history, timings, dict(made.items()), **about)
+outputs.write(trained, history, timings, dict(made.items()), **about)
 resume.remove()

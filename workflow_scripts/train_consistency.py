@@ -2,24 +2,31 @@
 
 from pathlib import Path
 
-from pocketscope import consistency, devices, examples, job, networks, pseudo_labels, splits, tables, training_outputs
-from pocketscope.resume import Resume, digest
+from pocketscope.core import parquet
+from pocketscope.models import networks
+from pocketscope.runtime import devices, job
+from pocketscope.runtime.resume import Resume, digest_of_inputs
+from pocketscope.tables.label_set import LABEL_SET, human_labels
+from pocketscope.tables.online_pseudo_labels import ONLINE_PSEUDO_LABELS
+from pocketscope.tables.split import SPLIT, images_with
+from pocketscope.training import consistency, outputs
+from pocketscope.training.batches import load_examples
 
 root = job.begin(snakemake)
 params, source, made = snakemake.params, snakemake.input, snakemake.output
 device = devices.prepare(params.device, params.threads, snakemake.threads)
 warm = source.get("warm_start")
 read = [source.images, source.labels, source.split, *([warm] if warm else [])]
-resume = Resume(Path(made.model).parent, digest(read, dict(params.items())))
-split, labels = tables.read(source.split, splits.SPLIT), tables.read(source.labels, pseudo_labels.LABELS)
-classes = tables.notes(source.split)["classes"]
+resume = Resume(Path(made.model).parent, digest_of_inputs(read, dict(params.items())))
+split, labels = parquet.read(source.split, SPLIT), parquet.read(source.labels, LABEL_SET)
+classes = parquet.notes(source.split)["classes"]
 started = networks.load(warm).classifier if warm else None
 classifier = started or networks.build(params.network, len(classes), root, seed=params.seed)
 history, timings, guesses = consistency.train(
     classifier,
-    examples.load(source.images, labels, classes),
+    load_examples(source.images, labels, classes),
     consistency.load(source.images, split),
-    examples.load(source.images, pseudo_labels.human(*splits.images_with(split, "validation")), classes),
+    load_examples(source.images, human_labels(*images_with(split, "validation")), classes),
     classes=classes,
     pretrained=networks.is_pretrained(params.network),
     settings=params.training,
@@ -28,8 +35,8 @@ history, timings, guesses = consistency.train(
     resume=resume,
     **{key: params[key] for key in ("method", "symmetries", "seed")},
 )
-trained = networks.Trained(classifier, classes, tables.notes(source.images)["image_size"])
+trained = networks.Trained(classifier, classes, parquet.notes(source.images)["image_size"])
 about = {"network": params.network, "images": source.images, "labels": labels, "seed": params.seed, "device": device}
-training_outputs.write(trained, history, timings, dict(made.items()), **about)
-tables.write(guesses, made.guesses, pseudo_labels.GUESSES)
+outputs.write(trained, history, timings, dict(made.items()), **about)
+parquet.write(guesses, made.guesses, ONLINE_PSEUDO_LABELS)
 resume.remove()

@@ -7,7 +7,8 @@ import time
 
 import pytest
 import synthetic_study
-from pocketscope import comparison, report, score_table
+from pocketscope.report.build import build_report
+from pocketscope.statistics import comparison, score_table
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -53,7 +54,7 @@ def page(browser, tmp_path_factory):
     given = {"cells": synthetic_study.evidence("cells", ["basophil", "eosinophil", "neutrophil"], ["k25_s0", "k25_s1"])}
     scores = synthetic_study.scores(given)
     answers = comparison.compare(score_table.most_labelled(scores))
-    report.build(folder, scores, answers, evidence=given, **synthetic_study.extras())
+    build_report(folder, scores, answers, evidence=given, **synthetic_study.extras())
     browser.get((folder / "index.html").as_uri())
     return browser
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from pocketscope import audit, pseudo_labels
+from pocketscope.distillation import audit, vote
+from pocketscope.tables.label_set import human_labels
+from pocketscope.tables.online_pseudo_labels import ONLINE_PSEUDO_LABELS
 
 CLASSES = ["cat", "dog"]
 ABOUT = {"method": "plain", "round": 1}
@@ -12,8 +14,8 @@ ABOUT = {"method": "plain", "round": 1}
 def proposed(cat, threshold=0.6):
     array = np.array([cat, np.subtract(1, cat)]).T[None].astype(np.float32)
     image_ids = np.array([f"u{i}" for i in range(len(cat))], object)
-    found = pseudo_labels.candidates(image_ids, array, CLASSES, "mean_probability")
-    return pseudo_labels.accept(found, "threshold", threshold, 0.5)
+    found = vote.propose(image_ids, array, CLASSES, "mean_probability")
+    return vote.accept(found, "threshold", threshold, 0.5)
 
 
 def test_counts_and_accuracies_by_class():
@@ -62,18 +64,18 @@ def test_the_most_suspicious_label_comes_first_and_the_truth_is_not_asked():
 def test_only_labels_that_a_method_ended_with_are_reviewed():
     """Round 2 labelled anew: what round 1 said of these images is no label any more."""
     first, second = proposed([0.99, 0.65, 0.9]), proposed([0.55, 0.99, 0.02])
-    people, how = pseudo_labels.human(["l0"], ["cat"]), {"targets": "hard", "temperature": 1.0}
-    labels = pseudo_labels.extend(people, second, round_number=2, **how)
+    people, how = human_labels(["l0"], ["cat"]), {"targets": "hard", "temperature": 1.0}
+    labels = vote.extend(people, second, round_number=2, **how)
     assert audit.kept({1: first, 2: second}, labels).equals(second.filter(second["accepted"]))
-    labels = pseudo_labels.extend(people, first, round_number=1, **how)
+    labels = vote.extend(people, first, round_number=1, **how)
     assert audit.kept({1: first, 2: second}, labels).equals(first.filter(first["accepted"]))
 
 
 def test_guesses_are_counted_by_network_and_epoch():
     rows = [("u0", 1, "cat", 0.9, True), ("u1", 1, "cat", 0.7, False), ("u0", 3, "cat", 0.99, True),
             ("u1", 3, "dog", 0.98, True)]  # fmt: skip
-    names = pseudo_labels.GUESSES.names
-    guesses = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema=pseudo_labels.GUESSES)
+    names = ONLINE_PSEUDO_LABELS.names
+    guesses = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema=ONLINE_PSEUDO_LABELS)
     found = audit.epochs(guesses, CLASSES, {"u0": "cat", "u1": "cat"}, "fixmatch", "resnet18").to_pylist()
     first, last = (row for row in found if row["class"] is None)
     assert (first["method"], first["network"], first["epoch"], first["round"]) == ("fixmatch", "resnet18", 1, None)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pocketscope import calibration
+from pocketscope.distillation import calibration
 
 
 def softmax(logits):

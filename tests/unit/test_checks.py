@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 import pytest
-from pocketscope import checks
-from pocketscope.errors import InputError
+from pocketscope.core.errors import InputError
+from pocketscope.data import checks
 
 IMAGES = pa.table({"image_id": list("uvwxyz"), "paths": [["1"], ["2", "copy"], ["3"], ["4"], ["5"], ["6"]]})
 LABELS = pa.table({"image_id": list("uvwxyz"), "label": ["ill", "ill", "well", "well", "well", None]})
@@ -22,11 +22,11 @@ def test_images_and_files_are_counted_and_corrections_counted_in():
 def test_what_work_goes_on_with_is_remarked():
     skipped = pa.table({"path": [f"{i}.png" for i in range(5)], "reason": ["the file is empty"] * 5})
     asked = {"positive": None, "expect": None}
-    _, notes = checks.check(IMAGES, LABELS, skipped, {"z": "dead", "w": "dead", "v": "well"}, **asked)
+    _, notes = checks.check_dataset(IMAGES, LABELS, skipped, {"z": "dead", "w": "dead", "v": "well"}, **asked)
     files, new = notes["remarks"]
     assert "'0.png' (the file is empty), '1.png' (the file is empty), '2.png' (the file is empty) and 2 more" in files
     assert new == "class 'dead' is learnt and never tested: corrections alone have images of it"
-    assert checks.check(IMAGES, LABELS, skipped.slice(length=0), {}, **asked)[1]["remarks"] == []
+    assert checks.check_dataset(IMAGES, LABELS, skipped.slice(length=0), {}, **asked)[1]["remarks"] == []
 
 
 def test_the_positive_class_is_the_one_asked_for_or_the_rarer():

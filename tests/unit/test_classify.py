@@ -9,8 +9,12 @@ import pytest
 import tiny_models
 from helpers import ROOT
 from PIL import Image
-from pocketscope import __main__, classification, inference, packed, packing
-from pocketscope.errors import InputError
+from pocketscope import __main__
+from pocketscope.core.errors import InputError
+from pocketscope.data import packing
+from pocketscope.images.files import image_files
+from pocketscope.inference import classify, onnx_model
+from pocketscope.tables.images import read_images
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +58,10 @@ def test_probabilities_are_those_of_packed_images(shipped, images, tmp_path, cap
             (labelled / "xy"[place % 2] / file.name).write_bytes(file.read_bytes())
     tables = {name: tmp_path / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
     packing.pack({"kind": "folder", "path": str(labelled)}, tmp_path, **tables, image_size=32, fit="crop")
-    stored = packed.read_images(tables["images"], ids := packed_ids(tables["images"]))
+    stored = read_images(tables["images"], ids := packed_ids(tables["images"]))
     pixels = np.stack([image for _, image in stored])
-    model = inference.open_model(shipped / f"model.{precision}.onnx", threads=1)
-    expected = dict(zip(ids.values(), inference.probabilities(model, pixels), strict=True))
+    model = onnx_model.open_model(shipped / f"model.{precision}.onnx", threads=1)
+    expected = dict(zip(ids.values(), onnx_model.probabilities(model, pixels), strict=True))
 
     code, out, _ = run(capsys, shipped / f"model.{precision}.onnx", labelled, "--csv", tmp_path / "out.csv")
     assert (code, out) == (0, "")
@@ -106,15 +110,15 @@ def test_an_unreadable_image_is_reported_and_the_others_are_done(shipped, images
 
 
 def test_answers_keep_the_order_of_files_over_many_batches(shipped, tmp_path):
-    model = inference.open_model(shipped / "model.fp32.onnx", threads=1)
-    pixels = tiny_models.noise(5 * inference.BATCH + 3, seed=3)
+    model = onnx_model.open_model(shipped / "model.fp32.onnx", threads=1)
+    pixels = tiny_models.noise(5 * onnx_model.BATCH + 3, seed=3)
     for place, image in enumerate(pixels):
         Image.fromarray(image).save(tmp_path / f"{place:04d}.png")
-    paths = classification.image_files([tmp_path])
-    answers = list(classification.classify(model, paths, threads=3))
+    paths = image_files([tmp_path])
+    answers = list(classify.classify(model, paths, threads=3))
     assert [answer.path for answer in answers] == paths
     found = np.stack([answer.probabilities for answer in answers])
-    assert np.abs(found - inference.probabilities(model, pixels)).max() < 1e-6
+    assert np.abs(found - onnx_model.probabilities(model, pixels)).max() < 1e-6
 
 
 def test_wrong_input_is_named(shipped, images, tmp_path, capsys):
@@ -132,7 +136,7 @@ def test_wrong_input_is_named(shipped, images, tmp_path, capsys):
         assert told in err
     (tmp_path / "void").mkdir()
     with pytest.raises(InputError, match="holds no image"):
-        classification.image_files([tmp_path / "void"])
+        image_files([tmp_path / "void"])
 
 
 def test_no_other_library_than_onnxruntime_numpy_and_pillow_is_loaded(shipped, images):

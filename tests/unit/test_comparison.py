@@ -12,8 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pocketscope import command_compare, comparison, score_table, tables
-from pocketscope.errors import InputError
+from pocketscope.cli import compare
+from pocketscope.core import parquet
+from pocketscope.core.errors import InputError
+from pocketscope.statistics import comparison, score_table
+from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, PAIRS, TOO_FEW
 
 FAMILIES = {
     **dict.fromkeys(["fbnet", "mixnet", "mnasnet"], "nas"),
@@ -30,7 +33,7 @@ def table(values, methods=None, networks=None):
     names = itertools.product([f"d{i}" for i in range(values.shape[0])], methods, networks)
     rows = [(*name, value) for name, value in zip(names, values.ravel(), strict=True)]
     frame = pd.DataFrame(rows, columns=["dataset", "method", "network", "score"])
-    return score_table.check(score_table.overall(frame))
+    return score_table.check_scores(score_table.overall(frame))
 
 
 def pick(frame, **keys):
@@ -95,7 +98,7 @@ def test_sound_gives_no_verdict_that_ten_datasets_cannot_support(study):
     assert len(networks) == 66
     # 66 signed-rank tests on 10 datasets: not even 10 wins of 10 pass Holm.
     assert (networks["smallest_p"] > 0.05).all()
-    assert set(networks["verdict"]) == {comparison.TOO_FEW}
+    assert set(networks["verdict"]) == {TOO_FEW}
     with_control = comparison.compare(study, controls=["resnet50"])
     networks = pick(with_control.pairs, question="networks", subject="supervised")
     assert len(networks) == 11
@@ -106,7 +109,7 @@ def test_few_datasets_allow_no_verdict():
     answers = comparison.compare(table(np.random.default_rng(0).random((2, 3, 1))))
     omnibus = pick(answers.omnibus, question="methods", subject="n0").iloc[0]
     assert omnibus["smallest_p"] == pytest.approx(1 / 6)
-    assert omnibus["verdict"] == comparison.TOO_FEW
+    assert omnibus["verdict"] == TOO_FEW
 
 
 def test_no_p_lies_below_what_ranks_can_reach():
@@ -137,7 +140,7 @@ def test_identical_scores(protocol):
     assert (answers.omnibus["p"] == 1).all()
     assert answers.pairs["better"].isna().all()
     if protocol == "sound":
-        assert set(answers.omnibus["verdict"]) == {comparison.ALL_ALIKE}
+        assert set(answers.omnibus["verdict"]) == {ALL_ALIKE}
 
 
 def test_two_groups_are_told_by_their_pair():
@@ -145,7 +148,7 @@ def test_two_groups_are_told_by_their_pair():
     answers = comparison.compare(table(np.concatenate([values, values + 0.1], axis=1)))
     omnibus = pick(answers.omnibus, question="methods").iloc[0]
     assert omnibus["p"] == pytest.approx(2 / 2**8)
-    assert omnibus["verdict"] == comparison.DIFFERENT
+    assert omnibus["verdict"] == DIFFERENT
     assert answers.pairs["better"].tolist() == ["m1", "m1"]  # over the mean, and for the one network
 
 
@@ -153,7 +156,9 @@ def test_precisions_are_rows_and_a_question():
     rng = np.random.default_rng(0)
     fp32 = table(rng.random((7, 2, 3)))
     int8 = fp32.assign(precision="int8", value=fp32["value"] - 0.01)
-    answers = comparison.compare(score_table.check(pd.concat([fp32, int8])), families={"n0": "manual", "n1": "nas"})
+    answers = comparison.compare(
+        score_table.check_scores(pd.concat([fp32, int8])), families={"n0": "manual", "n1": "nas"}
+    )
     rows = {"n0", "n1", "n2", "n0 int8", "n1 int8", "n2 int8"}
     assert set(pick(answers.groups, question="networks")["group"]) == rows
     assert set(pick(answers.pairs, question="precisions")["better"]) == {"fp32"}
@@ -164,7 +169,7 @@ def test_the_upper_bound_does_not_compete():
     values = np.random.default_rng(0).random((7, 3, 2))
     scores = table(values, ["supervised", "plain", "full"])
     alone = scores[~((scores["method"] == "full") & (scores["network"] == "n1"))]
-    answers = comparison.compare(score_table.check(alone))
+    answers = comparison.compare(score_table.check_scores(alone))
     assert set(pick(answers.groups, question="methods")["group"]) == {"supervised", "plain"}
 
 
@@ -228,9 +233,9 @@ def test_a_cell_without_a_number_is_named(bad, tmp_path):
 def test_a_missing_and_a_doubled_cell_are_named():
     frame = table(np.random.default_rng(0).random((3, 2, 2)))
     with pytest.raises(InputError, match="dataset 'd0', method 'm1', network 'n1' is missing"):
-        score_table.check(frame.drop(index=3))
+        score_table.check_scores(frame.drop(index=3))
     with pytest.raises(InputError, match="dataset 'd0', method 'm0', network 'n0' is given twice"):
-        score_table.check(pd.concat([frame, frame.iloc[:1]]))
+        score_table.check_scores(pd.concat([frame, frame.iloc[:1]]))
 
 
 def test_wrong_columns_are_named(tmp_path):
@@ -264,20 +269,20 @@ def test_the_workflows_long_table_is_read(tmp_path):
 def test_splits_are_averaged_and_count_as_one_dataset():
     frame = table(np.random.default_rng(0).random((6, 2, 2)))
     seeds = pd.concat([frame.assign(split=f"s{i}", value=frame["value"] + i / 8) for i in range(3)])
-    once, thrice = comparison.compare(frame), comparison.compare(score_table.check(seeds))
+    once, thrice = comparison.compare(frame), comparison.compare(score_table.check_scores(seeds))
     pd.testing.assert_frame_equal(once.omnibus, thrice.omnibus)
 
 
 def test_odd_scores_are_remarked(study):
-    assert "10 of 840 scores are exactly 0" in " ".join(score_table.remarks(study))
+    assert "10 of 840 scores are exactly 0" in " ".join(score_table.score_remarks(study))
     odd = table([[[0.5, 0.7]], [[0.5, 5601]]])
-    assert "5601" in " ".join(score_table.remarks(odd))
+    assert "5601" in " ".join(score_table.score_remarks(odd))
 
 
 def compare_from_the_command_line(*arguments):
     parser = argparse.ArgumentParser()
-    command_compare.add_arguments(parser)
-    command_compare.main(parser.parse_args([str(argument) for argument in arguments]))
+    compare.add_arguments(parser)
+    compare.main(parser.parse_args([str(argument) for argument in arguments]))
 
 
 def test_command_writes_tables_that_can_be_read_back(tmp_path):
@@ -286,8 +291,8 @@ def test_command_writes_tables_that_can_be_read_back(tmp_path):
     out = tmp_path / "out"
     compare_from_the_command_line(tmp_path / "scores.csv", "--out", out, "--families", tmp_path / "families.csv")
     for name, schema in zip(("groups", "omnibus", "pairs", "skipped"), comparison.SCHEMAS, strict=True):
-        assert tables.read(out / f"{name}.parquet", schema).num_rows == len(pd.read_csv(out / f"{name}.csv"))
-    assert pq.read_schema(out / "pairs.parquet").names == comparison.PAIRS.names
+        assert parquet.read(out / f"{name}.parquet", schema).num_rows == len(pd.read_csv(out / f"{name}.csv"))
+    assert pq.read_schema(out / "pairs.parquet").names == PAIRS.names
 
 
 def test_command_says_what_it_found_and_where_it_lies(tmp_path, capsys):

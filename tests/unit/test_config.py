@@ -6,8 +6,23 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from pocketscope import comparison, config, score_table
-from pocketscope.errors import InputError
+from pocketscope.config.catalogue import BEST_TEACHER, train_dtypes
+from pocketscope.config.datasets import Dataset, Expected, Split
+from pocketscope.config.methods import Consistency, Method
+from pocketscope.config.study import (
+    Compute,
+    Config,
+    Ship,
+    Statistics,
+    control_names,
+    json_schema,
+    load_config,
+    read_config,
+)
+from pocketscope.config.training import RECIPES, Augmentation, Training
+from pocketscope.config.views import ViewStrengths, allowed_views
+from pocketscope.core.errors import InputError
+from pocketscope.statistics import questions, score_table
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -30,27 +45,27 @@ def changed(path, value):
 def test_the_shipped_configurations_are_valid():
     for path in sorted((ROOT / "config").glob("*.yaml")):
         if path.name != "networks.yaml":
-            study, networks = config.read(path, ROOT)
-            assert set(networks) >= set(study.students) - {config.BEST_TEACHER}
+            study, networks = read_config(path, ROOT)
+            assert set(networks) >= set(study.students) - {BEST_TEACHER}
 
 
 def test_every_network_of_the_catalogue_is_valid():
     for name in yaml.safe_load((ROOT / "config" / "networks.yaml").read_text()):
-        _, networks = config.load(changed(["students"], {name: ["fp32"]}), ROOT)
+        _, networks = load_config(changed(["students"], {name: ["fp32"]}), ROOT)
         assert name in networks
 
 
 def test_the_schema_for_editors_is_that_of_the_model():
     written = (ROOT / "config" / "config.schema.json").read_text(encoding="utf-8")
-    assert written == config.schema(), "run `make schema`"
+    assert written == json_schema(), "run `make schema`"
 
 
 def test_the_demo_shows_every_key():
     """Each key of the model stands in config.yaml, as a value or in a comment."""
     text = (ROOT / "config" / "config.yaml").read_text()
-    for model in (config.Config, config.Dataset, config.Split, config.Method, config.Consistency, config.Training,
-                  config.Augmentation, config.ViewStrengths, config.Statistics, config.Ship, config.Expected,
-                  config.Compute):  # fmt: skip
+    for model in (Config, Dataset, Split, Method, Consistency, Training,
+                  Augmentation, ViewStrengths, Statistics, Ship, Expected,
+                  Compute):  # fmt: skip
         for key in model.model_fields:
             assert f"{key}:" in text or f" {key} " in text, key
 
@@ -128,7 +143,7 @@ def test_what_is_wrong_is_named(path, value, told):
     if path == ["views"]:
         raw["methods"]["plain"] = {"teachers": ["resnet50"]}
     with pytest.raises(InputError) as error:
-        config.load(raw, ROOT)
+        load_config(raw, ROOT)
     assert told in str(error.value)
 
 
@@ -136,7 +151,7 @@ def test_an_upper_bound_cannot_ship():
     raw = changed(["methods", "full"], {"labels": "full"})
     raw["ship"] = {"row": {"method": "full", "network": "resnet18"}}
     with pytest.raises(InputError, match="'full' is the upper bound"):
-        config.load(raw, ROOT)
+        load_config(raw, ROOT)
 
 
 @pytest.mark.parametrize(
@@ -150,42 +165,42 @@ def test_a_best_teacher_needs_teachers_and_what_it_is_chosen_by(key, value, told
     raw = changed(["students"], {"best_teacher": ["fp32"]})
     raw["methods"] = {"plain": {"teachers": ["resnet50"], "views": ["gamma"]}}
     with pytest.raises(InputError, match=told):
-        config.load(raw | {key: value}, ROOT)
+        load_config(raw | {key: value}, ROOT)
 
 
 def test_a_key_that_says_null_has_the_presets_value():
     given = {"labels": "consistency", "algorithm": "fixmatch"}
-    assert config.Consistency(**given, threshold=None) == config.Consistency(**given)
+    assert Consistency(**given, threshold=None) == Consistency(**given)
 
 
 def test_a_missing_key_is_named():
     with pytest.raises(InputError, match="'study' is missing"):
-        config.load({key: value for key, value in SMALL.items() if key != "study"}, ROOT)
+        load_config({key: value for key, value in SMALL.items() if key != "study"}, ROOT)
 
 
 def test_views_are_those_that_the_symmetries_allow():
     views = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "gamma"]
-    assert config.allowed_views(views, []) == ["identity", "gamma"]
-    assert config.allowed_views(views, ["vertical_flip"]) == ["identity", "vertical_flip", "gamma"]
-    assert config.allowed_views(views, ["vertical_flip", "horizontal_flip"]) == views
+    assert allowed_views(views, []) == ["identity", "gamma"]
+    assert allowed_views(views, ["vertical_flip"]) == ["identity", "vertical_flip", "gamma"]
+    assert allowed_views(views, ["vertical_flip", "horizontal_flip"]) == views
 
 
 def test_a_recipe_gives_the_keys_that_are_not_given():
-    paper = config.Training(recipe="paper")
+    paper = Training(recipe="paper")
     assert (paper.head, paper.epochs, paper.learning_rate, paper.lowest_layers) == (2, 50, "minimum", 0.01)
-    changed = config.Training(recipe="paper", lowest_layers=0.5, augmentation={"zoom": 0})
+    changed = Training(recipe="paper", lowest_layers=0.5, augmentation={"zoom": 0})
     assert (changed.lowest_layers, changed.head) == (0.5, 2)
     assert (changed.augmentation.zoom, changed.augmentation.rotation) == (0, paper.augmentation.rotation)
-    assert config.Training(recipe="paper_automl").epochs == 8
-    assert config.Training(recipe="fast") == config.Training()
-    assert config.Training(recipe="paper", steps=30).epochs is None
-    assert (config.Training(recipe="frozen").steps, config.Training(recipe="frozen").head) == (0, "regression")
+    assert Training(recipe="paper_automl").epochs == 8
+    assert Training(recipe="fast") == Training()
+    assert Training(recipe="paper", steps=30).epochs is None
+    assert (Training(recipe="frozen").steps, Training(recipe="frozen").head) == (0, "regression")
 
 
 def test_every_recipe_can_be_named_by_the_study_and_by_a_method():
-    for model in (config.Training, config.Method):
-        options = str(model.model_fields["recipe" if model is config.Training else "training"].annotation)
-        assert all(f"'{name}'" in options for name in config.RECIPES)
+    for model in (Training, Method):
+        options = str(model.model_fields["recipe" if model is Training else "training"].annotation)
+        assert all(f"'{name}'" in options for name in RECIPES)
 
 
 def test_a_head_alone_can_learn_by_a_regression_or_by_steps_of_its_own():
@@ -197,7 +212,7 @@ def test_a_head_alone_can_learn_by_a_regression_or_by_steps_of_its_own():
         {"head": 0},
         {"head": 0, "epochs": 2},
     ):
-        config.load(changed(["training"], training), ROOT)
+        load_config(changed(["training"], training), ROOT)
 
 
 @pytest.mark.parametrize(
@@ -213,13 +228,13 @@ def test_controls_are_what_the_comparison_knows(students, methods):
     """An unknown control is refused before anything is trained; `comparison` would, after everything."""
     known = {"supervised": {"labels": "human"}, "plain": {"teachers": ["resnet50"]}, "full": {"labels": "full"}}
     raw = SMALL | {"students": students, "methods": {name: known[name] for name in methods}}
-    names = config.control_names(*config.load(raw, ROOT))
+    names = control_names(*load_config(raw, ROOT))
     rows = [(network, precision) for network in students for precision in students[network]]
     cells = [(dataset, "k25_s0", method, *row, 1.0) for dataset in "ab" for method in methods for row in rows]
-    scores = score_table.check(pd.DataFrame(cells, columns=score_table.COLUMNS))
+    scores = score_table.check_scores(pd.DataFrame(cells, columns=score_table.COLUMNS))
     scores = score_table.competitors(scores, ["full"])
-    families = {name: network.family for name, network in config.load(raw, ROOT)[1].items()}
-    asked = comparison.questions(scores, families, rows=True)
+    families = {name: network.family for name, network in load_config(raw, ROOT)[1].items()}
+    asked = questions.questions(scores, families, rows=True)
     assert set(names) == {name for question in asked for name in question.scores.columns}
 
 
@@ -229,6 +244,6 @@ def test_arithmetic_is_that_of_the_nearest_size_that_was_measured(tmp_path):
         "device,network,image_size,fp32,bf16\n"
         "cpu-amx,resnet18,224,10,30\ncpu-amx,resnet18,64,100,105\ncuda-9.0,resnet18,224,900,2000\n"
     )
-    assert config.arithmetics("resnet18", 200, tmp_path) == {"cpu-amx": "bf16", "cuda-9.0": "bf16"}
-    assert config.arithmetics("resnet18", 80, tmp_path) == {"cpu-amx": "fp32", "cuda-9.0": "bf16"}
-    assert config.arithmetics("resnet34", 80, tmp_path) == {}
+    assert train_dtypes("resnet18", 200, tmp_path) == {"cpu-amx": "bf16", "cuda-9.0": "bf16"}
+    assert train_dtypes("resnet18", 80, tmp_path) == {"cpu-amx": "fp32", "cuda-9.0": "bf16"}
+    assert train_dtypes("resnet34", 80, tmp_path) == {}

@@ -4,31 +4,37 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from pocketscope import augmentation, config, consistency, networks, optimization, pseudo_labels, resume, training
-from pocketscope import examples as batching
-from pocketscope.history import Guesses, History
+from pocketscope.config.base import plain
+from pocketscope.config.methods import Consistency
+from pocketscope.config.training import Augmentation, Training
+from pocketscope.models import networks
+from pocketscope.runtime import resume
+from pocketscope.tables.online_pseudo_labels import ONLINE_PSEUDO_LABELS, epoch_remarks
+from pocketscope.training import augmentation, batches, consistency, optimization, supervised
+from pocketscope.training.batches import Examples
+from pocketscope.training.history import History, OnlinePseudoLabels
 
 TINY = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "family": "manual", "weights": "none"}
-CALM = dict.fromkeys(config.Augmentation.model_fields, 0.0)
+CALM = dict.fromkeys(Augmentation.model_fields, 0.0)
 CPU = torch.device("cpu")
 CLASSES = ["dark", "bright"]
 
 
 def method(algorithm, **changes):
     asked = {"labels": "consistency", "algorithm": algorithm, "unlabelled_ratio": 2} | changes
-    return config.plain(config.Consistency(**asked))
+    return plain(Consistency(**asked))
 
 
 def settings(**changes):
     small = {"steps": 6, "steps_from_scratch": 6, "batch_size": 4, "evaluations": 3, "augmentation": CALM}
-    return config.plain(config.Training(**small | changes))
+    return plain(Training(**small | changes))
 
 
 def some(count, seed=0):
     rng = np.random.default_rng(seed)
     targets = np.arange(count) % 2
     images = rng.integers(0, 100, (count, 32, 32, 3)) + 155 * targets[:, None, None, None]
-    return batching.Examples(images.astype(np.uint8), batching.one_hot(targets, 2), np.ones(count, bool))
+    return Examples(images.astype(np.uint8), batches.one_hot(targets, 2), np.ones(count, bool))
 
 
 def unlabelled(count=12):
@@ -163,7 +169,7 @@ def test_fixmatchs_guesses_are_of_the_weak_images_and_carry_no_gradient():
     assert torch.equal(outcome.guesses.probabilities.argmax(1), truth)
     by_hand = torch.nn.functional.cross_entropy(classifier(strong), truth, reduction="none")[sure].sum() / len(sure)
     assert outcome.guesses.loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
-    alone = training.label_loss(some(8), settings(label_smoothing=0.0), CPU)(classifier(pixels), targets)
+    alone = supervised.label_loss(some(8), settings(label_smoothing=0.0), CPU)(classifier(pixels), targets)
     assert outcome.loss.item() == pytest.approx((alone + by_hand).item(), rel=1e-5)
 
 
@@ -203,7 +209,7 @@ def test_the_weights_that_are_kept_are_the_averaged_ones_and_reference_holds_on_
 
 @pytest.mark.parametrize("recipe", ["fast", "paper"])
 def test_a_duration_multiplies_the_studys_steps_or_epochs(recipe):
-    known = config.plain(config.Training(recipe=recipe))
+    known = plain(Training(recipe=recipe))
     longer = consistency.lasting(known, 2.5)
     for pretrained in (True, False):
         steps = [optimization.budget(about, 400, pretrained=pretrained) for about in (known, longer)]
@@ -230,7 +236,7 @@ def test_a_warm_start_keeps_its_head_as_epoch_0():
 def test_guesses_of_some_epochs_are_stored_with_what_became_of_them():
     _, _, _, guesses = train("fixmatch", {"evaluations": 6}, threshold=0.0)
     frame = guesses.to_pandas()
-    assert guesses.schema.equals(pseudo_labels.GUESSES)
+    assert guesses.schema.equals(ONLINE_PSEUDO_LABELS)
     assert sorted(frame.epoch.unique()) == [0, 1, 2, 4, 5]
     assert not frame.duplicated(["epoch", "image_id"]).any()
     assert frame.accepted.all()
@@ -252,21 +258,21 @@ def test_a_collapse_into_one_class_is_named():
             {"image_id": label, "epoch": 1, "label": label, "confidence": 0.9, "accepted": bool(learned)}
             for label, learned in zip(labels, accepted, strict=True)
         ]
-        return pa.Table.from_pylist(rows, schema=pseudo_labels.GUESSES)
+        return pa.Table.from_pylist(rows, schema=ONLINE_PSEUDO_LABELS)
 
     names = ["a", "b", "c"]
-    assert pseudo_labels.guess_remarks(guessed("aab", [1, 1, 0]), names) == [
+    assert epoch_remarks(guessed("aab", [1, 1, 0]), names) == [
         "every guess that was learned is 'a': a collapse into one class"
     ]
-    assert pseudo_labels.guess_remarks(guessed("aab", [1, 1, 1]), names) == ["no guess of 'c' was learned"]
-    assert pseudo_labels.guess_remarks(guessed("abc", [1, 1, 1]), names) == []
+    assert epoch_remarks(guessed("aab", [1, 1, 1]), names) == ["no guess of 'c' was learned"]
+    assert epoch_remarks(guessed("abc", [1, 1, 1]), names) == []
 
 
 def test_an_epochs_summary_counts_all_guesses_and_keeps_each_images_last():
     history = History(None, "f1", CPU)
     classifier = networks.build(TINY, 2, None, seed=0)
     steps = [
-        Guesses(torch.tensor(images), torch.tensor(probabilities), torch.tensor(used), torch.tensor(loss))
+        OnlinePseudoLabels(torch.tensor(images), torch.tensor(probabilities), torch.tensor(used), torch.tensor(loss))
         for images, probabilities, used, loss in (
             ([3, 1], [[0.9, 0.1], [0.2, 0.8]], [True, False], 1.0),
             ([1, 0], [[0.7, 0.3], [0.4, 0.6]], [True, True], 2.0),
@@ -292,7 +298,7 @@ def test_without_unlabelled_images_labels_are_learned_alone(caplog):
 
 def test_keys_that_the_other_algorithm_reads_are_refused():
     assert method("fixmatch", preset="reference")["unlabelled_ratio"] == 2  # what is given goes before the preset
-    assert config.Consistency(labels="consistency", algorithm="fixmatch", preset="reference").unlabelled_ratio == 7
+    assert Consistency(labels="consistency", algorithm="fixmatch", preset="reference").unlabelled_ratio == 7
     with pytest.raises(ValueError, match="'algorithm: fixmatch' the key 'alpha' has no effect"):
         method("fixmatch", alpha=0.5)
     with pytest.raises(ValueError, match="'algorithm: mixmatch' the key 'threshold' has no effect"):

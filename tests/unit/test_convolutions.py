@@ -3,7 +3,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 import torch.nn.functional as F
-from pocketscope import convolutions
+from pocketscope.models import fast_convolutions
 from torch import nn
 
 CASES = [  # kernel, stride, padding, height, width
@@ -29,7 +29,7 @@ def gradients(quick, arithmetic, kernel, stride, padding, height, width):
     images = torch.randn(3, 6, height, width).contiguous(memory_format=torch.channels_last).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16, enabled=arithmetic == "bf16"):
         if quick:
-            with convolutions.quick("cpu"):
+            with fast_convolutions.quick("cpu"):
                 found = layer(images)
         else:
             found = layer(images)
@@ -54,7 +54,7 @@ def test_gradients_in_bf16_are_within_its_rounding(case):
 @pytest.mark.parametrize("arithmetic", ["fp32", "bf16"])
 def test_a_convolution_of_single_pixels_is_that_of_torch(arithmetic):
     found = []
-    for context in (convolutions.quick("cpu"), nullcontext()):
+    for context in (fast_convolutions.quick("cpu"), nullcontext()):
         torch.manual_seed(0)
         layer, images = nn.Conv2d(8, 12, 1), torch.randn(2, 8, 5, 5, requires_grad=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=arithmetic == "bf16"), context:
@@ -67,25 +67,25 @@ def test_a_convolution_of_single_pixels_is_that_of_torch(arithmetic):
 
 @pytest.mark.parametrize("options", [{"groups": 2}, {"groups": 4, "dilation": 2}, {"groups": 4, "padding": "same"}, {}])
 def test_other_convolutions_are_left_alone(options, monkeypatch):
-    monkeypatch.setattr(convolutions, "_Depthwise", None)
+    monkeypatch.setattr(fast_convolutions, "_Depthwise", None)
     layer, images = nn.Conv2d(4, 4, 5, **options), torch.randn(1, 4, 12, 12)
-    with convolutions.quick("cpu"):
+    with fast_convolutions.quick("cpu"):
         assert torch.equal(layer(images), F.conv2d(images, layer.weight, layer.bias, **{"groups": 1} | options))
 
 
 def test_only_what_needs_gradients_on_the_cpu_is_changed(monkeypatch):
-    monkeypatch.setattr(convolutions, "_Depthwise", None)
+    monkeypatch.setattr(fast_convolutions, "_Depthwise", None)
     layer, images = nn.Conv2d(4, 4, 5, groups=4), torch.randn(1, 4, 12, 12)
-    with convolutions.quick("cuda"):
+    with fast_convolutions.quick("cuda"):
         layer(images)
-    with convolutions.quick("cpu"), torch.no_grad():
+    with fast_convolutions.quick("cpu"), torch.no_grad():
         layer(images)
 
 
 def test_a_layer_that_is_not_trained_has_no_gradient():
     layer = nn.Conv2d(4, 4, 5, 2, 2, groups=4).requires_grad_(False)
     images = torch.randn(2, 4, 8, 8, requires_grad=True)
-    with convolutions.quick("cpu"):
+    with fast_convolutions.quick("cpu"):
         layer(images).sum().backward()
     assert images.grad is not None
     assert layer.weight.grad is None
@@ -104,5 +104,5 @@ def test_a_layer_that_is_not_trained_has_no_gradient():
 )
 def test_which_convolutions_are_computed_otherwise(layer, side, name):
     """Torch could cease to ask the context, and nothing but time would tell."""
-    with convolutions.quick("cpu"):
+    with fast_convolutions.quick("cpu"):
         assert layer(torch.randn(1, 4, side, side)).grad_fn.name() == name

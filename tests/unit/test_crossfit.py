@@ -6,8 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pocketscope import crossfit, folds, networks, prediction, splits
-from pocketscope.errors import InputError
+from pocketscope.core.errors import InputError
+from pocketscope.distillation import cross_fit, folds
+from pocketscope.models import networks
+from pocketscope.tables.predictions import predictions_table
+from pocketscope.tables.split import SPLIT
 
 ENTRY = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "weights": "none", "options": {}}
 
@@ -39,7 +42,7 @@ def test_classes_are_spread_over_the_folds():
 def test_an_image_without_a_group_is_a_unit_of_its_own():
     split = pa.table(
         {"image_id": ["x", "y"], "role": ["labelled"] * 2, "group": ["p1", None], "label": ["a", "b"]},
-        schema=splits.SPLIT,
+        schema=SPLIT,
     )
     assert folds.units(["y", "x"], split) == ["y", "group p1"]
 
@@ -53,7 +56,7 @@ def test_an_image_teaches_nothing_about_itself():
     wrong[0] = 1
     classifier = networks.build(ENTRY, 3, None, seed=0)
     strengths = {"gamma": 1.5}
-    found = crossfit.frozen(
+    found = cross_fit.frozen(
         classifier, images, wrong, np.arange(20) % 5, ["identity", "gamma"], strengths, torch.device("cpu")
     )
     assert found.shape == (2, 20, 3)
@@ -65,7 +68,7 @@ def test_an_image_teaches_nothing_about_itself():
 
 def test_fold_teachers_speak_of_what_they_have_not_seen():
     def said(value):
-        return prediction.table(["a", "b", "u"], ["identity"], np.full((1, 3, 2), value, np.float32))
+        return predictions_table(["a", "b", "u"], ["identity"], np.full((1, 3, 2), value, np.float32))
 
     joined = folds.join([said(0.1), said(0.2)], [["b"], ["a"]]).to_pylist()
     assert {row["image_id"]: round(row["probabilities"][0], 1) for row in joined} == {"a": 0.1, "b": 0.2}

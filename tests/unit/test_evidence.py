@@ -3,18 +3,15 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from pocketscope import (
-    audit,
-    checks,
-    evidence,
-    history,
-    near_duplicates,
-    recommendation,
-    resampling,
-    score_table,
-    tables,
-)
-from pocketscope.errors import InputError
+from pocketscope.core import parquet
+from pocketscope.core.errors import InputError
+from pocketscope.data import near_duplicates
+from pocketscope.report import evidence
+from pocketscope.statistics import bootstrap, recommendation, score_table
+from pocketscope.tables.audit import AUDIT, COVERAGE
+from pocketscope.tables.classes import CLASSES
+from pocketscope.tables.history import HISTORY
+from pocketscope.tables.near_duplicates import ACROSS
 
 PREDICTIONS = pa.schema([("image_id", pa.string()), ("view", pa.string()), ("probabilities", pa.list_(pa.float32()))])
 LABELS = pa.schema([("image_id", pa.string()), ("label", pa.string()), ("source", pa.string())])
@@ -23,7 +20,7 @@ SPLIT = pa.schema([("image_id", pa.string()), ("role", pa.string()), ("group", p
 
 
 def write(path, schema, notes=None, **columns):
-    tables.write(pa.table(columns, schema=schema), path, schema, notes=notes)
+    parquet.write(pa.table(columns, schema=schema), path, schema, notes=notes)
     return str(path)
 
 
@@ -69,7 +66,7 @@ def test_folds_are_one_seed_and_few_labels_are_left_out(study):
     assert set(given.predictions) == {(f"plain/tiny{p}", f"k25_s{s}") for p in ("", " int8") for s in (0, 1)}
     assert all(len(frame) == 20 for frame in given.predictions.values())
     assert given.positive == 0
-    data = resampling.align(given.predictions, given.truth, given.classes, given.groups)
+    data = bootstrap.align(given.predictions, given.truth, given.classes, given.groups)
     assert data.predicted.shape == (2, 2, 20)
     assert len(set(data.units)) == 5
 
@@ -77,7 +74,7 @@ def test_folds_are_one_seed_and_few_labels_are_left_out(study):
 def test_evidence_carries_a_recommendation(study):
     given = evidence.gather(study, {})
     rows = [(*(row[key] for key in score_table.KEYS), 0.5) for row in study]
-    scores = score_table.check(score_table.pd.DataFrame(rows, columns=score_table.COLUMNS))
+    scores = score_table.check_scores(pd.DataFrame(rows, columns=score_table.COLUMNS))
     found, resamples = recommendation.for_study(scores, evidence=given)
     assert found["overall"] is None
     assert resamples["d"].unit == "group"
@@ -112,12 +109,12 @@ def test_automatic_labels_are_means_over_splits(tmp_path):
     for seed, right in enumerate((1.0, 0.5)):
         total = {"method": "plain", "round": 1, "class": None, "given": 4, "accepted": 2, "confidence": 0.9, "known": 2}
         total |= {"accuracy": right, "accuracy_of_given": 0.5, "remark": "a collapse" if seed else None}
-        table = pa.Table.from_pylist([total, total | {"class": "sick", "remark": None}], schema=audit.AUDIT)
+        table = pa.Table.from_pylist([total, total | {"class": "sick", "remark": None}], schema=AUDIT)
         audits.append(str(tmp_path / f"audit{seed}.parquet"))
-        tables.write(table, audits[-1], audit.AUDIT)
+        parquet.write(table, audits[-1], AUDIT)
         curve = {"method": ["plain"] * 2, "round": [1] * 2, "threshold": [0.9, 0.5], "coverage": [0.5, 1.0]}
         curves.append(str(tmp_path / f"coverage{seed}.parquet"))
-        tables.write(pa.table(curve | {"accuracy": [right, 0.5]}, schema=audit.COVERAGE), curves[-1], audit.COVERAGE)
+        parquet.write(pa.table(curve | {"accuracy": [right, 0.5]}, schema=COVERAGE), curves[-1], COVERAGE)
     about = [("d", "k4_s0"), ("d", "k4_s1")]
     lines, mean = evidence.automatic_labels(audits, curves, about)
     assert lines.to_dict("records") == [
@@ -151,8 +148,8 @@ def test_test_images_that_are_nearly_training_images_are_counted_once(tmp_path):
         for one, other, role, of_other in rows
     ]
     for name, some in (("cells", pairs), ("none", [])):
-        table = pa.Table.from_pylist(some, schema=near_duplicates.ACROSS)
-        tables.write(table, tmp_path / name, near_duplicates.ACROSS)
+        table = pa.Table.from_pylist(some, schema=ACROSS)
+        parquet.write(table, tmp_path / name, ACROSS)
     (said,) = evidence.flattered({"cells": tmp_path / "cells", "none": tmp_path / "none"})
     assert said.startswith("cells: 2 test images are nearly the same as an image that is learnt from")
 
@@ -163,7 +160,7 @@ def test_both_images_of_a_pair_count_where_they_are_tested_in_turn(tmp_path):
     folds = {"k5_s0_f0": {"x": "test", "y": "labelled"}, "k5_s0_f1": {"x": "labelled", "y": "test"}}
     for name, splits in (("turns", folds), ("together", {"k5_s0_f0": {"x": "test", "y": "test"}})):
         table = near_duplicates.across_parts(pairs, images, splits)
-        tables.write(table, tmp_path / name, near_duplicates.ACROSS)
+        parquet.write(table, tmp_path / name, ACROSS)
     (said,) = evidence.flattered({name: tmp_path / name for name in ("turns", "together")})
     assert said.startswith("turns: 2 test images are nearly the same")
 
@@ -176,7 +173,7 @@ def test_a_training_that_collapsed_is_named(tmp_path):
             {"epoch": i, "stage": "all", "step": i, "kept": i == kept, "validation_loss": validation_loss}
             for i in range(3)
         ]
-        tables.write(pa.Table.from_pylist(rows, schema=history.HISTORY), path, history.HISTORY)
+        parquet.write(pa.Table.from_pylist(rows, schema=HISTORY), path, HISTORY)
         return str(path)
 
     paths = [told("whole", 2), told("collapsed", 1), told("judged", 1, 0.5)]
@@ -187,9 +184,9 @@ def test_a_training_that_collapsed_is_named(tmp_path):
 def test_what_is_remarkable_of_a_data_set_is_said_with_its_name(tmp_path):
     for name, said in (("cells", ["one thing", "another"]), ("moles", [])):
         notes = {"remarks": said}
-        write(tmp_path / name, checks.CLASSES, notes, label=["a"], images=[1], files=[1])
+        write(tmp_path / name, CLASSES, notes, label=["a"], images=[1], files=[1])
     paths = {name: tmp_path / name for name in ("cells", "moles")}
-    assert evidence.remarks(paths) == ["cells: one thing.", "cells: another."]
+    assert evidence.remarks_of_datasets(paths) == ["cells: one thing.", "cells: another."]
 
 
 def test_timings_are_freed_of_drift_and_costs_are_what_ships(tmp_path):

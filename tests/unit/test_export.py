@@ -8,8 +8,10 @@ import pyarrow as pa
 import pytest
 import tiny_models
 import torch
-from pocketscope import export, inference, networks, pseudo_labels
-from pocketscope.errors import InputError
+from pocketscope.core.errors import InputError
+from pocketscope.inference import onnx_model
+from pocketscope.models import networks, onnx_export
+from pocketscope.tables.label_set import digest_of_labels, human_labels
 from torch import nn
 
 
@@ -31,13 +33,13 @@ def test_the_file_alone_says_how_to_use_it_and_what_it_rests_on(shipped, precisi
         "licence": "BSD-3-Clause",
         "training_data": "0123456789abcdef",
     }
-    opened = inference.open_model(shipped / f"model.{precision}.onnx", threads=1)
+    opened = onnx_model.open_model(shipped / f"model.{precision}.onnx", threads=1)
     assert (opened.classes, opened.image_size, opened.fit, opened.page) == (tiny_models.CLASSES, 32, "pad", 2)
 
 
 def test_opset_and_operators_are_those_that_mobile_and_web_builds_read(shipped):
     model = onnx.load(shipped / "model.fp32.onnx")
-    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", export.OPSET)]
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", onnx_export.OPSET)]
     assert not {node.domain for node in model.graph.node} - {""}
     batch = model.graph.input[0].type.tensor_type.shape.dim[0]
     assert batch.dim_param
@@ -49,9 +51,9 @@ def test_batches_of_any_size_give_what_torch_gives(shipped):
     trained = networks.load(shipped / "model.safetensors")
     with torch.inference_mode():
         expected = trained.classifier(torch.from_numpy(images).permute(0, 3, 1, 2) / 255).softmax(1).numpy()
-    opened = inference.open_model(shipped / "model.fp32.onnx", threads=1)
-    assert np.abs(inference.probabilities(opened, images) - expected).max() < 1e-5
-    alone = np.concatenate([inference.probabilities(opened, image[None]) for image in images])
+    opened = onnx_model.open_model(shipped / "model.fp32.onnx", threads=1)
+    assert np.abs(onnx_model.probabilities(opened, images) - expected).max() < 1e-5
+    alone = np.concatenate([onnx_model.probabilities(opened, image[None]) for image in images])
     assert np.abs(alone - expected).max() < 1e-5
     assert len(set(expected.argmax(1))) > 1  # else any constant would pass
 
@@ -59,15 +61,15 @@ def test_batches_of_any_size_give_what_torch_gives(shipped):
 def test_the_digest_is_of_images_and_labels_alone():
     def labels(names, confidence=1.0):
         ids = [f"i{place}" for place in range(len(names))]
-        table = pseudo_labels.human(ids, names)
+        table = human_labels(ids, names)
         column = pa.array([confidence] * len(names), pa.float32())
         return table.set_column(table.column_names.index("confidence"), "confidence", column)
 
-    digest = pseudo_labels.digest(labels(["a", "b", "b"]))
-    assert digest == pseudo_labels.digest(labels(["a", "b", "b"], 0.9))
-    assert digest == pseudo_labels.digest(labels(["a", "b", "b"])[::-1])
-    assert digest != pseudo_labels.digest(labels(["a", "b", "a"]))
-    assert digest != pseudo_labels.digest(labels(["a", "b"]))
+    digest = digest_of_labels(labels(["a", "b", "b"]))
+    assert digest == digest_of_labels(labels(["a", "b", "b"], 0.9))
+    assert digest == digest_of_labels(labels(["a", "b", "b"])[::-1])
+    assert digest != digest_of_labels(labels(["a", "b", "a"]))
+    assert digest != digest_of_labels(labels(["a", "b"]))
 
 
 class _Odd(nn.Module):
@@ -87,7 +89,7 @@ def odd(act):
 
 def test_an_operator_without_an_onnx_form_is_named_with_its_network(tmp_path):
     with pytest.raises(InputError, match=r"network 'timm besselnet'.*bessel_j0") as error:
-        export.to_onnx(
+        onnx_export.to_onnx(
             odd(torch.special.bessel_j0),
             tmp_path / "m.onnx",
             images=tiny_models.noise(2, 8),
@@ -104,5 +106,5 @@ def test_a_file_that_answers_otherwise_than_torch_is_not_written(tmp_path):
     with torch.no_grad():
         branching.classifier.backbone.layer.weight.fill_(1 / 9)
     with pytest.raises(RuntimeError, match="differ from torch's by up to"):
-        export.to_onnx(branching, tmp_path / "m.onnx", images=images, about={"network": "branching"})
+        onnx_export.to_onnx(branching, tmp_path / "m.onnx", images=images, about={"network": "branching"})
     assert not list(tmp_path.iterdir())

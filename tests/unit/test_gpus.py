@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from helpers import ROOT
+from pocketscope.runtime import devices, gpus
 
 CLAIM = "from pocketscope import gpus; print(gpus.claim(poll=0.05), flush=True); input()"
 
@@ -57,7 +58,6 @@ def test_of_several_visible_gpus_one_is_claimed(machine, job, monkeypatch):
 
 
 def test_hidden_gpus_stay_hidden(machine, monkeypatch):
-    from pocketscope import gpus
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert gpus.claim() is None
@@ -66,7 +66,6 @@ def test_hidden_gpus_stay_hidden(machine, monkeypatch):
 
 @pytest.mark.parametrize("driver", [None, "#!/bin/sh\necho no device >&2; exit 9\n"])
 def test_without_a_gpu_nothing_is_claimed(machine, tmp_path, monkeypatch, driver):
-    from pocketscope import gpus
 
     (tmp_path / "nvidia-smi").unlink()
     if driver:
@@ -80,7 +79,6 @@ def test_without_a_gpu_nothing_is_claimed(machine, tmp_path, monkeypatch, driver
 def test_the_claim_comes_before_cuda_starts(machine, monkeypatch):
     """CUDA reads which devices it may see when it starts, and not again."""
     import torch
-    from pocketscope import devices
 
     seen = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: seen.append(os.environ["CUDA_VISIBLE_DEVICES"]))

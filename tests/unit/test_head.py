@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from pocketscope import examples, head, networks
+from pocketscope.models import linear_head, networks
+from pocketscope.models.tensors import to_pixels
+from pocketscope.training import batches
 
 CPU = torch.device("cpu")
 TINY = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "family": "manual", "weights": "none"}
@@ -18,23 +20,23 @@ def blobs(per_class, noise, features=30, classes=3, seed=0):
 
 def test_the_strength_is_weaker_where_classes_are_noisy():
     """C is the inverse strength: noise asks for a smaller one."""
-    assert head.strength(*blobs(20, noise=8)) < head.strength(*blobs(20, noise=0.1))
+    assert linear_head.strength(*blobs(20, noise=8)) < linear_head.strength(*blobs(20, noise=0.1))
 
 
 def test_a_class_of_one_image_takes_part_in_the_fit_but_not_in_the_choice():
     values, labels = blobs(10, noise=1)
     alone = np.append(labels, 3)
-    assert head.strength(np.vstack([values, values[:1] + 3]), alone) == head.strength(values, labels)
+    assert linear_head.strength(np.vstack([values, values[:1] + 3]), alone) == linear_head.strength(values, labels)
 
 
 def test_with_one_image_a_class_the_strength_is_the_default():
-    assert head.strength(np.eye(3), np.arange(3)) == head.DEFAULT_STRENGTH
+    assert linear_head.strength(np.eye(3), np.arange(3)) == linear_head.DEFAULT_STRENGTH
 
 
 def test_rotated_features_hold_what_the_regression_needs():
     """The kernel, all that a regression with this penalty sees, is the same."""
     values, _ = blobs(4, noise=1, features=50)
-    rotated = head._rotated(values)
+    rotated = linear_head._rotated(values)
     assert rotated.shape == (12, 12)
     assert np.allclose(rotated @ rotated.T, values @ values.T)
 
@@ -46,12 +48,12 @@ def test_the_head_has_the_regressions_probabilities(classes):
     labels = np.arange(6 * classes) % classes
     images = (rng.integers(0, 60, (len(labels), 32, 32, 3)) + 40 * labels[:, None, None, None]).astype(np.uint8)
     classifier = networks.build(TINY, classes, None, seed=0)
-    head.fit(classifier, images, examples.one_hot(labels, classes), CPU)
-    found = head.features(classifier, images, CPU)
+    linear_head.fit(classifier, images, batches.one_hot(labels, classes), CPU)
+    found = linear_head.features(classifier, images, CPU)
     scaled = (found - found.mean(0)) / found.std()
-    regression = head.regression(scaled, labels)
+    regression = linear_head.regression(scaled, labels)
     with torch.no_grad():
-        logits = classifier.eval()(examples.to_pixels(torch.from_numpy(images), CPU))
+        logits = classifier.eval()(to_pixels(torch.from_numpy(images), CPU))
     assert np.allclose(logits.softmax(1).numpy(), regression.predict_proba(scaled), atol=1e-4)
 
 
@@ -59,7 +61,7 @@ def test_a_class_without_an_image_is_never_guessed():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (12, 32, 32, 3), np.uint8)
     classifier = networks.build(TINY, 5, None, seed=0)
-    head.fit(classifier, images, examples.one_hot(np.arange(12) % 3, 5), CPU)
+    linear_head.fit(classifier, images, batches.one_hot(np.arange(12) % 3, 5), CPU)
     with torch.no_grad():
-        logits = classifier.eval()(examples.to_pixels(torch.from_numpy(images), CPU))
+        logits = classifier.eval()(to_pixels(torch.from_numpy(images), CPU))
     assert set(logits.argmax(1).tolist()) <= {0, 1, 2}

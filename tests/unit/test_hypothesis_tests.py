@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pocketscope import hypothesis_tests as ht
+from pocketscope.statistics import hypothesis_tests
 from scipy import stats
 
 # Few distinct whole numbers, so that ties within and between blocks are common.
@@ -33,7 +33,7 @@ def within(study, method):
 
 
 def test_garcia_2008_ranks_and_statistics(garcia):
-    ranks = dict(zip(garcia.columns, ht.average_ranks(garcia), strict=True))
+    ranks = dict(zip(garcia.columns, hypothesis_tests.average_ranks(garcia), strict=True))
     assert {name: round(rank, 3) for name, rank in ranks.items()} == {
         "C4.5": 2.100,
         "k-NN(k=1)": 3.250,
@@ -41,8 +41,8 @@ def test_garcia_2008_ranks_and_statistics(garcia):
         "Kernel": 4.333,
         "CN2": 3.117,
     }
-    assert round(ht.friedman(garcia, ties=False).statistic, 3) == 39.647
-    z, _ = ht.control_z(garcia, control=list(garcia.columns).index("C4.5"))
+    assert round(hypothesis_tests.friedman(garcia, ties=False).statistic, 3) == 39.647
+    z, _ = hypothesis_tests.control_z(garcia, control=list(garcia.columns).index("C4.5"))
     assert round(z[list(garcia.columns).index("Kernel")], 3) == 5.471
 
 
@@ -61,7 +61,7 @@ def test_garcia_2008_ranks_and_statistics(garcia):
 )
 def test_networks_within_a_method(study, method, printed):
     values = within(study, method)
-    assert round(ht.iman_davenport(values, ties=False).statistic, 2) == printed
+    assert round(hypothesis_tests.iman_davenport(values, ties=False).statistic, 2) == printed
 
 
 @pytest.mark.parametrize(("method", "printed"), [("supervised", 13.0), ("model_data", 7.5), ("fixmatch", 6.1)])
@@ -72,7 +72,7 @@ def test_families_by_quade(study, method, printed):
         values[["mobilenet_v2", "resnet18", "squeezenet", "shufflenet"]].mean(axis=1),
         values[["resnet18_int8", "resnet50_int8"]].mean(axis=1),
     ]
-    test = ht.quade(np.column_stack(families))
+    test = hypothesis_tests.quade(np.column_stack(families))
     assert round(test.statistic, 1) == printed
     if method == "supervised":
         assert test.p < 0.001
@@ -81,7 +81,7 @@ def test_families_by_quade(study, method, printed):
 def test_methods_over_the_networks_mean(study):
     values = study.pivot_table(index="dataset", columns="method", values="f1", aggfunc="mean")
     names = list(values.columns)
-    ranks = dict(zip(names, ht.average_ranks(values), strict=True))
+    ranks = dict(zip(names, hypothesis_tests.average_ranks(values), strict=True))
     printed_ranks = {
         "supervised": 4.2,
         "plain": 5.8,
@@ -93,9 +93,9 @@ def test_methods_over_the_networks_mean(study):
     }
     assert {name: round(len(names) + 1 - ranks[name], 1) for name in names} == printed_ranks  # printed with 1 the worst
 
-    z, p = ht.control_z(values, names.index("data"))
+    z, p = hypothesis_tests.control_z(values, names.index("data"))
     others = [name for name in names if name != "data"]
-    adjusted = dict(zip(others, ht.holm([p[names.index(name)] for name in others]), strict=True))
+    adjusted = dict(zip(others, hypothesis_tests.holm([p[names.index(name)] for name in others]), strict=True))
     printed = {
         "supervised": (2.6, 9.6e-3, 0.02, 0.16),
         "plain": (0.9, 0.35, 0.35, 0.047),
@@ -110,7 +110,7 @@ def test_methods_over_the_networks_mean(study):
         assert p[at] == pytest.approx(printed_p, rel=0.02)  # 9.66e-3 is printed as 9.6e-3, cut and not rounded
         assert adjusted[name] == pytest.approx(printed_holm, rel=0.08 if printed_holm < 0.01 else 0.3)
         # Printed to two digits, of which the last may be off by one: 0.305 is printed as 0.31.
-        assert ht.cohens_d(values["data"], values[name]) == pytest.approx(printed_d, rel=0.03)
+        assert hypothesis_tests.cohens_d(values["data"], values[name]) == pytest.approx(printed_d, rel=0.03)
 
 
 def test_groups_equal_to_the_best_network(study):
@@ -120,11 +120,11 @@ def test_groups_equal_to_the_best_network(study):
     }
     for method, (control, worse) in expected.items():
         values = within(study, method)
-        best = int(np.argmin(ht.average_ranks(values)))
+        best = int(np.argmin(hypothesis_tests.average_ranks(values)))
         assert values.columns[best] == control
-        _, p = ht.control_z(values, best)
+        _, p = hypothesis_tests.control_z(values, best)
         others = np.delete(np.arange(values.shape[1]), best)
-        found = {values.columns[j] for j, q in zip(others, ht.holm(p[others]), strict=True) if q < 0.05}
+        found = {values.columns[j] for j, q in zip(others, hypothesis_tests.holm(p[others]), strict=True) if q < 0.05}
         assert found == worse
 
 
@@ -139,7 +139,7 @@ def test_quade_worked_example():
         [19, 18, 28, 37, 58],
         [10, 7, 6, 8, 7],
     ]
-    test = ht.quade(sales)
+    test = hypothesis_tests.quade(sales)
     assert test.degrees == (4, 24)
     assert round(test.statistic, 2) == 3.83
     assert round(test.p, 3) == 0.015
@@ -147,7 +147,7 @@ def test_quade_worked_example():
 
 @given(tables)
 def test_friedman_agrees_with_scipy(values):
-    ours = ht.friedman(values)
+    ours = hypothesis_tests.friedman(values)
     if values.shape[1] < 3:
         return  # scipy refuses fewer than three groups
     if all(len(set(block)) == 1 for block in values):
@@ -161,7 +161,7 @@ def test_friedman_agrees_with_scipy(values):
 @given(hnp.arrays(float, st.integers(1, 12), elements=st.integers(-5, 5).map(float)))
 @settings(max_examples=60)
 def test_wilcoxon_counts_all_signs(differences):
-    ours = ht.wilcoxon(differences)
+    ours = hypothesis_tests.wilcoxon(differences)
     nonzero = differences[differences != 0]
     if len(nonzero) == 0:
         assert (ours.p, ours.smallest_p) == (1, 1)
@@ -179,14 +179,16 @@ def test_wilcoxon_agrees_with_scipy_without_ties():
     for n in (4, 10, 30, 80):
         differences = rng.normal(0.3, 1, n)
         method = "exact" if n <= 50 else "asymptotic"
-        assert ht.wilcoxon(differences).p == pytest.approx(stats.wilcoxon(differences, method=method).pvalue)
+        assert hypothesis_tests.wilcoxon(differences).p == pytest.approx(
+            stats.wilcoxon(differences, method=method).pvalue
+        )
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_holm_agrees_with_statsmodels(p):
     from statsmodels.stats.multitest import multipletests
 
-    assert ht.holm(p) == pytest.approx(np.minimum(1, multipletests(p, method="holm")[1]))
+    assert hypothesis_tests.holm(p) == pytest.approx(np.minimum(1, multipletests(p, method="holm")[1]))
 
 
 @given(tables, st.integers(-50, 50), st.randoms(use_true_random=False))
@@ -195,47 +197,52 @@ def test_order_and_a_constant_change_nothing(values, constant, random):
     random.shuffle(rows)
     random.shuffle(columns)
     moved = values[rows][:, columns] + constant
-    for test in (ht.friedman, ht.iman_davenport, ht.quade):
+    for test in (hypothesis_tests.friedman, hypothesis_tests.iman_davenport, hypothesis_tests.quade):
         assert test(moved).statistic == pytest.approx(test(values).statistic, abs=1e-6)
-    assert ht.average_ranks(moved) == pytest.approx(ht.average_ranks(values)[columns])
-    assert ht.kendalls_w(moved) == pytest.approx(ht.kendalls_w(values), abs=1e-9)
+    assert hypothesis_tests.average_ranks(moved) == pytest.approx(hypothesis_tests.average_ranks(values)[columns])
+    assert hypothesis_tests.kendalls_w(moved) == pytest.approx(hypothesis_tests.kendalls_w(values), abs=1e-9)
 
 
 @given(tables)
 def test_a_dominated_group_is_ranked_last_and_leaves_the_others_order(values):
     with_dominated = np.column_stack([values, values.min(axis=1) - 1])
-    ranks = ht.average_ranks(with_dominated)
+    ranks = hypothesis_tests.average_ranks(with_dominated)
     assert ranks[-1] == values.shape[1] + 1
-    assert ranks[:-1] == pytest.approx(ht.average_ranks(values))
+    assert ranks[:-1] == pytest.approx(hypothesis_tests.average_ranks(values))
 
 
 def test_identical_scores_give_no_difference():
     values = np.full((6, 3), 0.5)
-    for test in (ht.friedman(values), ht.iman_davenport(values), ht.quade(values), ht.anova(values)):
+    for test in (
+        hypothesis_tests.friedman(values),
+        hypothesis_tests.iman_davenport(values),
+        hypothesis_tests.quade(values),
+        hypothesis_tests.anova(values),
+    ):
         assert (test.statistic, test.p) == (0, 1)
-    assert ht.kendalls_w(values) == 0
-    assert ht.wilcoxon(values[:, 0] - values[:, 1]).p == 1
-    assert ht.rank_biserial(values[:, 0] - values[:, 1]) == 0
-    assert ht.cohens_d(values[:, 0], values[:, 1]) == 0
+    assert hypothesis_tests.kendalls_w(values) == 0
+    assert hypothesis_tests.wilcoxon(values[:, 0] - values[:, 1]).p == 1
+    assert hypothesis_tests.rank_biserial(values[:, 0] - values[:, 1]) == 0
+    assert hypothesis_tests.cohens_d(values[:, 0], values[:, 1]) == 0
 
 
 def test_full_agreement_is_infinite_and_w_is_one():
     values = np.arange(12.0).reshape(4, 3)
-    assert ht.iman_davenport(values).statistic == math.inf
-    assert ht.quade(values).p == 0
-    assert ht.kendalls_w(values) == pytest.approx(1)
-    assert ht.rank_biserial(values[:, 2] - values[:, 0]) == 1
+    assert hypothesis_tests.iman_davenport(values).statistic == math.inf
+    assert hypothesis_tests.quade(values).p == 0
+    assert hypothesis_tests.kendalls_w(values) == pytest.approx(1)
+    assert hypothesis_tests.rank_biserial(values[:, 2] - values[:, 0]) == 1
 
 
 def test_ties_are_ties_in_spite_of_floating_point():
-    assert ht.wilcoxon([0.3 - 0.2, 0.1 - 0.2]).statistic == 1.5
-    assert list(ht.average_ranks([[0.1 + 0.2, 0.3], [1.0, 1.0]])) == [1.5, 1.5]
+    assert hypothesis_tests.wilcoxon([0.3 - 0.2, 0.1 - 0.2]).statistic == 1.5
+    assert list(hypothesis_tests.average_ranks([[0.1 + 0.2, 0.3], [1.0, 1.0]])) == [1.5, 1.5]
 
 
 def test_smallest_p():
-    assert ht.smallest_omnibus_p(2, 3) == pytest.approx(1 / 6)
-    assert ht.smallest_wilcoxon_p(10) == pytest.approx(2 / 1024)
-    assert ht.smallest_wilcoxon_p(5, comparisons=10) == pytest.approx(0.625)
+    assert hypothesis_tests.smallest_omnibus_p(2, 3) == pytest.approx(1 / 6)
+    assert hypothesis_tests.smallest_wilcoxon_p(10) == pytest.approx(2 / 1024)
+    assert hypothesis_tests.smallest_wilcoxon_p(5, comparisons=10) == pytest.approx(0.625)
 
 
 @given(tables, st.integers(0, 5))
@@ -243,7 +250,7 @@ def test_bonferroni_dunn_agrees_with_pairwise_pooled_t(values, control):
     control %= values.shape[1]
     if values.var(axis=0).mean() == 0:
         return
-    t, p = ht.bonferroni_dunn(values, control)
+    t, p = hypothesis_tests.bonferroni_dunn(values, control)
     n, k = values.shape
     pooled = math.sqrt(2 * values.var(axis=0, ddof=1).mean() / n)
     assert t == pytest.approx((values[:, control].mean() - values.mean(axis=0)) / pooled, abs=1e-9)
@@ -252,6 +259,6 @@ def test_bonferroni_dunn_agrees_with_pairwise_pooled_t(values, control):
 
 def test_what_is_no_table_of_numbers_is_refused():
     with pytest.raises(ValueError, match="block 1, group 0"):
-        ht.friedman([[1, 2], [math.nan, 1]])
+        hypothesis_tests.friedman([[1, 2], [math.nan, 1]])
     with pytest.raises(ValueError, match="two or more"):
-        ht.friedman([[1, 2]])
+        hypothesis_tests.friedman([[1, 2]])

@@ -3,8 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from pocketscope import metrics, prediction, randomness, splits, tables
-from pocketscope.errors import InputError
+from pocketscope.core import parquet, seeds
+from pocketscope.core.errors import InputError
+from pocketscope.evaluation import metrics
+from pocketscope.tables.predictions import PREDICTIONS, predictions_table
+from pocketscope.tables.split import TRUTH
 
 
 def measure(predicted, truth, classes, positive=None):
@@ -44,10 +47,10 @@ def test_folds_are_measured_together_and_seeds_apart(tmp_path):
         ids, (said, truth) = list(of_split), zip(*of_split.values(), strict=True)
         probabilities = np.array([[[c == answer for c in "ab"] for answer in said]], np.float32)
         predictions.append(tmp_path / f"{split}.parquet")
-        table = prediction.table(ids, ["identity"], probabilities)
-        tables.write(table, predictions[-1], prediction.PROBABILITIES, notes={"classes": ["a", "b"]})
+        table = predictions_table(ids, ["identity"], probabilities)
+        parquet.write(table, predictions[-1], PREDICTIONS, notes={"classes": ["a", "b"]})
         truths["d", split] = tmp_path / f"truth {split}.parquet"
-        tables.write(pa.table({"image_id": ids, "label": truth}), truths["d", split], splits.TRUTH)
+        parquet.write(pa.table({"image_id": ids, "label": truth}), truths["d", split], TRUTH)
         rows.append({"dataset": "d", "split": split, "method": "m", "network": "n", "precision": "fp32"})
     scores = metrics.score(rows, predictions, truths, {"d": None}).to_pandas()
     f1 = scores[(scores.metric == "f1") & scores["class"].isna()].set_index("split")["value"].to_dict()
@@ -55,15 +58,15 @@ def test_folds_are_measured_together_and_seeds_apart(tmp_path):
         "k5_s0": pytest.approx((6 / 7 + 2 / 3) / 2),
         "k5_s1": pytest.approx((2 / 3 + 2 / 3) / 2),
     }
-    first = tables.read(predictions[0], prediction.PROBABILITIES)
-    tables.write(first, predictions[0], prediction.PROBABILITIES, notes={"classes": ["a", "c"]})
+    first = parquet.read(predictions[0], PREDICTIONS)
+    parquet.write(first, predictions[0], PREDICTIONS, notes={"classes": ["a", "c"]})
     with pytest.raises(InputError, match="have different classes"):
         metrics.score(rows, predictions, truths, {"d": None})
 
 
 def test_streams_differ_by_purpose_and_never_change():
-    assert randomness.seed(0, "digits", "k10_s0") == 4137266073
-    assert randomness.seed("ab", "c") != randomness.seed("a", "bc")
-    ranks = [randomness.rank("test", 0, i) for i in range(2000)]
+    assert seeds.seed(0, "digits", "k10_s0") == 4137266073
+    assert seeds.seed("ab", "c") != seeds.seed("a", "bc")
+    ranks = [seeds.rank("test", 0, i) for i in range(2000)]
     assert 0.45 < np.mean(ranks) < 0.55
     assert 0 <= min(ranks) < max(ranks) < 1

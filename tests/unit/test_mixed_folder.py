@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 from image_files import animated, dicom, png_header, saved, tiff
 from PIL import Image
-from pocketscope import packing, pixels, tables
-from pocketscope.packed import IMAGES, LABELS, read_images
+from pocketscope.core import parquet
+from pocketscope.data import packing
+from pocketscope.images import decode
+from pocketscope.tables.images import IMAGES, read_images
+from pocketscope.tables.source_labels import SKIPPED, SOURCE_FILES, SOURCE_LABELS
 
-TABLES = {"images": IMAGES, "labels": LABELS, "skipped": packing.SKIPPED, "files": packing.FILES}
+TABLES = {"images": IMAGES, "labels": SOURCE_LABELS, "skipped": SKIPPED, "files": SOURCE_FILES}
 
 
 def scene(seed):
@@ -86,7 +89,7 @@ def packed(tmp_path_factory):
     paths = {name: root / "packed" / f"{name}.parquet" for name in TABLES}
     options = {"image_size": 24, "fit": "pad", "max_skipped_share": 0.5, "processes": 2}
     summary = packing.pack({"kind": "folder", "path": "images"}, root, **paths, **options)
-    return summary, {name: tables.read(path, TABLES[name]).to_pylist() for name, path in paths.items()}, paths
+    return summary, {name: parquet.read(path, TABLES[name]).to_pylist() for name, path in paths.items()}, paths
 
 
 def test_every_good_file_is_packed(packed):
@@ -113,7 +116,7 @@ def test_what_was_packed_is_what_classifying_a_file_sees(packed):
     path_of = {row["image_id"]: row["paths"][0].split("/")[1] for row in found["images"]}
     for identity, image in read_images(paths["images"], list(path_of)):
         name = "photo.jpg" if path_of[identity].startswith("copy") else path_of[identity]
-        assert (image == pixels.load(GOOD[name], 24, "pad")).all()
+        assert (image == decode.load(GOOD[name], 24, "pad")).all()
         assert image.std() > 10
 
 
@@ -126,10 +129,10 @@ def test_exif_turns_width_and_height(packed):
 
 def test_the_same_scene_from_8_and_16_bits_looks_alike():
     grey = scene(50)[..., 0]
-    eight = pixels.decode(saved(grey, "PNG")).astype(int)
+    eight = decode.decode(saved(grey, "PNG")).astype(int)
     for data in (
         saved(grey.astype(np.uint16) * 16, "PNG"),
         tiff(grey.astype(np.uint16) * 257),
         tiff(grey / np.float32(7)),
     ):
-        assert np.abs(pixels.decode(data) - eight).max() <= 3
+        assert np.abs(decode.decode(data) - eight).max() <= 3

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
-from pocketscope import near_duplicates, packed, packing
+from pocketscope.data import near_duplicates, packing
+from pocketscope.tables.images import IMAGES
 
 
 def scene(seed, side=120):
@@ -33,7 +34,7 @@ def pairs_of(tmp_path):
             picture.save(path)
         tables = {name: tmp_path / "out" / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
         packing.pack({"kind": "folder", "path": "images"}, tmp_path, **tables, image_size=64, fit="squeeze")
-        rows = packing.tables.read(tables["images"], packed.IMAGES, columns=["image_id", "paths"]).to_pylist()
+        rows = parquet.read(tables["images"], IMAGES, columns=["image_id", "paths"]).to_pylist()
         name_of = {row["image_id"]: row["paths"][0] for row in rows}
         pairs = near_duplicates.near_duplicates(tables["images"])
         assert pairs.schema == near_duplicates.PAIRS
@@ -79,10 +80,10 @@ def test_images_of_equal_hash_are_paired_with_the_first(pairs_of):
 
 def test_only_pairs_between_test_and_the_rest():
     rows = [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("a", "gone")]
-    pairs = near_duplicates.pa.Table.from_pylist(
+    pairs = pa.Table.from_pylist(
         [{"image_id": one, "other": two, "distance": 1} for one, two in rows], schema=near_duplicates.PAIRS
     )
-    images = near_duplicates.pa.table({"image_id": list("abcd"), "paths": [[f"{name}.png", "copy"] for name in "abcd"]})
+    images = pa.table({"image_id": list("abcd"), "paths": [[f"{name}.png", "copy"] for name in "abcd"]})
     fold_0 = {"a": "test", "b": "labelled", "c": "unlabelled", "d": "validation"}
     fold_1 = {"a": "labelled", "b": "labelled", "c": "test", "d": "test"}
     again = {"f2": fold_1}  # of another seed: nothing new

@@ -9,8 +9,14 @@ import pytest
 import torch
 import yaml
 from helpers import ROOT
-from pocketscope import conditioning, config, examples, export, history, inference, networks, optimization, training
-from pocketscope.errors import InputError
+from pocketscope.config.base import plain
+from pocketscope.config.training import Training
+from pocketscope.core.errors import InputError
+from pocketscope.inference import onnx_model
+from pocketscope.models import networks, onnx_export, unfold_batch_norm
+from pocketscope.models.tensors import to_pixels
+from pocketscope.training import batches, history, loop, optimization, supervised
+from pocketscope.training.batches import Examples
 from safetensors.torch import save_file
 
 CPU = torch.device("cpu")
@@ -38,16 +44,16 @@ def test_every_network_is_built_trained_a_step_exported_and_read_back(name, tmp_
     classifier = networks.build(entry, 3, tmp_path, seed=0)
     before = {name: tensor.clone() for name, tensor in classifier.named_parameters()}
     images = random_images()
-    labelled = examples.Examples(images, examples.one_hot(np.arange(4) % 3, 3), np.ones(4, bool))
+    labelled = Examples(images, batches.one_hot(np.arange(4) % 3, 3), np.ones(4, bool))
     learner = optimization.Learner(
         classifier, steps=2, learning_rate=0.1, lowest_layers=0.1, weight_decay=0.01, ema=0.5
     )
     targets = torch.from_numpy(labelled.targets)
-    plan = training.Plan(1, 1, 1, 0)
-    training.backward(
+    plan = loop.StepPlan(1, 1, 1, 0)
+    loop.backward(
         classifier,
-        (examples.to_pixels(torch.from_numpy(images), CPU), targets),
-        lambda model, pixels, wanted: training.Outcome(
+        (to_pixels(torch.from_numpy(images), CPU), targets),
+        lambda model, pixels, wanted: loop.Outcome(
             torch.nn.functional.cross_entropy(model(pixels), wanted), model(pixels), wanted, len(pixels)
         ),
         plan,
@@ -61,9 +67,9 @@ def test_every_network_is_built_trained_a_step_exported_and_read_back(name, tmp_
     loaded = networks.load(tmp_path / "model.safetensors").classifier
     expected = history.logits(classifier, torch.from_numpy(images), CPU).softmax(1).numpy()
     assert np.array_equal(history.logits(loaded, torch.from_numpy(images), CPU).softmax(1).numpy(), expected)
-    export.to_onnx(trained, tmp_path / "model.onnx", images=images, about={"fit": "squeeze", "page": 0})
-    shipped = inference.open_model(tmp_path / "model.onnx", threads=1)
-    assert np.abs(inference.probabilities(shipped, images) - expected).max() < 1e-4
+    onnx_export.to_onnx(trained, tmp_path / "model.onnx", images=images, about={"fit": "squeeze", "page": 0})
+    shipped = onnx_model.open_model(tmp_path / "model.onnx", threads=1)
+    assert np.abs(onnx_model.probabilities(shipped, images) - expected).max() < 1e-4
 
 
 MOBILE = {"library": "torchvision", "name": "mobilenet_v2", "family": "manual", "options": {"width_mult": 0.25}}
@@ -122,7 +128,7 @@ def test_folded_normalisation_gets_statistics_and_computes_what_it_did():
     without_dropout = MOBILE["options"] | {"dropout": 0.0}  # in training it would change the features by itself
     classifier = networks.build(MOBILE | {"weights": "none", "options": without_dropout}, 2, None, seed=0)
     images = random_images(64)
-    pixels = examples.to_pixels(torch.from_numpy(images), CPU)
+    pixels = to_pixels(torch.from_numpy(images), CPU)
     classifier.train()
     with torch.no_grad():
         for norm in (module for module in classifier.modules() if isinstance(module, torch.nn.BatchNorm2d)):
@@ -137,7 +143,7 @@ def test_folded_normalisation_gets_statistics_and_computes_what_it_did():
         folded = classifier.features(pixels)
         assert torch.allclose(folded, meant, atol=1e-3 * meant.abs().max())
         collapsed = copy.deepcopy(classifier).train().features(pixels)
-        conditioning.prepare(classifier, images, CPU)
+        unfold_batch_norm.prepare(classifier, images, CPU)
         assert torch.allclose(classifier.features(pixels), meant, atol=1e-3 * meant.abs().max())
         whole = classifier.train().features(pixels)  # by the batch's statistics: those of the same images
     assert (whole - meant).abs().mean() < 0.01 * (collapsed - meant).abs().mean()
@@ -155,23 +161,23 @@ def test_frozen_statistics_are_those_that_the_weights_came_with_and_folded_weigh
     save_file(source.state_dict(), tmp_path / "weights.safetensors")
     entry = MOBILE | {"weights": {"file": "weights.safetensors"}}
     classifier = networks.build(entry, 2, tmp_path, seed=0)
-    labelled = examples.Examples(random_images(), examples.one_hot(np.arange(4) % 2, 2), np.ones(4, bool))
+    labelled = Examples(random_images(), batches.one_hot(np.arange(4) % 2, 2), np.ones(4, bool))
 
     def statistics():
         return [norm.running_mean.clone() for norm in classifier.modules() if isinstance(norm, torch.nn.BatchNorm2d)]
 
-    settings = config.plain(config.Training(steps=2, evaluations=1, batch_norm="frozen"))
+    settings = plain(Training(steps=2, evaluations=1, batch_norm="frozen"))
     sharing = {"pretrained": True, "settings": settings, "symmetries": [], "seed": 0, "device": CPU}
-    conditioning.prepare(classifier, labelled.images, CPU)  # changes nothing a second time, in training
+    unfold_batch_norm.prepare(classifier, labelled.images, CPU)  # changes nothing a second time, in training
     before = statistics()
-    training.train(classifier, labelled, None, **sharing)
+    supervised.train(classifier, labelled, None, **sharing)
     assert classifier.folded == folds
     assert any(not torch.equal(*pair) for pair in zip(before, statistics(), strict=True)) == folds
 
     networks.save(networks.Trained(classifier, ["a", "b"], SIZE), entry, tmp_path / "model.safetensors")
     classifier = networks.load(tmp_path / "model.safetensors").classifier
     before = statistics()
-    training.train(classifier, labelled, None, **sharing)
+    supervised.train(classifier, labelled, None, **sharing)
     assert any(not torch.equal(*pair) for pair in zip(before, statistics(), strict=True)) == folds
 
 
@@ -184,5 +190,5 @@ def test_normalisation_that_is_not_folded_stays_as_it_is():
     for norm in (module for module in classifier.modules() if isinstance(module, torch.nn.BatchNorm2d)):
         norm.running_var.fill_(2.0)
     before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-    conditioning.prepare(classifier, random_images(), CPU)
+    unfold_batch_norm.prepare(classifier, random_images(), CPU)
     assert all(torch.equal(tensor, before[name]) for name, tensor in classifier.state_dict().items())

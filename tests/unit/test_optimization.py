@@ -2,7 +2,10 @@
 
 import pytest
 import torch
-from pocketscope import config, networks, optimization
+from pocketscope.config.base import plain
+from pocketscope.config.training import Training
+from pocketscope.models import networks
+from pocketscope.training import optimization
 
 TINY = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "family": "manual", "weights": "none"}
 
@@ -94,7 +97,7 @@ def test_the_average_has_the_statistics_of_the_network():
 
 
 def steps(images, pretrained=True, **given):
-    return optimization.budget(config.plain(config.Training(**given)), images, pretrained=pretrained)
+    return optimization.budget(plain(Training(**given)), images, pretrained=pretrained)
 
 
 def test_budgets_grow_mildly_with_the_set():

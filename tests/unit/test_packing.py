@@ -9,14 +9,21 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from pocketscope import packed, packing, pixels, sources, tables
-from pocketscope.errors import InputError
+from pocketscope.core import parquet
+from pocketscope.core.errors import InputError
+from pocketscope.data import packing
+from pocketscope.data.sources import kinds
+from pocketscope.data.sources.record import TEST
+from pocketscope.images import codec, decode
+from pocketscope.images.resize import to_square
+from pocketscope.tables.images import IMAGES, load_images, read_images
+from pocketscope.tables.source_labels import SKIPPED, SOURCE_FILES, SOURCE_LABELS
 
 TABLES = {
-    "images": packed.IMAGES,
-    "labels": packed.LABELS,
-    "skipped": packing.SKIPPED,
-    "files": packing.FILES,
+    "images": IMAGES,
+    "labels": SOURCE_LABELS,
+    "skipped": SKIPPED,
+    "files": SOURCE_FILES,
 }
 
 
@@ -41,7 +48,7 @@ def pack(root, source=None, out="out", **options):
     options = {"image_size": 8, "fit": "crop"} | options
     paths = {name: root / out / f"{name}.parquet" for name in TABLES}
     summary = packing.pack(source, root, **paths, **options)
-    return summary, {name: tables.read(path, TABLES[name]).to_pylist() for name, path in paths.items()}
+    return summary, {name: parquet.read(path, TABLES[name]).to_pylist() for name, path in paths.items()}
 
 
 def test_every_image_is_there_once_with_its_label(root):
@@ -58,11 +65,11 @@ def test_every_image_is_there_once_with_its_label(root):
     for row in found["images"]:
         (path,) = row["paths"]
         original = picture(int(path.split("/")[1].removesuffix(".png")))
-        assert row["image_id"] == pixels.content_id(original)
+        assert row["image_id"] == codec.content_id(original)
         assert labels[row["image_id"]] == path.split("/")[0]
         assert (row["width"], row["height"], row["group"], row["role"]) == (12, 9, None, None)
         assert row["image"]["path"] == path
-        assert (pixels.decode_packed(row["image"]["bytes"]) == pixels.fit(original, 8, "crop")).all()
+        assert (codec.decode_packed(row["image"]["bytes"]) == to_square(original, 8, "crop")).all()
     identities = [row["image_id"] for row in found["images"]]
     assert identities == sorted(identities) == [row["image_id"] for row in found["labels"]]
 
@@ -70,7 +77,7 @@ def test_every_image_is_there_once_with_its_label(root):
 def test_what_the_tables_carry_beside_their_rows(root):
     pack(root)
     path = root / "out" / "images.parquet"
-    assert tables.notes(path) == {"image_size": 8, "fit": "crop", "page": 0}
+    assert parquet.notes(path) == {"image_size": 8, "fit": "crop", "page": 0}
     hugging_face = json.loads(pq.read_schema(path).metadata[b"huggingface"])
     assert hugging_face["info"]["features"]["image"] == {"_type": "Image"}
 
@@ -133,7 +140,7 @@ def test_a_class_that_lost_all_its_images(root, caplog):
 
 
 def test_a_killed_process_is_an_error_and_not_a_wait_without_end(root, monkeypatch):
-    monkeypatch.setattr(pixels, "decode", lambda data, page: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(decode, "decode", lambda data, page: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(InputError, match="was killed, most likely for want of memory"):
         pack(root, processes=2)
 
@@ -173,7 +180,7 @@ def test_a_copy_in_the_test_folder_takes_the_image_out_of_training(root):
     summary, found = pack(root, {"test": "held"})
     assert summary["test"] == 2
     (row,) = [row for row in found["images"] if len(row["paths"]) > 1]
-    assert row["role"] == sources.TEST
+    assert row["role"] == TEST
 
 
 # ---- what is refused
@@ -199,13 +206,13 @@ def test_a_folder_without_an_image_is_told(root):
     (root / "images" / "texts" / "notes.txt").write_text("x")
     (root / "images" / ".hidden").mkdir()
     put(root / "images" / "apart" / "new" / "20.png", 20)
-    before = sources.fingerprint({"kind": "folder", "path": "images"}, root)
+    before = kinds.fingerprint({"kind": "folder", "path": "images"}, root)
     summary, found = pack(root, {"unlabelled": "images/apart/new"}, max_skipped_share=0.2)
     assert sorted(summary["classes"]) == ["class 0", "class 1", "class 2"]
     assert {row["path"] for row in found["skipped"]} == {"empty/", "texts/"}
     assert all("a folder without an image" in row["reason"] for row in found["skipped"])
     (root / "images" / "empty").rmdir()
-    assert sources.fingerprint({"kind": "folder", "path": "images"}, root) == before
+    assert kinds.fingerprint({"kind": "folder", "path": "images"}, root) == before
 
 
 def test_labels_for_testing_alone_are_none_to_learn_from(root):
@@ -265,7 +272,7 @@ def test_odd_class_names_and_300_classes(tmp_path):
 def test_the_files_table_serves_as_index(root):
     pack(root)
     source = {"kind": "folder", "path": "images"}
-    assert sources.fingerprint(source, root, root / "out" / "files.parquet") == sources.fingerprint(source, root)
+    assert kinds.fingerprint(source, root, root / "out" / "files.parquet") == kinds.fingerprint(source, root)
 
 
 def test_digits(tmp_path):
@@ -279,15 +286,15 @@ def test_images_come_back_in_the_order_asked_for(root, monkeypatch):
     monkeypatch.setattr(packing, "ROW_GROUP", 5)
     _, found = pack(root)
     path = root / "out" / "images.parquet"
-    stored = {row["image_id"]: pixels.decode_packed(row["image"]["bytes"]) for row in found["images"]}
+    stored = {row["image_id"]: codec.decode_packed(row["image"]["bytes"]) for row in found["images"]}
     asked = [*list(stored)[::-2], list(stored)[3], list(stored)[3]]
-    loaded = packed.load_images(path, asked)
+    loaded = load_images(path, asked)
     assert loaded.dtype == np.uint8
     assert (loaded == np.stack([stored[identity] for identity in asked])).all()
-    streamed = dict(packed.read_images(path, asked))
+    streamed = dict(read_images(path, asked))
     assert sorted(streamed) == sorted(set(asked))
     assert all((streamed[identity] == stored[identity]).all() for identity in streamed)
-    assert packed.load_images(path, []).shape == (0, 8, 8, 3)
+    assert load_images(path, []).shape == (0, 8, 8, 3)
 
 
 def test_only_row_groups_with_wanted_rows_are_read(root, monkeypatch):
@@ -298,11 +305,11 @@ def test_only_row_groups_with_wanted_rows_are_read(root, monkeypatch):
     monkeypatch.setattr(
         pq.ParquetFile, "read_row_group", lambda self, group, **o: read.append(group) or original(self, group, **o)
     )
-    list(packed.read_images(root / "out" / "images.parquet", [found["images"][7]["image_id"]]))
+    list(read_images(root / "out" / "images.parquet", [found["images"][7]["image_id"]]))
     assert read == [2]
 
 
 def test_an_image_that_is_not_there(root):
     pack(root)
     with pytest.raises(InputError, match="does not hold 1 of the 1 images asked for, such as nobody"):
-        packed.load_images(root / "out" / "images.parquet", ["nobody"])
+        load_images(root / "out" / "images.parquet", ["nobody"])

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from image_files import animated, dicom, png_header, saved, tiff, written
 from PIL import Image, ImageOps
-from pocketscope import pixels
-from pocketscope.pixels import Unreadable, content_id, decode, decode_packed, encode, fit, load, to_8_bits
+from pocketscope.images import resize
+from pocketscope.images.codec import content_id, decode_packed, encode
+from pocketscope.images.decode import decode, load
+from pocketscope.images.pixels import Unreadable, to_8_bits
+from pocketscope.images.resize import to_square
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -389,10 +392,10 @@ def test_damage_is_never_a_crash(data):
 # ---- fit, encode, identity
 
 
-@pytest.mark.parametrize("how", pixels.FITS)
+@pytest.mark.parametrize("how", resize.FITS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (7, 3), (32, 32), (300, 200)])
 def test_fit_gives_the_size_asked_for(how, shape):
-    result = fit(np.full((*shape, 3), 9, np.uint8), 32, how)
+    result = to_square(np.full((*shape, 3), 9, np.uint8), 32, how)
     assert result.shape == (32, 32, 3)
     assert result.dtype == np.uint8
     assert result.max() == 9
@@ -400,27 +403,27 @@ def test_fit_gives_the_size_asked_for(how, shape):
 
 def test_fit_leaves_what_fits():
     image = np.random.default_rng(3).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    for how in pixels.FITS:
-        assert (fit(image, 32, how) == image).all()
+    for how in resize.FITS:
+        assert (to_square(image, 32, how) == image).all()
 
 
 def test_crop_keeps_the_middle_and_pad_everything():
     image = np.zeros((10, 30, 3), np.uint8)
     image[:, 10:20] = 200
-    assert (fit(image, 10, "crop") == 200).all()
-    padded = fit(image, 30, "pad")
+    assert (to_square(image, 10, "crop") == 200).all()
+    padded = to_square(image, 30, "pad")
     assert (padded[10:20] == image).all()
     assert padded[:10].max() == padded[20:].max() == 0
 
 
 def test_shrinking_averages():
     board = np.indices((512, 512)).sum(0) % 2 * 255
-    assert np.abs(fit(rgb(board.astype(np.uint8)), 16, "squeeze").astype(int) - 127).max() <= 2
+    assert np.abs(to_square(rgb(board.astype(np.uint8)), 16, "squeeze").astype(int) - 127).max() <= 2
 
 
 def test_unknown_fit():
     with pytest.raises(ValueError, match="squeeze, crop, pad"):
-        fit(COLOUR, 8, "stretch")
+        to_square(COLOUR, 8, "stretch")
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))))
@@ -441,4 +444,4 @@ def test_identity_is_of_the_pixels():
 
 
 def test_load_decodes_and_fits():
-    assert (load(saved(COLOUR, "PNG"), 8, "crop") == fit(COLOUR, 8, "crop")).all()
+    assert (load(saved(COLOUR, "PNG"), 8, "crop") == to_square(COLOUR, 8, "crop")).all()

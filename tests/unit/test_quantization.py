@@ -6,7 +6,8 @@ import pytest
 import tiny_models
 from onnx import numpy_helper
 from onnxruntime.quantization import shape_inference
-from pocketscope import inference, quantization
+from pocketscope.deploy import quantization
+from pocketscope.inference import onnx_model
 
 NETWORKS = {  # what the studies' networks are made of: grouped and shuffled, plain, depthwise, gates and hard-swish
     "shufflenet_v2_x0_5": {},
@@ -26,8 +27,8 @@ def test_answers_are_those_of_the_fp32_file(shipped):
     images = tiny_models.noise(40, 64, seed=5)
     found = {}
     for precision in ("fp32", "int8"):
-        model = inference.open_model(shipped / f"model.{precision}.onnx", threads=1)
-        found[precision] = inference.probabilities(model, images)
+        model = onnx_model.open_model(shipped / f"model.{precision}.onnx", threads=1)
+        found[precision] = onnx_model.probabilities(model, images)
     assert len(set(found["fp32"].argmax(1))) > 1
     same = (found["fp32"].argmax(1) == found["int8"].argmax(1)).mean()
     assert same > 0.5
@@ -89,7 +90,7 @@ def first_layer(model):
 def value_of(tensor, model, images):
     del model.graph.output[:]
     model.graph.output.append(onnx.helper.make_empty_tensor_value_info(tensor))
-    session = inference.new_session(model.SerializeToString(), threads=1)
+    session = onnx_model.new_session(model.SerializeToString(), threads=1)
     return session.run([tensor], {"images": images})[0]
 
 
@@ -99,7 +100,7 @@ def test_weights_that_stand_further_are_computed_and_not_stored(name, tmp_path, 
     answers, sizes = [], []
     for folder in ("once", "twice"):
         shipped = tiny_models.ship(tmp_path / folder, network) / "model.int8.onnx"
-        answers.append(inference.probabilities(inference.open_model(shipped, threads=1), images))
+        answers.append(onnx_model.probabilities(onnx_model.open_model(shipped, threads=1), images))
         sizes.append(shipped.stat().st_size)
         monkeypatch.setattr(quantization, "_store_first_weights_once", lambda graph: None)
     assert np.array_equal(*answers)
@@ -123,8 +124,8 @@ def test_rounding_moves_no_logit_on_the_mean(shipped):
     images = tiny_models.noise(32, 64)
     means = []
     for precision in ("fp32", "int8"):
-        model = inference.open_model(shipped / f"model.{precision}.onnx", threads=1)
-        logarithms = np.log(inference.probabilities(model, images).astype(np.float64))
+        model = onnx_model.open_model(shipped / f"model.{precision}.onnx", threads=1)
+        logarithms = np.log(onnx_model.probabilities(model, images).astype(np.float64))
         means.append((logarithms - logarithms[:, :1]).mean(axis=0))
     assert means[0] == pytest.approx(means[1], abs=1e-3)
 

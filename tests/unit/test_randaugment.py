@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pocketscope import randaugment
+from pocketscope.training import randaugment
 
 NAMES = list(randaugment.OPERATIONS)
 

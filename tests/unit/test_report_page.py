@@ -10,8 +10,10 @@ import pandas as pd
 import published
 import pytest
 import synthetic_study
-from pocketscope import comparison, figures, report, report_sections, resampling, score_table
-from pocketscope import page as page_parts
+from pocketscope.report import figures, page
+from pocketscope.report.build import build_report
+from pocketscope.report.sections.method import models_section
+from pocketscope.statistics import bootstrap, comparison, score_table
 
 
 def table(shape, methods=None, networks=None, seed=0, value=None):
@@ -25,12 +27,14 @@ def table(shape, methods=None, networks=None, seed=0, value=None):
         for method in methods
         for network in networks
     ]
-    return score_table.check(score_table.overall(pd.DataFrame(rows, columns=["dataset", "method", "network", "f1"])))
+    return score_table.check_scores(
+        score_table.overall(pd.DataFrame(rows, columns=["dataset", "method", "network", "f1"]))
+    )
 
 
 def build(folder, scores, **given):
     answers = comparison.compare(score_table.most_labelled(scores), protocol=given.get("protocol", "sound"))
-    found = report.build(folder, scores, answers, **given)
+    found = build_report(folder, scores, answers, **given)
     return (folder / "index.html").read_text(), found
 
 
@@ -73,11 +77,9 @@ def test_the_class_that_f1_is_of_is_named(full):
     _, page, found = full
     said = "F1 is that of one class of two: &#39;malignant&#39; (moles); of the other datasets it is the mean over the"
     assert said in page
-    given = {
-        name: resampling.Evidence({}, None, ["a", "b"], None, one) for name, one in (("cells", None), ("moles", 1))
-    }
+    given = {name: bootstrap.Evidence({}, None, ["a", "b"], None, one) for name, one in (("cells", None), ("moles", 1))}
     scores = pd.DataFrame({"dataset": ["cells", "moles"], "split": ["k25_s0", "k25_s0"]})
-    cards = report_sections.models([], {"found": found, "evidence": given, "scores": scores})["blocks"]
+    cards = models_section([], {"found": found, "evidence": given, "scores": scores})["blocks"]
     assert [card["facts"]["F1 is that of"] for card in cards] == ["all classes, mean", "b"]
 
 
@@ -109,7 +111,7 @@ def test_points_lost_by_int8_are_those_of_pairs_of_files(tmp_path):
         ("a", "supervised", "other", "fp32", 0.90), ("b", "supervised", "other", "fp32", 0.90),
     ]  # fmt: skip
     columns = ["dataset", "method", "network", "precision", "f1"]
-    page, _ = build(tmp_path, score_table.check(score_table.overall(pd.DataFrame(rows, columns=columns))))
+    page, _ = build(tmp_path, score_table.check_scores(score_table.overall(pd.DataFrame(rows, columns=columns))))
     quantised = re.search(r'id="quantising".*?</table>', page, re.DOTALL)[0]
     assert re.findall(r">\s*([^<>\s][^<>]*?)\s*</td>", quantised) == ["net", "75.0", "73.0", "+2.0", "+3.0", "2"]
 
@@ -221,7 +223,7 @@ def test_captions_for_the_workflow_report_are_the_pages():
 
 def test_pixels_are_encoded():
     pixels = np.zeros((8, 8, 3), np.uint8)
-    assert page_parts.image_source(pixels).startswith("data:image/jpeg;base64,")
+    assert page.image_source(pixels).startswith("data:image/jpeg;base64,")
 
 
 def test_cliques_join_only_what_no_pair_tells_apart():

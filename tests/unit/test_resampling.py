@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from pocketscope import recommendation, resampling, score_table
-from pocketscope.errors import InputError
+from pocketscope.core.errors import InputError
+from pocketscope.statistics import bootstrap, recommendation, score_table
 from sklearn.metrics import f1_score
 
 
@@ -17,7 +17,7 @@ def simulate(*, rows=3, seeds=2, images=200, classes=3, units=None, accuracy=(0.
     right = rng.random((rows, seeds, images)) < np.array(accuracy)[:rows, None, None]
     predicted = np.where(right, truth, rng.integers(0, classes, (rows, seeds, images)))
     units = np.arange(images) if units is None else units
-    return resampling.Predicted(
+    return bootstrap.Predicted(
         [f"plain/n{i}" for i in range(rows)],
         [f"s{i}" for i in range(seeds)],
         [f"c{i}" for i in range(classes)],
@@ -31,7 +31,7 @@ def simulate(*, rows=3, seeds=2, images=200, classes=3, units=None, accuracy=(0.
 @pytest.mark.parametrize("positive", [None, 1])
 def test_point_is_scikit_learns_f1(positive):
     data = simulate(classes=2 if positive else 3)
-    result = resampling.bootstrap(data, positive=positive, samples=10)
+    result = bootstrap.bootstrap(data, positive=positive, samples=10)
     kind = {"average": "macro"} if positive is None else {"pos_label": 1}
     for i in range(3):
         expected = [f1_score(data.truth, data.predicted[i, j], **kind) for j in range(2)]
@@ -41,7 +41,7 @@ def test_point_is_scikit_learns_f1(positive):
 
 def test_a_resample_scores_what_it_drew_and_out_of_it_what_it_left():
     data = simulate(images=40)
-    result = resampling.bootstrap(data, samples=5, seed=3)
+    result = bootstrap.bootstrap(data, samples=5, seed=3)
     weights = np.random.default_rng([3, 0]).multinomial(40, np.full(40, 1 / 40), size=5)
     for b in range(5):
         drawn = np.repeat(np.arange(40), weights[b])
@@ -57,9 +57,9 @@ def test_a_resample_scores_what_it_drew_and_out_of_it_what_it_left():
 
 def test_blocks_of_rows_change_nothing(monkeypatch):
     data = simulate()
-    whole = resampling.bootstrap(data, samples=20)
-    monkeypatch.setattr(resampling, "BLOCK_CELLS", 1)
-    by_row = resampling.bootstrap(data, samples=20)
+    whole = bootstrap.bootstrap(data, samples=20)
+    monkeypatch.setattr(bootstrap, "BLOCK_CELLS", 1)
+    by_row = bootstrap.bootstrap(data, samples=20)
     for one, other in zip(whole[1:5], by_row[1:5], strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -71,10 +71,10 @@ def test_groups_are_the_unit_and_widen_the_interval():
     data = simulate(rows=1, seeds=1)
     fails = rng.random(10) < 0.4
     predicted = np.where(fails[patients], (data.truth + 1) % 3, data.truth)[None, None]
-    grouped = resampling.bootstrap(data._replace(predicted=predicted, units=patients), samples=500)
-    single = resampling.bootstrap(data._replace(predicted=predicted), samples=500)
+    grouped = bootstrap.bootstrap(data._replace(predicted=predicted, units=patients), samples=500)
+    single = bootstrap.bootstrap(data._replace(predicted=predicted), samples=500)
     assert (grouped.unit, grouped.units, single.unit) == ("group", 10, "image")
-    assert np.ptp(resampling.interval(grouped)[0]) > 2.5 * np.ptp(resampling.interval(single)[0])
+    assert np.ptp(bootstrap.interval(grouped)[0]) > 2.5 * np.ptp(bootstrap.interval(single)[0])
 
 
 def test_few_units_expand_the_interval_as_students_curve_does():
@@ -83,33 +83,33 @@ def test_few_units_expand_the_interval_as_students_curve_does():
     ratios = []
     for _ in range(20):
         values = pd.DataFrame({"plain/n0": rng.normal(0.7, 0.05, 10)})
-        low, high = resampling.interval(resampling.over_datasets(values, samples=4000))[0]
+        low, high = bootstrap.interval(bootstrap.over_datasets(values, samples=4000))[0]
         ratios.append((high - low) / (2 * 2.262 * values["plain/n0"].std(ddof=1) / np.sqrt(10)))
     assert np.mean(ratios) == pytest.approx(1, abs=0.06)
-    assert resampling.tail(10**6, 0.05) == pytest.approx(0.025, rel=1e-3)
+    assert bootstrap.tail(10**6, 0.05) == pytest.approx(0.025, rel=1e-3)
 
 
 def test_five_units_allow_no_recommendation():
     values = pd.DataFrame(0.6 + np.random.default_rng(0).random((5, 1)) + [0.0, -0.001, -0.2], columns=COSTS.index)
-    found = recommendation.recommend(resampling.over_datasets(values), COSTS)
+    found = recommendation.recommend(bootstrap.over_datasets(values), COSTS)
     assert (found["row"], found["outcome"], found["units_needed"]) == ("plain/n0", "undecided", 6)
     assert "too few" in found["text"]
 
 
 def test_differences_find_the_worse_row_and_not_the_equal_one():
     data = simulate(accuracy=(0.9, 0.9, 0.5))
-    frame = resampling.differences(resampling.bootstrap(data), [("plain/n0", "plain/n2"), ("plain/n0", "plain/n1")])
+    frame = bootstrap.differences(bootstrap.bootstrap(data), [("plain/n0", "plain/n2"), ("plain/n0", "plain/n1")])
     assert frame["verdict"].tolist() == ["plain/n0 is better", "no difference shown"]
     assert (frame["lower"] <= frame["difference"]).all()
     assert (frame["difference"] <= frame["upper"]).all()
     assert (frame["lower_with_seeds"] < frame["lower"]).all()
-    assert list(frame.columns) == resampling.DIFFERENCES.names
+    assert list(frame.columns) == bootstrap.DIFFERENCES.names
 
 
 def test_identical_predictions_differ_by_nothing():
     data = simulate(rows=2, seeds=1, accuracy=(0.8, 0.8))
     data = data._replace(predicted=np.stack([data.predicted[0], data.predicted[0]]))
-    line = resampling.differences(resampling.bootstrap(data), [("plain/n0", "plain/n1")]).iloc[0]
+    line = bootstrap.differences(bootstrap.bootstrap(data), [("plain/n0", "plain/n1")]).iloc[0]
     assert (line["difference"], line["lower"], line["upper"], line["p"]) == (0, 0, 0, 1)
     assert np.isnan(line["lower_with_seeds"])
 
@@ -117,35 +117,35 @@ def test_identical_predictions_differ_by_nothing():
 def test_seeds_do_not_multiply_the_images():
     once = simulate(rows=1, seeds=1)
     tenfold = once._replace(predicted=np.repeat(once.predicted, 10, axis=1), seeds=[f"s{i}" for i in range(10)])
-    narrow, wide = (np.ptp(resampling.interval(resampling.bootstrap(data))[0]) for data in (tenfold, once))
+    narrow, wide = (np.ptp(bootstrap.interval(bootstrap.bootstrap(data))[0]) for data in (tenfold, once))
     assert narrow == pytest.approx(wide)
 
 
 def test_a_class_without_a_prediction_and_one_without_an_image():
     data = simulate(rows=1, seeds=1, classes=3)
     predicted = np.where(data.predicted == 2, 0, data.predicted)
-    result = resampling.bootstrap(data._replace(predicted=predicted, classes=["a", "b", "c", "d"]), samples=50)
+    result = bootstrap.bootstrap(data._replace(predicted=predicted, classes=["a", "b", "c", "d"]), samples=50)
     assert np.isfinite(result.inside).all()
     assert result.point[0] == pytest.approx(f1_score(data.truth, predicted[0, 0], average="macro"))
 
 
 def test_few_images_of_a_class_are_remarked():
-    assert "unreliable" in resampling.reliability_remark(resampling.bootstrap(simulate(images=24), samples=5))
-    assert resampling.reliability_remark(resampling.bootstrap(simulate(images=300), samples=5)) is None
+    assert "unreliable" in bootstrap.reliability_remark(bootstrap.bootstrap(simulate(images=24), samples=5))
+    assert bootstrap.reliability_remark(bootstrap.bootstrap(simulate(images=300), samples=5)) is None
 
 
 def test_align_orders_images_and_names_what_is_missing():
     truth = pd.DataFrame({"image_id": ["b", "a", "c"], "label": ["y", "x", "x"]})
     frame = pd.DataFrame({"image_id": ["c", "a", "b"], "probabilities": [[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]})
-    data = resampling.align({("m/n", "s0"): frame}, truth, ["x", "y"], {"a": "p", "b": "p"})
+    data = bootstrap.align({("m/n", "s0"): frame}, truth, ["x", "y"], {"a": "p", "b": "p"})
     assert data.images == ["a", "b", "c"]
     assert data.predicted[0, 0].tolist() == [1, 1, 0]
     assert data.truth.tolist() == [0, 1, 0]
     assert data.units[0] == data.units[1] != data.units[2]
     with pytest.raises(InputError, match="'m/o' has no predictions for the split 's0'"):
-        resampling.align({("m/n", "s0"): frame, ("m/n", "s1"): frame, ("m/o", "s1"): frame}, truth, ["x", "y"])
+        bootstrap.align({("m/n", "s0"): frame, ("m/n", "s1"): frame, ("m/o", "s1"): frame}, truth, ["x", "y"])
     with pytest.raises(InputError, match="no prediction of a"):
-        resampling.align({("m/n", "s0"): frame, ("m/o", "s0"): frame[frame["image_id"] != "a"]}, truth, ["x", "y"])
+        bootstrap.align({("m/n", "s0"): frame, ("m/o", "s0"): frame[frame["image_id"] != "a"]}, truth, ["x", "y"])
 
 
 COSTS = pd.DataFrame(
@@ -155,7 +155,7 @@ COSTS = pd.DataFrame(
 
 def test_the_cheapest_row_within_the_margin_is_recommended():
     data = simulate(images=3000, accuracy=(0.90, 0.90, 0.6))
-    found = recommendation.recommend(resampling.bootstrap(data, samples=500), COSTS, margin=4)
+    found = recommendation.recommend(bootstrap.bootstrap(data, samples=500), COSTS, margin=4)
     assert (found["row"], found["outcome"], found["method"], found["network"]) == ("plain/n1", "cheaper", "plain", "n1")
     assert (found["size_mb"], found["latency_ms"], found["precision"]) == (10, 10, "fp32")
     assert found["difference_lower"] > -0.04
@@ -164,7 +164,7 @@ def test_the_cheapest_row_within_the_margin_is_recommended():
 
 def test_too_few_images_are_said_to_be_too_few():
     data = simulate(images=60, accuracy=(0.90, 0.86, 0.6), seed=2)
-    found = recommendation.recommend(resampling.bootstrap(data, samples=500), COSTS, margin=3)
+    found = recommendation.recommend(bootstrap.bootstrap(data, samples=500), COSTS, margin=3)
     assert found["outcome"] == "undecided"
     assert found["row"] == found["best_row"]
     assert "cannot separate" in found["text"]
@@ -173,12 +173,12 @@ def test_too_few_images_are_said_to_be_too_few():
 
 def test_a_best_row_without_a_rival():
     data = simulate(images=2000, accuracy=(0.95, 0.5, 0.4))
-    found = recommendation.recommend(resampling.bootstrap(data, samples=300), COSTS)
+    found = recommendation.recommend(bootstrap.bootstrap(data, samples=300), COSTS)
     assert (found["outcome"], found["undecided"], found["units_needed"]) == ("best", [], None)
 
 
 def test_without_costs_the_best_is_recommended():
-    found = recommendation.recommend(resampling.bootstrap(simulate(images=500), samples=200))
+    found = recommendation.recommend(bootstrap.bootstrap(simulate(images=500), samples=200))
     assert found["outcome"] == "unpriced"
     assert found["size_mb"] is None
 
@@ -188,7 +188,7 @@ def test_the_choice_among_equals_is_corrected_downwards():
     raw, corrected = [], []
     for seed in range(15):
         data = simulate(rows=12, seeds=1, images=60, accuracy=(0.7,) * 12, seed=seed)
-        found = recommendation.recommend(resampling.bootstrap(data, samples=200, seed=seed))
+        found = recommendation.recommend(bootstrap.bootstrap(data, samples=200, seed=seed))
         raw.append(found["f1"])
         corrected.append(found["f1_corrected"])
     worth = 0.7 + 0.3 / 3
@@ -200,7 +200,7 @@ def test_over_datasets():
     rng = np.random.default_rng(0)
     level = rng.random(10)[:, None] / 4
     values = pd.DataFrame(0.6 + level + [0.0, -0.005, -0.2] + rng.normal(0, 0.002, (10, 3)), columns=COSTS.index)
-    result = resampling.over_datasets(values)
+    result = bootstrap.over_datasets(values)
     assert result.point == pytest.approx(values.mean().to_numpy())
     found = recommendation.recommend(result, COSTS)
     assert (found["row"], found["unit"], found["units"]) == ("plain/n1", "dataset", 10)
@@ -232,7 +232,7 @@ def test_only_costs_that_are_known_of_all_priced_rows_count(size, latency, expec
 def test_a_row_whose_latency_is_unknown_can_be_the_cheaper_one():
     costs = pd.DataFrame({"size_mb": [100, 2.0], "latency_ms": [5, np.nan]}, index=["plain/big", "plain/small"])
     values = pd.DataFrame({"plain/big": [0.9] * 6, "plain/small": [0.9] * 6})
-    found = recommendation.recommend(resampling.over_datasets(values), costs)
+    found = recommendation.recommend(bootstrap.over_datasets(values), costs)
     assert (found["row"], found["outcome"]) == ("plain/small", "cheaper")
     assert "plain/small is the smallest that is shown" in found["text"]  # whether the fastest, nobody knows
 
@@ -252,7 +252,7 @@ def test_resamples_without_a_positive_image_do_no_harm():
     """Of five test images one is positive: a third of the resamples hold none, and F1 is undefined in them."""
     truth, right = np.array([0, 0, 0, 0, 1]), np.array([[[0, 0, 0, 0, 1]], [[0, 0, 0, 0, 0]]])
     names = [str(i) for i in range(5)]
-    data = resampling.Predicted(["a/x", "b/x"], ["s0"], ["no", "yes"], names, right, truth, np.arange(5))
-    found = recommendation.recommend(resampling.bootstrap(data, positive=1, samples=200))
+    data = bootstrap.Predicted(["a/x", "b/x"], ["s0"], ["no", "yes"], names, right, truth, np.arange(5))
+    found = recommendation.recommend(bootstrap.bootstrap(data, positive=1, samples=200))
     assert found["row"] == "a/x"
     json.dumps(found, allow_nan=False)

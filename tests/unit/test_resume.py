@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 from helpers import ROOT
-from pocketscope import resume
+from pocketscope.runtime import resume
 
 # Imports once, then trains a tiny network in a child process for each of some runs: a folder, and the step after whose
 # save the child dies by SIGKILL, or none. Says what was saved, how each child ended, and a digest of its weights.
@@ -21,7 +21,7 @@ import numpy as np, torch
 from pocketscope import config, examples, networks, resume, training
 
 resume.SECONDS_BETWEEN = 0.0
-SETTINGS = config.plain(config.Training(
+SETTINGS = base.plain(training.Training(
     steps=12, batch_size=4, evaluations=6, patience=6, ema=0.9, mixup=0.3, batch_norm="trained",
     learning_rate="minimum",
 ))
@@ -31,7 +31,7 @@ def some(count):
     rng = np.random.default_rng(count)
     targets = rng.integers(0, 2, count)
     images = (rng.integers(0, 200, (count, 32, 32, 3)) + 50 * targets[:, None, None, None]).astype(np.uint8)
-    return examples.Examples(images, examples.one_hot(targets, 2), np.arange(count) % 3 > 0)
+    return batches.Examples(images, batches.one_hot(targets, 2), np.arange(count) % 3 > 0)
 
 def train(folder, last):
     folder.mkdir(exist_ok=True)
@@ -44,7 +44,7 @@ def train(folder, last):
             os.kill(os.getpid(), signal.SIGKILL)
     kept.save = say
     classifier = networks.build(NETWORK, 2, folder, seed=1)
-    history, _ = training.train(
+    history, _ = supervised.train(
         classifier, some(20), some(10), pretrained=True, settings=SETTINGS, symmetries=["horizontal_flip"], seed=3,
         device=torch.device("cpu"), resume=kept,
     )
@@ -114,10 +114,10 @@ def test_saving_is_not_due_at_once_but_after_a_while(tmp_path, monkeypatch):
 def test_the_digest_is_of_tables_and_settings(tmp_path):
     table = tmp_path / "labels"
     table.write_bytes(b"a")
-    first = resume.digest([table], {"steps": 1})
-    assert first == resume.digest([table], {"steps": 1})
-    assert first != resume.digest([table], {"steps": 2})
+    first = resume.digest_of_inputs([table], {"steps": 1})
+    assert first == resume.digest_of_inputs([table], {"steps": 1})
+    assert first != resume.digest_of_inputs([table], {"steps": 2})
     table.write_bytes(b"b")
-    assert first != resume.digest([table], {"steps": 1})
+    assert first != resume.digest_of_inputs([table], {"steps": 1})
     with pytest.raises(FileNotFoundError):
-        resume.digest([tmp_path / "none"], {})
+        resume.digest_of_inputs([tmp_path / "none"], {})

@@ -3,8 +3,13 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from pocketscope import config, prediction, pseudo_labels, rounds, splits
-from pocketscope.errors import InputError
+from pocketscope.config.base import plain
+from pocketscope.config.methods import Method
+from pocketscope.core.errors import InputError
+from pocketscope.distillation import rounds
+from pocketscope.tables.label_set import human_labels
+from pocketscope.tables.predictions import PREDICTIONS, predictions_table
+from pocketscope.tables.split import SPLIT
 
 CLASSES = ["cat", "dog"]
 OPEN = [f"u{i}" for i in range(4)]
@@ -16,7 +21,7 @@ def split(validation=HELD_OUT):
     rows += [(image, "validation", CLASSES[i % 2]) for i, image in enumerate(validation)]
     rows += [(image, "unlabelled", None) for image in OPEN]
     columns = dict(zip(["image_id", "role", "label"], zip(*rows, strict=True), strict=True))
-    return pa.table(columns | {"group": pa.nulls(len(rows), pa.string())}, schema=splits.SPLIT)
+    return pa.table(columns | {"group": pa.nulls(len(rows), pa.string())}, schema=SPLIT)
 
 
 def predicted(open_=(0.9, 0.8, 0.3, 0.1), right=0.8, views=("identity",), worse=None, images=None):
@@ -26,7 +31,7 @@ def predicted(open_=(0.9, 0.8, 0.3, 0.1), right=0.8, views=("identity",), worse=
     cube = np.stack([np.array([cat, np.subtract(1, cat)]).T for _ in views])
     if worse:
         cube[views.index(worse), : 2 + len(HELD_OUT)] = cube[views.index(worse), : 2 + len(HELD_OUT), ::-1]
-    return prediction.table(image_ids, list(views), cube.astype(np.float32))
+    return predictions_table(image_ids, list(views), cube.astype(np.float32))
 
 
 def teacher(name="one", **options):
@@ -35,8 +40,8 @@ def teacher(name="one", **options):
 
 
 def label(teachers, labels=None, allowed=("identity",), round_number=1, before=(), parts=None, **settings):
-    method = config.plain(config.Method(teachers=["one"], **settings))
-    labels = labels or pseudo_labels.human(["l0", "l1"], CLASSES)
+    method = plain(Method(teachers=["one"], **settings))
+    labels = labels or human_labels(["l0", "l1"], CLASSES)
     return rounds.label(teachers, labels, parts or split(), CLASSES, method, list(allowed), round_number, before)
 
 
@@ -68,7 +73,7 @@ def test_temperature_is_each_teachers_own_and_moves_confidence():
     flipped = predicted(right=0.99).to_pylist()
     for row in flipped[2:22:3]:
         row["probabilities"] = row["probabilities"][::-1]
-    table = pa.Table.from_pylist(flipped, schema=prediction.PROBABILITIES)
+    table = pa.Table.from_pylist(flipped, schema=PREDICTIONS)
     rash = rounds.Teacher("rash", table, rounds.held_out(table, split()))
     _, _, about = label([modest, rash], threshold=0.0, calibration="temperature")
     found = {row["teacher"]: row for row in about.to_pylist()}
@@ -113,7 +118,7 @@ def test_rounds_stop_when_the_teachers_do_not_improve(caplog):
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_with_nothing_left_or_nothing_accepted_the_labels_stay(threshold, caplog):
     everything, _, _ = label([teacher()], threshold=0.0)
-    known = everything if threshold == 0.0 else pseudo_labels.human(["l0", "l1"], CLASSES)
+    known = everything if threshold == 0.0 else human_labels(["l0", "l1"], CLASSES)
     labels, _, _ = label([teacher()], known, round_number=2, threshold=threshold)
     assert labels.equals(known)
     assert ("no unlabelled image is left" if threshold == 0.0 else "no label was sure enough") in caplog.text
@@ -150,8 +155,8 @@ def test_teachers_of_other_images_are_refused():
 
 def test_the_better_of_two_teachers_has_the_greater_merit():
     def merit(**options):
-        return rounds.merit(rounds.held_out(predicted(**options), split()), split(), CLASSES)
+        return rounds.validation_score(rounds.held_out(predicted(**options), split()), split(), CLASSES)
 
     assert merit(right=0.9) > merit(right=0.6) > merit(right=0.3)
     with pytest.raises(InputError, match="no validation part"):
-        rounds.merit(predicted().slice(0, 0), split(), CLASSES)
+        rounds.validation_score(predicted().slice(0, 0), split(), CLASSES)

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pocketscope import corrections, shipping
+from pocketscope.data import corrections
+from pocketscope.deploy import answers
+from pocketscope.deploy.card import model_card
+from pocketscope.deploy.reliable import Reliable, least_reliable
 from scipy import stats
 
 
 def test_sure_is_what_the_test_part_shows():
     probabilities = np.linspace(0.99, 0.5, 50)
     right = (np.arange(50) < 48) & (np.arange(50) != 3)
-    found = shipping.least_sure(probabilities, right, 0.9)
+    found = least_reliable(probabilities, right, 0.9)
     # One wrong answer among the first: the bound passes 0.9 where 46 images were answered, and falls at the 49th.
     assert (found.answered, found.right) == (48, 47)
     assert found.probability == probabilities[47]
@@ -23,9 +26,9 @@ def test_sure_is_what_the_test_part_shows():
 
 @pytest.mark.parametrize("count", [0, 1, 28])
 def test_too_few_test_images_make_nothing_sure(count):
-    found = shipping.least_sure(np.full(count, 0.99), np.ones(count, bool), 0.9)
-    assert found == shipping.Sure(None, count, count)
-    assert shipping.least_sure(np.full(29, 0.99), np.ones(29, bool), 0.9).probability == 0.99
+    found = least_reliable(np.full(count, 0.99), np.ones(count, bool), 0.9)
+    assert found == Reliable(None, count, count)
+    assert least_reliable(np.full(29, 0.99), np.ones(29, bool), 0.9).probability == 0.99
 
 
 @given(
@@ -35,7 +38,7 @@ def test_too_few_test_images_make_nothing_sure(count):
 @settings(max_examples=100)
 def test_equal_probabilities_are_sure_together_and_the_count_is_true(answers, share):
     probabilities, right = np.array([a for a, _ in answers], float), np.array([b for _, b in answers], bool)
-    found = shipping.least_sure(probabilities, right, share)
+    found = least_reliable(probabilities, right, share)
     if found.probability is not None:
         sure = probabilities >= found.probability
         assert (found.answered, found.right) == (sure.sum(), right[sure].sum())
@@ -46,7 +49,7 @@ def test_answers_stand_by_file_the_least_probable_first_and_can_be_given_back(tm
     paths = {"x": ["new/ä, b.png", "new/copy.png"], "y": ["new/2.png"], "z": ["ill/3.png"]}
     answers = [("x", "ill", 0.97), ("y", "well", 0.6)]
     table = tmp_path / "answers.csv"
-    assert shipping.write_answers(table, answers, paths, shipping.Sure(0.9, 40, 39)) == 1
+    assert answers.write_answers(table, answers, paths, Reliable(0.9, 40, 39)) == 1
     with table.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [tuple(row.values()) for row in rows] == [
@@ -55,27 +58,27 @@ def test_answers_stand_by_file_the_least_probable_first_and_can_be_given_back(tm
         ("new/copy.png", "ill", "0.9700", "yes", ""),
     ]
     table.write_text(table.read_text().replace("no,", "no,ill"))
-    images = corrections.pa.table({"image_id": list(paths), "paths": list(paths.values())})
-    labels = corrections.pa.table({"image_id": ["x", "y", "z"], "label": [None, None, "ill"]})
+    images = pa.table({"image_id": list(paths), "paths": list(paths.values())})
+    labels = pa.table({"image_id": ["x", "y", "z"], "label": [None, None, "ill"]})
     asked = {"path": "answers.csv", "source": {"kind": "folder", "path": "images"}, "classes": None}
     assert corrections.read(asked, tmp_path, images, labels) == {"y": "ill"}
 
 
 def test_nothing_is_sure_without_a_threshold(tmp_path):
     table = tmp_path / "answers.csv"
-    assert shipping.write_answers(table, [("x", "a", 1.0)], {"x": ["1.png"]}, shipping.Sure(None, 3, 3)) == 0
+    assert answers.write_answers(table, [("x", "a", 1.0)], {"x": ["1.png"]}, Reliable(None, 3, 3)) == 0
     assert ",no," in table.read_text()
 
 
 @pytest.mark.parametrize(
     ("sure", "precision", "said"),
     [
-        (shipping.Sure(0.87, 40, 39), "fp32", "sure from the probability 0.8700 on. Of the test images, 40 were"),
-        (shipping.Sure(None, 20, 15), "int8", "No answer is called sure: the 20 test images, of which 15"),
+        (Reliable(0.87, 40, 39), "fp32", "sure from the probability 0.8700 on. Of the test images, 40 were"),
+        (Reliable(None, 20, 15), "int8", "No answer is called sure: the 20 test images, of which 15"),
     ],
 )
 def test_the_card_says_what_the_model_is(sure, precision, said):
-    text = shipping.card(
+    text = model_card(
         {"dataset": "cells", "study": "mine", "row": {"method": "plain", "network": "tiny", "precision": precision}}
         | {"classes": ["a", 'say "b"'], "image_size": 64, "fit": "crop", "human": 120, "pseudo": 80, "f1": 0.876}
         | {"positive": None, "tested": 44, "sure": sure, "share": 0.9, "answers": 300, "sure_answers": 200}

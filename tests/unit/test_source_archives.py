@@ -9,9 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from pocketscope import packing, source_archives, sources
-from pocketscope.errors import InputError
-from pocketscope.pixels import Unreadable, decode
+from pocketscope.core.errors import InputError
+from pocketscope.data import packing
+from pocketscope.data.sources import kinds, medmnist_source
+from pocketscope.data.sources.record import TEST
+from pocketscope.images.decode import decode
+from pocketscope.images.pixels import Unreadable
 
 
 def picture(seed):
@@ -39,7 +42,7 @@ def hugging_face(path, labels, *, names=("cat", "dog"), **others):
 
 
 def listed(root, **source):
-    return list(sources.records({"kind": "parquet", "path": "data"} | source, root))
+    return list(kinds.records({"kind": "parquet", "path": "data"} | source, root))
 
 
 def test_class_names_come_from_the_schema(tmp_path):
@@ -73,14 +76,14 @@ def test_several_files_and_a_test_part(tmp_path):
         hugging_face(tmp_path / "data" / f"{name}.parquet", [0, 1])
     records = listed(tmp_path, test="data/test-*.parquet")
     assert [(record.path, record.role) for record in records] == [
-        ("test-0.parquet/0000000", sources.TEST),
-        ("test-0.parquet/0000001", sources.TEST),
+        ("test-0.parquet/0000000", TEST),
+        ("test-0.parquet/0000001", TEST),
         ("train-0.parquet/0000000", None),
         ("train-0.parquet/0000001", None),
         ("train-1.parquet/0000000", None),
         ("train-1.parquet/0000001", None),
     ]
-    assert list(sources.files({"kind": "parquet", "path": "data/train-*"}, tmp_path)) == [
+    assert list(kinds.files({"kind": "parquet", "path": "data/train-*"}, tmp_path)) == [
         "train-0.parquet",
         "train-1.parquet",
     ]
@@ -149,7 +152,7 @@ def npz(request, tmp_path):
 
 
 def medmnist(root, **source):
-    return list(sources.records({"kind": "medmnist", "name": "breastmnist", "path": "small.npz"} | source, root))
+    return list(kinds.records({"kind": "medmnist", "name": "breastmnist", "path": "small.npz"} | source, root))
 
 
 def test_official_splits_become_roles(npz, tmp_path):
@@ -158,7 +161,7 @@ def test_official_splits_become_roles(npz, tmp_path):
     assert {(record.path.split("/")[0], record.role) for record in records} == {
         ("train", None),
         ("val", None),
-        ("test", sources.TEST),
+        ("test", TEST),
     }
     assert {record.label for record in records} == {"malignant", "normal, benign"}
     for record in [*records, records[0]]:
@@ -203,8 +206,8 @@ def test_medmnist_that_cannot_be_used(tmp_path, source, message):
 
 def test_download(npz, tmp_path, monkeypatch):
     remote = (tmp_path / "small.npz").rename(tmp_path / "remote.npz")
-    information = source_archives._medmnist("breastmnist")
-    monkeypatch.setattr(source_archives._medmnist_module(), "DEFAULT_ROOT", str(tmp_path / "medmnist"))
+    information = medmnist_source._medmnist("breastmnist")
+    monkeypatch.setattr(medmnist_source._medmnist_module(), "DEFAULT_ROOT", str(tmp_path / "medmnist"))
     monkeypatch.setitem(information, "url_64", remote.as_uri())
     with pytest.raises(InputError, match=r"could not be downloaded .its MD5 is .*name the file by 'path'"):
         medmnist(tmp_path, path=None, size=64)
@@ -216,8 +219,8 @@ def test_download(npz, tmp_path, monkeypatch):
     paths = {name: tmp_path / "out" / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
     source = {"kind": "medmnist", "name": "breastmnist", "size": 64, "path": None}
     packing.pack(source, tmp_path, **paths, image_size=28, fit="crop")
-    known = sources.fingerprint(source, tmp_path, paths["files"])
-    assert known == sources.fingerprint(source, tmp_path)
+    known = kinds.fingerprint(source, tmp_path, paths["files"])
+    assert known == kinds.fingerprint(source, tmp_path)
     monkeypatch.setitem(information, "url", remote.as_uri())
     with pytest.raises(InputError, match=r"could not be downloaded .*No such file"):
         medmnist(tmp_path, path=None)
@@ -225,7 +228,7 @@ def test_download(npz, tmp_path, monkeypatch):
 
 def test_published_sets_are_told_apart_without_a_download():
     fingerprints = {
-        sources.fingerprint({"kind": "medmnist", "name": name, "size": size}, None)
+        kinds.fingerprint({"kind": "medmnist", "name": name, "size": size}, None)
         for name in ("breastmnist", "bloodmnist")
         for size in (28, 64)
     }

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pocketscope import source_code
+from pocketscope.runtime import code_digest
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
 
@@ -19,10 +19,10 @@ def checkout(tmp_path):
     (tmp_path / "pocketscope" / "unused.py").write_text("value = 1\n")
 
     def digest():
-        source_code._imports.cache_clear()
-        source_code._digest_of_file.cache_clear()
-        source_code._parse.cache_clear()
-        return source_code.digest(tmp_path / "rule.py")
+        code_digest._imports.cache_clear()
+        code_digest._digest_of_file.cache_clear()
+        code_digest._parse.cache_clear()
+        return code_digest.digest_of_script(tmp_path / "rule.py")
 
     return tmp_path, digest
 
@@ -113,7 +113,7 @@ def test_every_kind_of_import_is_followed(tmp_path, files, found):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{text}\n")
-    script, *modules = source_code.modules(tmp_path / "rule.py")
+    script, *modules = code_digest.modules(tmp_path / "rule.py")
     assert script == tmp_path / "rule.py"
     assert {path.relative_to(tmp_path).as_posix() for path in modules} == found
 
@@ -124,13 +124,13 @@ def test_a_module_that_moves_to_another_package_changes_the_digest(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     (tmp_path / "pocketscope/room/__init__.py").write_text("value = 1\n")
-    before = source_code.digest(tmp_path / "rule.py")
+    before = code_digest.digest_of_script(tmp_path / "rule.py")
     for path in ("room", "other"):
         (tmp_path / f"pocketscope/{path}/__init__.py").write_text("value = 1\n" if path == "other" else "")
-    source_code._imports.cache_clear()
-    source_code._digest_of_file.cache_clear()
-    source_code._parse.cache_clear()
-    assert source_code.digest(tmp_path / "rule.py") != before
+    code_digest._imports.cache_clear()
+    code_digest._digest_of_file.cache_clear()
+    code_digest._parse.cache_clear()
+    assert code_digest.digest_of_script(tmp_path / "rule.py") != before
 
 
 @pytest.mark.parametrize(
@@ -150,5 +150,5 @@ def test_a_module_that_moves_to_another_package_changes_the_digest(tmp_path):
 )  # fmt: skip
 def test_a_script_depends_on_no_more_than_it_needs(script, modules):
     """A change in a report's or the configuration's module must not train anything anew."""
-    found = {path.stem for path in source_code.modules(SCRIPTS / script)[1:]}
+    found = {path.stem for path in code_digest.modules(SCRIPTS / script)[1:]}
     assert found == {"__init__", *modules.split()}

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from pocketscope import sources
-from pocketscope.errors import InputError
+from pocketscope.core.errors import InputError
+from pocketscope.data.sources import kinds
+from pocketscope.data.sources.record import TEST
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def table(root, text, encoding="utf-8", name="labels.csv"):
 
 
 def listed(root, **source):
-    found = sources.records({"kind": "table", "path": "data/labels.csv"} | source, root)
+    found = kinds.records({"kind": "table", "path": "data/labels.csv"} | source, root)
     return {record.path: (record.label, record.group, record.role) for record in found}
 
 
@@ -35,9 +36,9 @@ def test_path_label_group_and_role(root):
         "a.png": ("x", "p1", None),
         "b, c.png": ("y", "p1", None),
         "deep/d.png": (None, "p2", None),
-        "e.png": ("y", None, sources.TEST),
+        "e.png": ("y", None, TEST),
     }
-    record = next(sources.records({"kind": "table", "path": "data/labels.csv"}, root))
+    record = next(kinds.records({"kind": "table", "path": "data/labels.csv"}, root))
     assert record.read() == (root / "data" / "a.png").read_bytes()
 
 
@@ -171,8 +172,8 @@ def test_measurements_are_no_classes(root):
 def test_fingerprint_is_of_the_table_and_its_images(root):
     source = {"kind": "table", "path": "data/labels.csv"}
     table(root, "path,label\na.png,x\n")
-    before = sources.fingerprint(source, root)
+    before = kinds.fingerprint(source, root)
     (root / "data" / "e.png").write_bytes(b"not listed")
-    assert sources.fingerprint(source, root) == before
+    assert kinds.fingerprint(source, root) == before
     (root / "data" / "a.png").write_bytes(b"listed")
-    assert sources.fingerprint(source, root) != before
+    assert kinds.fingerprint(source, root) != before

@@ -5,11 +5,17 @@ import os
 import pickle
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
-from pocketscope import packing, records, sources, tables
-from pocketscope.errors import InputError
-from pocketscope.pixels import Unreadable, decode
+from pocketscope.core import parquet
+from pocketscope.core.errors import InputError
+from pocketscope.data.sources import kinds
+from pocketscope.data.sources.record import TEST
+from pocketscope.images import files
+from pocketscope.images.decode import decode
+from pocketscope.images.pixels import Unreadable
+from pocketscope.tables.source_labels import SOURCE_FILES
 
 ODD_NAMES = [" b ", "it's", 'say "x"', "two\nlines", "$HOME", "3rd", "Ärzte-細胞", "x=1", "%s", "-rf", "tab\t", "*?[1]"]
 
@@ -21,7 +27,7 @@ def put(path, seed=0):
 
 
 def listed(root, **source):
-    return list(sources.records({"kind": "folder", "path": "images"} | source, root))
+    return list(kinds.records({"kind": "folder", "path": "images"} | source, root))
 
 
 def reason(record):
@@ -46,7 +52,7 @@ def test_one_folder_a_class_in_the_order_of_paths(root):
 
 
 def test_the_folder_may_be_absolute_or_relative(root, tmp_path):
-    absolute = list(sources.records({"kind": "folder", "path": str(root / "images")}, tmp_path / "elsewhere"))
+    absolute = list(kinds.records({"kind": "folder", "path": str(root / "images")}, tmp_path / "elsewhere"))
     assert [record.path for record in absolute] == [record.path for record in listed(root)]
 
 
@@ -96,7 +102,7 @@ def test_images_beside_the_class_folders_are_told_with_the_remedy(root):
 
 
 def test_an_enormous_file_is_not_read(root, monkeypatch):
-    monkeypatch.setattr(records, "MAX_BYTES", 10)
+    monkeypatch.setattr(files, "MAX_BYTES", 10)
     assert "larger than" in reason(listed(root)[0])
 
 
@@ -105,7 +111,7 @@ def test_unlabelled_and_test_folders(root):
     put(root / "images" / "held out" / "b" / "6.png")
     records = {r.path: (r.label, r.role) for r in listed(root, unlabelled="new", test="images/held out")}
     assert records["../new/x/5.png"] == (None, None)
-    assert records["held out/b/6.png"] == ("b", sources.TEST)
+    assert records["held out/b/6.png"] == ("b", TEST)
     assert len(records) == 6
 
 
@@ -163,14 +169,14 @@ def test_folders_that_are_not_there(root, source, message):
 
 
 def test_the_folder_that_paths_start_from(root):
-    assert sources.top({"kind": "folder", "path": "images"}, root) == root / "images"
-    assert sources.top({"kind": "table", "path": "tables/labels.csv"}, root) == root / "tables"
-    assert sources.top({"kind": "table", "path": "labels.csv", "images": "images"}, root) == root / "images"
-    assert sources.top({"kind": "digits"}, root) == root
+    assert kinds.top({"kind": "folder", "path": "images"}, root) == root / "images"
+    assert kinds.top({"kind": "table", "path": "tables/labels.csv"}, root) == root / "tables"
+    assert kinds.top({"kind": "table", "path": "labels.csv", "images": "images"}, root) == root / "images"
+    assert kinds.top({"kind": "digits"}, root) == root
 
 
 def test_digits():
-    records = list(sources.records({"kind": "digits"}, None))
+    records = list(kinds.records({"kind": "digits"}, None))
     assert len(records) == 1797
     assert {record.label for record in records} == set("0123456789")
     image = decode(records[0].read())
@@ -183,13 +189,13 @@ def test_digits():
 
 
 def fingerprint(root, known=None):
-    return sources.fingerprint({"kind": "folder", "path": "images"}, root, known)
+    return kinds.fingerprint({"kind": "folder", "path": "images"}, root, known)
 
 
 def index(root, path):
-    surveyed = sources.survey(sources.files({"kind": "folder", "path": "images"}, root))
+    surveyed = kinds.survey(kinds.files({"kind": "folder", "path": "images"}, root))
     rows = [{"path": p, "size": s, "mtime_ns": m, "sha256": h} for p, (s, m, h) in surveyed.items()]
-    tables.write(tables.pa.Table.from_pylist(rows, schema=packing.FILES), path, packing.FILES)
+    parquet.write(pa.Table.from_pylist(rows, schema=SOURCE_FILES), path, SOURCE_FILES)
     return path
 
 
@@ -210,8 +216,8 @@ def test_fingerprint_with_an_index_reads_only_what_changed(root, monkeypatch):
     before = fingerprint(root)
     known = index(root, root / "files.parquet")
     read = []
-    digest = sources.hashlib.file_digest
-    monkeypatch.setattr(sources.hashlib, "file_digest", lambda file, how: read.append(file.name) or digest(file, how))
+    digest = kinds.hashlib.file_digest
+    monkeypatch.setattr(kinds.hashlib, "file_digest", lambda file, how: read.append(file.name) or digest(file, how))
     assert fingerprint(root, known) == before
     assert read == []
     os.utime(root / "images" / "b" / "1.png", ns=(1, 1))
@@ -240,14 +246,14 @@ def test_a_damaged_index_is_no_index(root):
 def test_an_index_hides_no_fault_of_a_source_that_is_there(root):
     known = index(root, root / "files.parquet")
     with pytest.raises(InputError, match=r"no such folder \('unlabelled'"):
-        sources.fingerprint({"kind": "folder", "path": "images", "unlabelled": "nowhere"}, root, known)
+        kinds.fingerprint({"kind": "folder", "path": "images", "unlabelled": "nowhere"}, root, known)
     (root / "labels.csv").write_text("path,label\nimages/b/1.png,x\nimages/b/nothing.png,y\n")
     with pytest.raises(InputError, match="1 of 2 files are not there"):
-        sources.fingerprint({"kind": "table", "path": "labels.csv"}, root, known)
+        kinds.fingerprint({"kind": "table", "path": "labels.csv"}, root, known)
 
 
 def test_fingerprint_of_digits_is_quick_and_stable():
-    assert sources.fingerprint({"kind": "digits"}, None) == sources.fingerprint({"kind": "digits"}, None)
+    assert kinds.fingerprint({"kind": "digits"}, None) == kinds.fingerprint({"kind": "digits"}, None)
 
 
 def test_nothing_is_written_into_the_user_s_folder(root):

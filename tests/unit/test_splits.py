@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pocketscope import splits
-from pocketscope.errors import InputError
+from pocketscope.core.errors import InputError
+from pocketscope.data import splitting
 
 ASKED = {
     "labelled": 5,
@@ -31,7 +31,7 @@ def assign(rows, **asked):
         }
     )
     labels = pa.table({"image_id": images["image_id"], "label": pa.array([row[1] for row in rows], pa.string())})
-    split, truth, notes = splits.assign(images, labels, **(ASKED | asked))
+    split, truth, notes = splitting.assign(images, labels, **(ASKED | asked))
     return split.to_pandas().set_index("image_id"), truth.to_pandas().set_index("image_id")["label"], notes
 
 

@@ -2,18 +2,21 @@
 
 import pyarrow as pa
 import pytest
-from pocketscope import checks, metrics, summary, tables
-from pocketscope.errors import InputError
+from pocketscope.core import parquet
+from pocketscope.core.errors import InputError
+from pocketscope.report import summary
+from pocketscope.tables.classes import CLASSES
+from pocketscope.tables.scores import SCORES
 
 
 def test_f1_names_its_class_and_remarks_follow(tmp_path, capsys):
     row = {"split": "k25_s0", "method": "plain", "network": "tiny", "precision": "fp32", "metric": "f1", "class": None}
     rows = [row | {"dataset": "cells", "value": 0.875}, row | {"dataset": "digits", "value": 0.5}]
     positive = {"cells": "[ill]", "digits": None}
-    tables.write(pa.Table.from_pylist(rows), tmp_path / "scores.parquet", metrics.SCORES, notes={"positive": positive})
+    parquet.write(pa.Table.from_pylist(rows), tmp_path / "scores.parquet", SCORES, notes={"positive": positive})
     classes = pa.Table.from_pylist([{"label": "[ill]", "images": 1, "files": 1}])
     place = tmp_path / "runs/cells/classes.parquet"
-    tables.write(classes, place, checks.CLASSES, notes={"remarks": ["'[b].png' (the file is empty)"]})
+    parquet.write(classes, place, CLASSES, notes={"remarks": ["'[b].png' (the file is empty)"]})
     summary.show(tmp_path)
     shown = capsys.readouterr().out
     titles = " ".join(shown.split())  # as narrow as the table

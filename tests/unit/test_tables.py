@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers import ROOT
-from pocketscope import files, tables
-from pocketscope.errors import InputError
+from pocketscope.core import files, parquet
+from pocketscope.core.errors import InputError
 
 SCHEMA = pa.schema([pa.field("name", pa.string(), nullable=False), pa.field("value", pa.float32())])
 TABLE = pa.table({"value": [0.5, None], "name": ["a", "b"]})
@@ -18,9 +18,9 @@ TABLE = pa.table({"value": [0.5, None], "name": ["a", "b"]})
 
 def test_a_table_comes_back_with_its_notes_and_equal_bytes(tmp_path):
     for name in ("one", "two"):
-        tables.write(TABLE, tmp_path / f"{name}.parquet", SCHEMA, notes={"classes": ["ä"], "a": 1})
-    assert tables.read(tmp_path / "one.parquet", SCHEMA).to_pydict() == {"name": ["a", "b"], "value": [0.5, None]}
-    assert tables.notes(tmp_path / "one.parquet") == {"classes": ["ä"], "a": 1}
+        parquet.write(TABLE, tmp_path / f"{name}.parquet", SCHEMA, notes={"classes": ["ä"], "a": 1})
+    assert parquet.read(tmp_path / "one.parquet", SCHEMA).to_pydict() == {"name": ["a", "b"], "value": [0.5, None]}
+    assert parquet.notes(tmp_path / "one.parquet") == {"classes": ["ä"], "a": 1}
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
 
 
@@ -35,7 +35,7 @@ def test_a_table_comes_back_with_its_notes_and_equal_bytes(tmp_path):
 )
 def test_a_wrong_column_is_named_with_its_file(tmp_path, table, told):
     with pytest.raises(InputError) as error:
-        tables.write(table, tmp_path / "t.parquet", SCHEMA)
+        parquet.write(table, tmp_path / "t.parquet", SCHEMA)
     assert told in str(error.value)
     assert "t.parquet" in str(error.value)
     assert not list(tmp_path.iterdir())
@@ -43,18 +43,18 @@ def test_a_wrong_column_is_named_with_its_file(tmp_path, table, told):
 
 def test_a_file_cut_short_is_named_with_the_remedy(tmp_path):
     path = tmp_path / "t.parquet"
-    tables.write(TABLE, path, SCHEMA)
+    parquet.write(TABLE, path, SCHEMA)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"t\.parquet: cut short or damaged .*delete it and run again"):
-        tables.read(path, SCHEMA)
+        parquet.read(path, SCHEMA)
 
 
 def test_another_tables_file_is_refused(tmp_path):
-    tables.write(TABLE, tmp_path / "t.parquet", SCHEMA)
+    parquet.write(TABLE, tmp_path / "t.parquet", SCHEMA)
     with pytest.raises(InputError, match="the column 'role' is missing"):
-        tables.read(tmp_path / "t.parquet", pa.schema([("role", pa.string())]))
+        parquet.read(tmp_path / "t.parquet", pa.schema([("role", pa.string())]))
     with pytest.raises(InputError, match="holds float, not double"):
-        tables.read(tmp_path / "t.parquet", pa.schema([("value", pa.float64())]))
+        parquet.read(tmp_path / "t.parquet", pa.schema([("value", pa.float64())]))
 
 
 @pytest.mark.parametrize("stored", [["name", "value"], ["value", "name"]])
@@ -62,8 +62,8 @@ def test_a_mapping_goes_by_names_whatever_the_columns_order(tmp_path, stored):
     path = tmp_path / "t.parquet"
     pq.write_table(TABLE.select(stored).cast(pa.schema([SCHEMA.field(name) for name in stored])), path)
     for schema in (SCHEMA, pa.schema(list(SCHEMA)[::-1])):
-        assert tables.mapping(path, schema, "name", "value") == {"a": 0.5, "b": None}
-        assert tables.mapping(path, schema, "value", "name") == {0.5: "a", None: "b"}
+        assert parquet.mapping(path, schema, "name", "value") == {"a": 0.5, "b": None}
+        assert parquet.mapping(path, schema, "value", "name") == {0.5: "a", None: "b"}
 
 
 def test_no_script_or_module_takes_a_tables_columns_by_their_order():
@@ -73,8 +73,8 @@ def test_no_script_or_module_takes_a_tables_columns_by_their_order():
 
 def test_a_folder_name_with_an_equals_sign_adds_no_column(tmp_path):
     path = tmp_path / "value=3" / "t.parquet"
-    tables.write(TABLE, path, SCHEMA)
-    assert tables.read(path, SCHEMA).num_columns == 2
+    parquet.write(TABLE, path, SCHEMA)
+    assert parquet.read(path, SCHEMA).num_columns == 2
 
 
 def test_an_error_leaves_the_former_file(tmp_path):

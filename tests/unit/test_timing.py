@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
-from pocketscope import config, devices, evidence, history, inference, networks, tables, timing
+from pocketscope.config.base import plain
+from pocketscope.config.training import Training
+from pocketscope.core import parquet
+from pocketscope.evaluation import timing
+from pocketscope.inference import onnx_model
+from pocketscope.models import networks
+from pocketscope.report import evidence
+from pocketscope.runtime import devices
+from pocketscope.tables.history import HISTORY
+from pocketscope.tables.timing import TIMING
 from torch import nn
 
 
@@ -21,7 +30,7 @@ def test_forms_take_turns():
 def test_no_form_waits_busily_while_another_is_timed(tmp_path):
     """Two threads of int8 ResNet-18 took three times as long as alone when the forms before it did."""
     path = tiny_models.ship(tmp_path, precisions=("fp32",)) / "model.fp32.onnx"
-    options = inference.open_model(path, threads=2).session.get_session_options()
+    options = onnx_model.open_model(path, threads=2).session.get_session_options()
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
 
 
@@ -35,9 +44,9 @@ def test_parameters_and_operations_are_counted():
 def test_numbers_of_threads_are_no_difference_between_runs(tmp_path):
     """They are a column of the timings: the report does not warn that networks were trained in another."""
     device = torch.device("cpu")
-    tables.write(timing.TIMING.empty_table(), tmp_path / "timing", timing.TIMING, notes=timing.versions(device))
+    parquet.write(TIMING.empty_table(), tmp_path / "timing", TIMING, notes=timing.versions(device))
     trained_in_more = devices.versions(device) | {"threads": str(torch.get_num_threads() + 1)}
-    tables.write(history.HISTORY.empty_table(), tmp_path / "history", history.HISTORY, notes=trained_in_more)
+    parquet.write(HISTORY.empty_table(), tmp_path / "history", HISTORY, notes=trained_in_more)
     shown, warnings = evidence.provenance([tmp_path / "history", tmp_path / "timing"])
     assert shown["threads"] == trained_in_more["threads"]
     assert shown["processor"]
@@ -52,7 +61,7 @@ def shipped(tmp_path_factory):
 def test_every_form_is_measured(shipped):
     files = {precision: shipped / f"model.{precision}.onnx" for precision in ("fp32", "int8")}
     table = timing.measure(shipped / "model.safetensors", files, threads=[1], training_step_ms=7.0, seconds=0)
-    assert table.schema.equals(timing.TIMING)
+    assert table.schema.equals(TIMING)
     frame = table.to_pandas().set_index(["runtime", "precision"])
     assert list(frame.index) == [
         ("pytorch", "fp32"),
@@ -78,7 +87,7 @@ def test_thirty_steps_are_timed_whatever_the_recipe(shipped, recipe, weights, tm
     network = tiny_models.entry() | {"weights": weights}
     networks.save(networks.load(shipped / "model.safetensors"), network, tmp_path / "model.safetensors")
     assert networks.load(tmp_path / "model.safetensors").pretrained == (weights == "hub")
-    settings = config.plain(config.Training(recipe=recipe, batch_size=4))
+    settings = plain(Training(recipe=recipe, batch_size=4))
     step = timing.training_step(tmp_path / "model.safetensors", settings=settings, device=torch.device("cpu"))
     assert np.isfinite(step)
     assert step > 0

@@ -7,13 +7,19 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from pocketscope import augmentation, config, export, inference, networks, quantization, training
-from pocketscope import examples as batching
-from pocketscope import history as records
-from pocketscope.errors import InputError
+from pocketscope.config.base import plain
+from pocketscope.config.training import Augmentation, Training
+from pocketscope.core.errors import InputError
+from pocketscope.deploy import quantization
+from pocketscope.inference import onnx_model
+from pocketscope.models import networks, onnx_export
+from pocketscope.models.tensors import to_pixels
+from pocketscope.training import augmentation, batches, history, loop, supervised
+from pocketscope.training.batches import Examples
+from pocketscope.training.history import History
 
 TINY = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "family": "manual", "weights": "none"}
-CALM = dict.fromkeys(config.Augmentation.model_fields, 0.0)
+CALM = dict.fromkeys(Augmentation.model_fields, 0.0)
 
 
 CPU = torch.device("cpu")
@@ -21,7 +27,7 @@ CPU = torch.device("cpu")
 
 def settings(**changes):
     small = {"steps": 6, "steps_from_scratch": 6, "batch_size": 4, "evaluations": 3, "augmentation": CALM}
-    return config.plain(config.Training(**small)) | changes
+    return plain(Training(**small)) | changes
 
 
 def bright_and_dark(count=24, seed=0):
@@ -29,16 +35,16 @@ def bright_and_dark(count=24, seed=0):
     rng = np.random.default_rng(seed)
     targets = np.arange(count) % 2
     images = rng.integers(0, 100, (count, 32, 32, 3)) + 155 * targets[:, None, None, None]
-    return batching.Examples(images.astype(np.uint8), batching.one_hot(targets, 2), np.ones(count, bool))
+    return Examples(images.astype(np.uint8), batches.one_hot(targets, 2), np.ones(count, bool))
 
 
 def predicted(classifier, examples):
-    return records.logits(classifier, torch.from_numpy(examples.images), CPU)
+    return history.logits(classifier, torch.from_numpy(examples.images), CPU)
 
 
 def train(examples, validation=None, *, pretrained=False, seed=0, root=None, **changes):
     classifier = networks.build(TINY, 2, root, seed=seed)
-    history, _ = training.train(
+    history, _ = supervised.train(
         classifier,
         examples,
         validation,
@@ -107,7 +113,7 @@ def test_after_a_loss_that_is_no_number_the_best_epoch_is_kept(caplog):
 def test_without_validation_the_last_epoch_before_a_collapse_is_kept(caplog):
     """Seen with MobileNetV2: known labels 96 %, then 50 % to the end, at a finite loss."""
     model = torch.nn.Linear(1, 1)
-    history = records.History(None, "f1", torch.device("cpu"))
+    history = History(None, "f1", torch.device("cpu"))
     for epoch, (loss, accuracy) in enumerate(
         [(None, None), (0.4, 0.9), (0.6, 0.85), (0.3, 0.96), (0.7, 0.5), (0.7, 0.5)]
     ):
@@ -124,7 +130,7 @@ def test_without_validation_the_last_epoch_before_a_collapse_is_kept(caplog):
 
 
 def test_nothing_to_train_on_is_refused():
-    empty = batching.Examples(np.zeros((0, 32, 32, 3), np.uint8), np.zeros((0, 2), np.float32), np.zeros(0, bool))
+    empty = Examples(np.zeros((0, 32, 32, 3), np.uint8), np.zeros((0, 2), np.float32), np.zeros(0, bool))
     with pytest.raises(InputError, match="no labelled image"):
         train(empty)
 
@@ -140,7 +146,7 @@ def test_fewer_images_than_a_batch_and_a_class_without_any_still_train(count):
 def test_images_that_are_all_equal_train_without_an_error():
     """Their features have no variance, and no batch has any."""
     examples = bright_and_dark()
-    equal = batching.Examples(np.full_like(examples.images, 90), examples.targets, examples.human)
+    equal = Examples(np.full_like(examples.images, 90), examples.targets, examples.human)
     for changes in ({}, {"batch_norm": "trained", "head": 1}):
         classifier, _ = train(equal, equal, pretrained=True, **changes)
         assert predicted(classifier, equal).isfinite().all()
@@ -148,7 +154,7 @@ def test_images_that_are_all_equal_train_without_an_error():
 
 def test_frozen_trains_the_head_alone(tmp_path):
     before = networks.build(TINY, 2, None, seed=0).state_dict()
-    frozen = config.plain(config.Training(recipe="frozen"))
+    frozen = plain(Training(recipe="frozen"))
     classifier, history = train(bright_and_dark(), bright_and_dark(seed=1), pretrained=True, **frozen)
     assert history.stage.tolist() == ["head"]
     assert history.validation_f1[0] > 0.9
@@ -163,7 +169,7 @@ def test_frozen_trains_the_head_alone(tmp_path):
 def test_a_head_by_gradient_comes_first_and_leaves_the_rest_alone():
     seen = []
     classifier = networks.build(TINY, 2, None, seed=0)
-    fit = training.fit
+    fit = loop.fit
 
     def watch(learner, objective, plan, history, resume=None):
         before = {name: tensor.clone() for name, tensor in classifier.named_parameters()}
@@ -171,10 +177,10 @@ def test_a_head_by_gradient_comes_first_and_leaves_the_rest_alone():
         moved = {name for name, tensor in classifier.named_parameters() if not torch.equal(tensor, before[name])}
         seen.append((plan.stage, plan.steps, moved))
 
-    paper = config.plain(config.Training(recipe="paper", augmentation=CALM)) | {"epochs": 2, "evaluations": 2}
+    paper = plain(Training(recipe="paper", augmentation=CALM)) | {"epochs": 2, "evaluations": 2}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "fit", watch)
-        training.train(
+        patch.setattr(loop, "fit", watch)
+        supervised.train(
             classifier, bright_and_dark(40), None, pretrained=True, settings=paper, symmetries=[], seed=0, device=CPU
         )
     (head, head_steps, head_moved), (whole, whole_steps, whole_moved) = seen
@@ -192,61 +198,61 @@ def test_out_of_memory_halves_the_batch_and_gives_the_same_gradients(caplog):
         if len(pixels) > room:
             raise torch.OutOfMemoryError("CUDA out of memory")
         logits = classifier(pixels)
-        return training.Outcome(torch.nn.functional.cross_entropy(logits, targets), logits, targets, len(pixels))
+        return loop.Outcome(torch.nn.functional.cross_entropy(logits, targets), logits, targets, len(pixels))
 
     classifier = networks.build(TINY, 2, None, seed=0)
     examples = bright_and_dark(14)
-    tensors = (batching.to_pixels(torch.from_numpy(examples.images), CPU), torch.from_numpy(examples.targets))
-    plan = training.Plan(1, 1, 1, 0, keep_statistics=True)
-    outcome = training.backward(classifier, tensors, loss, plan)
+    tensors = (to_pixels(torch.from_numpy(examples.images), CPU), torch.from_numpy(examples.targets))
+    plan = loop.StepPlan(1, 1, 1, 0, keep_statistics=True)
+    outcome = loop.backward(classifier, tensors, loss, plan)
     assert plan.parts == 4
     assert "each batch of 14 images goes in 4 parts from now on" in caplog.text
     parts = [parameter.grad.clone() for parameter in classifier.parameters()]
     room = 14
     plan.parts = 1
-    whole = training.backward(classifier, tensors, loss, plan)
+    whole = loop.backward(classifier, tensors, loss, plan)
     assert outcome.loss.item() == pytest.approx(whole.loss.item(), rel=1e-4)
     assert torch.equal(outcome.targets, whole.targets)
     for part, parameter in zip(parts, classifier.parameters(), strict=True):
         assert torch.allclose(part, parameter.grad, atol=1e-5)
     room = 0
     with pytest.raises(torch.OutOfMemoryError):
-        training.backward(classifier, tensors, loss, plan)
+        loop.backward(classifier, tensors, loss, plan)
 
 
 def test_rare_classes_count_as_much_as_frequent_ones():
-    targets = torch.from_numpy(batching.one_hot(np.array([0, 0, 0, 1]), 3))
-    weights = training.class_weights(targets, torch.full((4,), 0.25))
+    targets = torch.from_numpy(batches.one_hot(np.array([0, 0, 0, 1]), 3))
+    weights = supervised.class_weights(targets, torch.full((4,), 0.25))
     assert weights.tolist() == pytest.approx([2 / 3, 2, 1])  # the class without an image has no say
     assert (targets @ weights).mean().item() == pytest.approx(1)
     soft = torch.tensor([[0.98, 0.01, 0.01], [0.01, 0.98, 0.01]])
-    assert training.class_weights(soft, torch.full((2,), 0.5)).tolist() == pytest.approx([1, 1, 1])
+    assert supervised.class_weights(soft, torch.full((2,), 0.5)).tolist() == pytest.approx([1, 1, 1])
 
 
 def test_classes_are_weighed_by_how_often_they_are_drawn():
     """Half of each batch is people's, balanced; the teachers gave nineteen of twenty labels to one class."""
     human = np.arange(240) < 40
     targets = np.concatenate([np.arange(40) % 2, np.arange(200) % 20 == 0]).astype(int)
-    labelled = batching.Examples(np.zeros((240, 8, 8, 3), np.uint8), batching.one_hot(targets, 2), human)
-    drawn = batching.drawn(human, 16, 0.5)
+    labelled = Examples(np.zeros((240, 8, 8, 3), np.uint8), batches.one_hot(targets, 2), human)
+    drawn = batches.draw_shares(human, 16, 0.5)
     assert drawn.sum() == pytest.approx(1)
     assert drawn[human].sum() == pytest.approx(0.5)
-    weights = training.class_weights(torch.from_numpy(labelled.targets), torch.from_numpy(drawn))
+    weights = supervised.class_weights(torch.from_numpy(labelled.targets), torch.from_numpy(drawn))
     weighed = (torch.from_numpy(labelled.targets) * weights).T @ torch.from_numpy(drawn)
     assert weighed.tolist() == pytest.approx([0.5, 0.5], abs=1e-5)
-    batch = batching.batches(human, 16, 0.5, 0)
+    batch = batches.batch_sampler(human, 16, 0.5, 0)
     counts = np.bincount(np.concatenate([batch(step) for step in range(500)]), minlength=240)
     assert np.allclose(counts / counts.sum(), drawn, atol=1e-3)
-    assert batching.drawn(np.ones(4, bool), 16, 0.5).tolist() == [0.25] * 4
-    assert batching.drawn(np.zeros(4, bool), 16, 0.5).tolist() == [0.25] * 4
+    assert batches.draw_shares(np.ones(4, bool), 16, 0.5).tolist() == [0.25] * 4
+    assert batches.draw_shares(np.zeros(4, bool), 16, 0.5).tolist() == [0.25] * 4
 
 
 def test_balanced_classes_and_smoothed_labels_unlearn_no_frequent_class():
     """What smoothing gives to a class of one image in fifty weighs no more than the label of the frequent one."""
-    targets = torch.from_numpy(batching.one_hot((np.arange(100) % 50 == 0).astype(int), 2))
-    labelled = batching.Examples(np.zeros((100, 8, 8, 3), np.uint8), targets.numpy(), np.ones(100, bool))
-    settings = config.plain(config.Training(class_weights="balanced", label_smoothing=0.1))
-    loss = training.label_loss(labelled, settings, CPU)
+    targets = torch.from_numpy(batches.one_hot((np.arange(100) % 50 == 0).astype(int), 2))
+    labelled = Examples(np.zeros((100, 8, 8, 3), np.uint8), targets.numpy(), np.ones(100, bool))
+    settings = plain(Training(class_weights="balanced", label_smoothing=0.1))
+    loss = supervised.label_loss(labelled, settings, CPU)
     one = targets[1:2]
     right, wrong = torch.tensor([[2.0, -2.0]]), torch.tensor([[-2.0, 2.0]])
     assert one.argmax() == 0
@@ -261,18 +267,18 @@ def test_a_search_for_a_rate_leaves_the_objective_as_it_was():
     def loss(classifier, pixels, targets):
         logits = classifier(pixels)
         state["average"].lerp_(logits.detach().softmax(1).mean(0) * torch.nan, 0.1)
-        return training.Outcome(torch.nn.functional.cross_entropy(logits, targets), logits, targets, len(pixels))
+        return loop.Outcome(torch.nn.functional.cross_entropy(logits, targets), logits, targets, len(pixels))
 
     drawn = torch.rand(4, 3, 32, 32), torch.eye(2).repeat(2, 1)
-    objective = training.Objective(lambda step: drawn, loss, state)
-    training.find_rate(classifier, objective, training.Plan(1, 1, 1, 0), "minimum", 1.0)
+    objective = loop.Objective(lambda step: drawn, loss, state)
+    loop.find_rate(classifier, objective, loop.StepPlan(1, 1, 1, 0), "minimum", 1.0)
     assert state["average"].tolist() == [0.5, 0.5]
 
 
 def test_soft_targets_are_learned_as_probabilities():
     """Labels that are right for three quarters: a network that is trained on them is not surer than that."""
     examples = bright_and_dark(48)
-    soft = batching.Examples(examples.images, 0.25 + 0.5 * examples.targets, examples.human)
+    soft = Examples(examples.images, 0.25 + 0.5 * examples.targets, examples.human)
     classifier, _ = train(soft, steps_from_scratch=60, batch_size=12, ema=0.5, label_smoothing=0.01, mixup=0.1)
     probabilities = predicted(classifier, soft).softmax(1)
     assert probabilities.max(1).values.mean() < 0.85
@@ -289,7 +295,7 @@ def test_mixing_keeps_each_targets_sum_and_mixes_images_alike():
 
 def test_augmentation_of_nothing_is_the_image_and_flips_are_those_allowed():
     images = torch.from_numpy(bright_and_dark(8).images)
-    plain = batching.to_pixels(images, CPU)
+    plain = to_pixels(images, CPU)
     generator = torch.Generator().manual_seed(0)
     assert torch.allclose(augmentation.augment(images, CALM, [], generator), plain, atol=1e-4)
     turned = augmentation.augment(images.repeat(8, 1, 1, 1), CALM, ["quarter_turn"], generator)
@@ -304,7 +310,7 @@ def test_augmentation_of_nothing_is_the_image_and_flips_are_those_allowed():
 
 def test_every_image_is_changed_in_its_own_way():
     images = torch.from_numpy(bright_and_dark(2).images[:1]).repeat(6, 1, 1, 1)
-    strengths = config.plain(config.Augmentation())
+    strengths = plain(Augmentation())
     changed = augmentation.augment(images, strengths, [], torch.Generator().manual_seed(0))
     assert changed.min() >= 0
     assert changed.max() <= 1
@@ -319,8 +325,8 @@ def shipped(tmp_path_factory):
     classifier, _ = train(examples, steps_from_scratch=40, batch_size=12)
     trained = networks.Trained(classifier, ["dark", "bright"], 32)
     networks.save(trained, TINY, folder / "model.safetensors")
-    about = export.description(TINY, {"fit": "squeeze", "page": 0}, "digest")
-    export.to_onnx(trained, folder / "model.fp32.onnx", images=examples.images, about=about)
+    about = onnx_export.description(TINY, {"fit": "squeeze", "page": 0}, "digest")
+    onnx_export.to_onnx(trained, folder / "model.fp32.onnx", images=examples.images, about=about)
     quantization.quantize(folder / "model.fp32.onnx", examples.images, folder / "model.int8.onnx")
     return folder
 
@@ -336,22 +342,22 @@ def test_a_model_comes_back_as_it_was(shipped):
 
 def test_the_onnx_file_alone_is_enough_and_agrees_with_torch(shipped):
     examples = bright_and_dark(seed=2)
-    opened = inference.open_model(shipped / "model.fp32.onnx", threads=1)
+    opened = onnx_model.open_model(shipped / "model.fp32.onnx", threads=1)
     assert (opened.classes, opened.image_size) == (["dark", "bright"], 32)
-    found = inference.probabilities(opened, examples.images)
+    found = onnx_model.probabilities(opened, examples.images)
     trained = networks.load(shipped / "model.safetensors")
     expected = predicted(trained.classifier, examples).softmax(1).numpy()
     assert np.abs(found - expected).max() < 1e-5
-    assert inference.probabilities(opened, examples.images[:0]).shape == (0, 2)
-    assert np.allclose(inference.probabilities(opened, examples.images[:1]), found[:1], atol=1e-6)  # any batch size
+    assert onnx_model.probabilities(opened, examples.images[:0]).shape == (0, 2)
+    assert np.allclose(onnx_model.probabilities(opened, examples.images[:1]), found[:1], atol=1e-6)  # any batch size
 
 
 def test_int8_is_smaller_keeps_its_metadata_and_agrees(shipped):
     examples = bright_and_dark(seed=2)
-    one, other = (inference.open_model(shipped / f"model.{p}.onnx", threads=1) for p in ("fp32", "int8"))
+    one, other = (onnx_model.open_model(shipped / f"model.{p}.onnx", threads=1) for p in ("fp32", "int8"))
     assert other.classes == one.classes
     assert (shipped / "model.int8.onnx").stat().st_size < 0.5 * (shipped / "model.fp32.onnx").stat().st_size
-    a, b = (inference.probabilities(model, examples.images).argmax(1) for model in (one, other))
+    a, b = (onnx_model.probabilities(model, examples.images).argmax(1) for model in (one, other))
     assert (a == b).mean() > 0.9
     operators = {node.op_type for node in onnx.load(shipped / "model.int8.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= operators
@@ -365,7 +371,7 @@ def test_quantising_without_an_image_is_refused(shipped, tmp_path):
 def test_files_that_are_cut_short_or_not_ours_are_named(shipped, tmp_path):
     for name, read in (
         ("model.safetensors", networks.load),
-        ("model.fp32.onnx", lambda path: inference.open_model(path, threads=1)),
+        ("model.fp32.onnx", lambda path: onnx_model.open_model(path, threads=1)),
     ):
         path = tmp_path / name
         path.write_bytes((shipped / name).read_bytes()[:-100])
@@ -376,7 +382,7 @@ def test_files_that_are_cut_short_or_not_ours_are_named(shipped, tmp_path):
     onnx.save(model, tmp_path / "foreign.onnx")
     assert onnxruntime.InferenceSession(str(tmp_path / "foreign.onnx"))
     with pytest.raises(InputError, match="not a model of pocketscope"):
-        inference.open_model(tmp_path / "foreign.onnx", threads=1)
+        onnx_model.open_model(tmp_path / "foreign.onnx", threads=1)
 
 
 def test_weights_that_do_not_fit_or_would_run_code_are_refused(tmp_path):

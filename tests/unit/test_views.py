@@ -5,9 +5,12 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from pocketscope import config, networks, teaching, views
+from pocketscope.config.base import plain
+from pocketscope.config.views import View, ViewStrengths
+from pocketscope.distillation import predict_views, views
+from pocketscope.models import networks
 
-STRENGTHS = config.plain(config.ViewStrengths())
+STRENGTHS = plain(ViewStrengths())
 
 
 def see(image, view, **changes):
@@ -24,7 +27,7 @@ def test_views_do_what_their_names_say():
     assert torch.equal(see(see(image, "rotate_90"), "rotate_270"), image)
 
 
-@pytest.mark.parametrize("view", get_args(config.View))
+@pytest.mark.parametrize("view", get_args(View))
 def test_every_view_keeps_shape_and_range(view):
     shown = see(torch.rand(2, 3, 16, 16), view)
     assert shown.shape == (2, 3, 16, 16)
@@ -43,7 +46,7 @@ def test_gamma_is_a_power_and_never_the_identity():
     image = torch.rand(1, 3, 8, 8)
     assert torch.allclose(see(image, "gamma", gamma=2.0), image * image)
     with pytest.raises(ValueError, match="changes nothing"):
-        config.ViewStrengths(gamma=1)
+        ViewStrengths(gamma=1)
 
 
 def test_each_image_is_decoded_once_for_all_views():
@@ -59,10 +62,10 @@ def test_each_image_is_decoded_once_for_all_views():
             yield f"i{number}", image
 
     names = ["identity", "vertical_flip"]
-    image_ids, seen = teaching.probabilities(classifier, reading(), 70, names, STRENGTHS, torch.device("cpu"))
+    image_ids, seen = predict_views.probabilities(classifier, reading(), 70, names, STRENGTHS, torch.device("cpu"))
     assert read == list(range(70))
     assert image_ids == [f"i{number}" for number in range(70)]
     assert seen.shape == (2, 70, 3)
     flipped = ((f"i{n}", image[::-1]) for n, image in enumerate(pixels))
-    _, mirrored = teaching.probabilities(classifier, flipped, 70, ["identity"], STRENGTHS, torch.device("cpu"))
+    _, mirrored = predict_views.probabilities(classifier, flipped, 70, ["identity"], STRENGTHS, torch.device("cpu"))
     assert np.allclose(mirrored[0], seen[1], atol=1e-5)

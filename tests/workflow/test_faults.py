@@ -13,6 +13,13 @@ import psutil
 import pyarrow as pa
 import pytest
 from helpers import CATALOGUE, ROOT, script_command, snakemake, study, write_config
+from pocketscope.core import files, parquet
+from pocketscope.core.errors import InputError
+from pocketscope.data import packing, splitting
+from pocketscope.models import networks, onnx_export
+from pocketscope.tables.images import IMAGES
+from pocketscope.tables.source_labels import SOURCE_LABELS
+from pocketscope.tables.split import SPLIT, TRUTH
 
 DIGITS = {"source": {"kind": "digits"}, "classes": ["0", "1", "2"], "page": 0, "image_size": 32, "fit": "squeeze",
           "max_skipped_share": 0.1}  # fmt: skip
@@ -34,17 +41,16 @@ def hidden(folder):
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
     """Return a folder with packed images, a split and a network of random weights."""
-    from pocketscope import networks, packed, packing, splits, tables
 
     folder = tmp_path_factory.mktemp("parts")
     packing.pack(DIGITS["source"], ROOT, **{name: folder / file for name, file in PACKED.items()},
                  **{key: value for key, value in DIGITS.items() if key != "source"})  # fmt: skip
-    images = tables.read(folder / "images.parquet", packed.IMAGES, columns=["image_id", "group", "role"])
-    labels = tables.read(folder / "labels.parquet", packed.LABELS)
+    images = parquet.read(folder / "images.parquet", IMAGES, columns=["image_id", "group", "role"])
+    labels = parquet.read(folder / "labels.parquet", SOURCE_LABELS)
     shares = {"test_share": 0.25, "test_seed": 0, "validation_share": 0.2, "min_validation": 20, "strict": False}
-    split, truth, notes = splits.assign(images, labels, labelled=4, seed=0, test="share", **shares)
-    tables.write(split, folder / "split.parquet", splits.SPLIT, notes=notes)
-    tables.write(truth, folder / "truth.parquet", splits.TRUTH)
+    split, truth, notes = splitting.assign(images, labels, labelled=4, seed=0, test="share", **shares)
+    parquet.write(split, folder / "split.parquet", SPLIT, notes=notes)
+    parquet.write(truth, folder / "truth.parquet", TRUTH)
     network = CATALOGUE["shufflenet_v2_x0_5"]
     trained = networks.Trained(networks.build(network, 3, ROOT, seed=0).eval(), ["0", "1", "2"], 32)
     networks.save(trained, network, folder / "model.safetensors")
@@ -138,16 +144,14 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_is_named_and_leaves_what_was_there(small_disk, parts):
     """Every kind of file that rules write: a table, a network, an ONNX model, a text."""
-    from pocketscope import export, files, networks, tables
-    from pocketscope.errors import InputError
 
     schema = pa.schema([("x", pa.float64())])
     table = pa.table({"x": np.random.default_rng(0).random(100_000)})
     trained = networks.load(parts / "model.safetensors")
     for name, write in {
-        "scores.parquet": lambda path: tables.write(table, path, schema),
+        "scores.parquet": lambda path: parquet.write(table, path, schema),
         "model.safetensors": lambda path: networks.save(trained, CATALOGUE["shufflenet_v2_x0_5"], path),
-        "model.onnx": lambda path: export.to_onnx(trained, path, images=IMAGES),
+        "model.onnx": lambda path: onnx_export.to_onnx(trained, path, images=IMAGES),
         "index.html": lambda path: files.write_text(path, "x" * 300_000),
     }.items():
         (small_disk / name).write_text("former")
@@ -178,10 +182,9 @@ def test_a_read_only_results_folder_is_named_before_anything_is_planned(tmp_path
 
 def test_a_file_cut_short_is_named_with_what_to_delete(parts, tmp_path):
     """By the rules' scripts: the tables, the network and the ONNX model that one job leaves to the next."""
-    from pocketscope import export, networks
 
     shutil.copytree(parts, tmp_path, dirs_exist_ok=True)
-    export.to_onnx(networks.load(parts / "model.safetensors"), tmp_path / "model.onnx", images=IMAGES, about=ABOUT)
+    onnx_export.to_onnx(networks.load(parts / "model.safetensors"), tmp_path / "model.onnx", images=IMAGES, about=ABOUT)
     evaluate = script_command(
         "evaluate.py",
         input={name: f"{name}.parquet" for name in ("images", "split")} | {"model": "model.onnx"},

@@ -1,14 +1,19 @@
 """FixMatch in a study that is run for real: what the rule makes, and what the audit makes of it."""
 
 from helpers import snakemake, study, write_config
+from pocketscope.core import parquet
+from pocketscope.inference import onnx_model
+from pocketscope.tables.audit import AUDIT
+from pocketscope.tables.history import HISTORY
+from pocketscope.tables.online_pseudo_labels import ONLINE_PSEUDO_LABELS
+from pocketscope.tables.predictions import PREDICTIONS
+from pocketscope.tables.split import SPLIT
 
 NETWORK = "shufflenet_v2_x0_5"
 WARM = {"labels": "consistency", "algorithm": "fixmatch", "threshold": 0.3, "warm_start": True}
 
 
 def test_a_consistency_method_is_trained_evaluated_and_audited(tmp_path):
-    from pocketscope import audit, inference, prediction, pseudo_labels, splits, tables
-    from pocketscope import history as records
 
     methods = {"supervised": {"labels": "human"}, "warm": WARM}
     config = write_config(tmp_path, study(methods=methods))
@@ -19,19 +24,19 @@ def test_a_consistency_method_is_trained_evaluated_and_audited(tmp_path):
     split = tmp_path / "results" / folder
     run = split / "warm" / NETWORK
     assert not list(run.glob(".resume*"))
-    assert inference.open_model(run / "model.fp32.onnx", threads=1).classes == ["0", "1", "2"]
-    assert len(tables.read(run / "test.fp32.parquet", prediction.PROBABILITIES)) > 50
-    history = tables.read(run / "history.parquet", records.HISTORY).to_pandas()
+    assert onnx_model.open_model(run / "model.fp32.onnx", threads=1).classes == ["0", "1", "2"]
+    assert len(parquet.read(run / "test.fp32.parquet", PREDICTIONS)) > 50
+    history = parquet.read(run / "history.parquet", HISTORY).to_pandas()
     assert history.stage.tolist() == [
         "head",
         "all",
         "all",
     ]  # the head is that of the network that people's labels trained
     assert history.used_share[1:].between(0, 1).all()
-    roles = tables.read(split / "split.parquet", splits.SPLIT).to_pandas().set_index("image_id").role
-    guesses = tables.read(run / "guesses.parquet", pseudo_labels.GUESSES).to_pandas()
+    roles = parquet.read(split / "split.parquet", SPLIT).to_pandas().set_index("image_id").role
+    guesses = parquet.read(run / "guesses.parquet", ONLINE_PSEUDO_LABELS).to_pandas()
     assert set(roles[guesses.image_id]) == {"unlabelled"}
-    audited = tables.read(split / "audit/classes.parquet", audit.AUDIT).to_pandas()
+    audited = parquet.read(split / "audit/classes.parquet", AUDIT).to_pandas()
     totals = audited[audited["class"].isna()]
     assert totals.method.tolist() == ["warm", "warm"]
     assert totals.network.tolist() == [NETWORK, NETWORK]

@@ -9,6 +9,9 @@ import onnx
 import pytest
 from helpers import clone, planned, snakemake, study, write_config
 from PIL import Image
+from pocketscope.core import parquet
+from pocketscope.tables.images import IMAGES
+from pocketscope.tables.scores import SCORES
 
 CLASSES = [
     'it\'s "quoted"',
@@ -57,17 +60,16 @@ def plan(folder, results=None):
 
 
 def test_names_come_through_tables_logs_models_and_the_report_as_they_are(made):
-    from pocketscope import metrics, packed, tables
 
     folder, images = made
     results = folder / "results"
     assert not [*folder.rglob("pwned")]  # no shell has read them
-    scores = tables.read(results / "small/scores.parquet", metrics.SCORES).to_pandas()
+    scores = parquet.read(results / "small/scores.parquet", SCORES).to_pandas()
     assert sorted(set(scores["class"].dropna())) == sorted(CLASSES)
     with (results / "small/scores.csv").open(newline="") as file:
         assert {row["class"] for row in csv.DictReader(file)} - {""} == set(CLASSES)
     (dataset,) = (results / "datasets").iterdir()
-    paths = tables.read(dataset / "images.parquet", packed.IMAGES)["paths"].to_pylist()
+    paths = parquet.read(dataset / "images.parquet", IMAGES)["paths"].to_pylist()
     assert sorted(path for (path,) in paths) == sorted(str(file.name) for file in images.glob("*.png"))
     (model,) = (results / "small/runs/odd/k4_s0/human").rglob("model.fp32.onnx")
     (about,) = onnx.load(model).metadata_props

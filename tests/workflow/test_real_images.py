@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 from helpers import ROOT, snakemake, study, write_config
+from pocketscope.core import parquet
+from pocketscope.tables.images import IMAGES
+from pocketscope.tables.scores import SCORES
+from pocketscope.tables.split import SPLIT
 
 SHARED = ROOT.parent / "shared" / "data"
 EACH = 24  # images a class
@@ -35,7 +39,6 @@ def listing(folder):
 
 
 def test_real_images_go_through_the_whole_chain(slices):
-    from pocketscope import metrics, packed, splits, tables
 
     names = ("beepollen", "cellcycle")
     config = study(
@@ -50,15 +53,15 @@ def test_real_images_go_through_the_whole_chain(slices):
     snakemake(config=write_config(slices, config), results=slices / "results")
     assert listing(slices / "images") == before  # nothing is written there
 
-    scores = tables.read(slices / "results/small/scores.parquet", metrics.SCORES).to_pandas()
+    scores = parquet.read(slices / "results/small/scores.parquet", SCORES).to_pandas()
     f1 = scores[(scores.metric == "f1") & scores["class"].isna()]
     assert len(f1) == 2 * 2 * 2  # data sets, methods, precisions
     assert f1.value.between(0, 1).all()
     for name, count, classes in (("beepollen", 2 * EACH, 2), ("cellcycle", 6 * EACH + 15, 7)):
         (folder,) = (slices / "results/datasets").glob(f"{name}-*")
-        images = tables.read(folder / "images.parquet", packed.IMAGES, columns=["image_id", "paths"])
+        images = parquet.read(folder / "images.parquet", IMAGES, columns=["image_id", "paths"])
         assert sum(map(len, images["paths"].to_pylist())) == count
-        split = tables.read(slices / f"results/small/runs/{name}/k6_s0/split.parquet", splits.SPLIT).to_pandas()
+        split = parquet.read(slices / f"results/small/runs/{name}/k6_s0/split.parquet", SPLIT).to_pandas()
         assert len(set(split.label.dropna())) == classes
         assert (split.role == "labelled").sum() == 6 * classes
     assert Path(slices / "results/small/logs").is_dir()

@@ -7,6 +7,12 @@ import subprocess
 
 import pytest
 from helpers import clone, planned, snakemake, study, write_config
+from pocketscope.core import parquet
+from pocketscope.tables.history import HISTORY
+from pocketscope.tables.label_set import LABEL_SET
+from pocketscope.tables.predictions import PREDICTIONS
+from pocketscope.tables.scores import SCORES
+from pocketscope.tables.split import SPLIT, TRUTH
 
 METHODS = {
     "supervised": {"labels": "human"},
@@ -50,23 +56,21 @@ def edit(folder, module, old, new):
 
 
 def test_a_finished_study_has_its_tables(finished):
-    from pocketscope import history as records
-    from pocketscope import metrics, prediction, pseudo_labels, splits, tables
 
     results = finished / "results"
     run = results / "small/runs/digits/k4_s0"
-    scores = tables.read(results / "small/scores.parquet", metrics.SCORES).to_pandas()
+    scores = parquet.read(results / "small/scores.parquet", SCORES).to_pandas()
     f1 = scores[(scores.metric == "f1") & scores["class"].isna()]
     assert sorted(f1.method + " " + f1.precision) == sorted(f"{m} {p}" for m in METHODS for p in ("fp32", "int8"))
     assert f1.value.between(0, 1).all()
-    split = tables.read(run / "split.parquet", splits.SPLIT).to_pandas()
+    split = parquet.read(run / "split.parquet", SPLIT).to_pandas()
     assert (split.role == "labelled").sum() == 12
-    tested = tables.read(run / "human/shufflenet_v2_x0_5/test.int8.parquet", prediction.PROBABILITIES).to_pandas()
+    tested = parquet.read(run / "human/shufflenet_v2_x0_5/test.int8.parquet", PREDICTIONS).to_pandas()
     assert set(tested.image_id) == set(split.image_id[split.role == "test"])
     assert tested.probabilities.map(sum).between(0.999, 1.001).all()
-    labels = tables.read(run / "plain.r1/labels.parquet", pseudo_labels.LABELS).to_pandas()
+    labels = parquet.read(run / "plain.r1/labels.parquet", LABEL_SET).to_pandas()
     assert not set(labels.image_id) & set(split.image_id[split.role == "test"])
-    history = tables.read(run / "human/shufflenet_v2_x0_5/history.parquet", records.HISTORY).to_pandas()
+    history = parquet.read(run / "human/shufflenet_v2_x0_5/history.parquet", HISTORY).to_pandas()
     assert history.step.max() == 4
     assert history.kept.sum() == 1
     page = (results / "small/report/index.html").read_text(encoding="utf-8")
@@ -173,7 +177,6 @@ def test_an_image_size_of_another_study_shares_nothing_and_harms_nothing(copied)
 def test_poisoned_truth_reaches_no_label_weight_or_prediction(finished, tmp_path):
     """Runs the chain after `split` again, with every hidden label wrong: all but the measures is byte-equal."""
     import pyarrow as pa
-    from pocketscope import splits, tables
 
     config = CONFIG | {"methods": {name: METHODS[name] for name in ("supervised", "plain")}}
     results = tmp_path / "results"
@@ -182,10 +185,10 @@ def test_poisoned_truth_reaches_no_label_weight_or_prediction(finished, tmp_path
     checkout = finished / "checkout"
     snakemake("--until", "split", config=path, results=results, root=checkout)
     truth = results / "small/runs/digits/k4_s0/truth.parquet"
-    known = tables.read(truth, splits.TRUTH).to_pydict()
+    known = parquet.read(truth, TRUTH).to_pydict()
     wrong = {"0": "1", "1": "2", "2": "0"}
     poisoned = pa.table(known | {"label": [wrong[label] for label in known["label"]]})
-    tables.write(poisoned, truth, splits.TRUTH)
+    parquet.write(poisoned, truth, TRUTH)
     snakemake("small/scores.parquet", config=path, results=results, root=checkout)
 
     clean, dirty = (folder / "small/runs/digits/k4_s0" for folder in (finished / "results", results))

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from helpers import planned, snakemake, study, write_config
 from PIL import Image
-from pocketscope import inference, metrics, packed, splits, tables
+from pocketscope.core import parquet
+from pocketscope.inference import onnx_model
+from pocketscope.tables.images import IMAGES, load_images
+from pocketscope.tables.scores import SCORES
+from pocketscope.tables.split import SPLIT
 from sklearn.datasets import load_digits
 
 CLASSES = {0: "it's $HOME", 1: 'two\nlines "x"', 2: "3rd Ä細胞"}
@@ -54,12 +58,12 @@ def test_each_unlabelled_file_is_answered_by_the_model_that_ships(shipped):
     assert [float(row["probability"]) for row in given] == sorted(float(row["probability"]) for row in given)
     assert {row["sure"] for row in given} <= {"yes", "no"}
     assert {row["label"] for row in given} == {""}
-    model = inference.open_model(shipped / "results/small/ship/mine/model.onnx", threads=1)
+    model = onnx_model.open_model(shipped / "results/small/ship/mine/model.onnx", threads=1)
     assert model.classes == sorted(CLASSES.values())
     (images,) = (shipped / "results/datasets").glob("mine-*/images.parquet")
-    rows = tables.read(images, packed.IMAGES, columns=["image_id", "paths"]).to_pylist()
+    rows = parquet.read(images, IMAGES, columns=["image_id", "paths"]).to_pylist()
     identity_of = {path: row["image_id"] for row in rows for path in row["paths"]}
-    found = inference.probabilities(model, packed.load_images(images, [identity_of[row["path"]] for row in given]))
+    found = onnx_model.probabilities(model, load_images(images, [identity_of[row["path"]] for row in given]))
     assert [model.classes[index] for index in found.argmax(axis=1)] == [row["class"] for row in given]
     page = (shipped / "results/small/ship/mine/README.md").read_text(encoding="utf-8")
     assert f"{3 * EACH} images that people labelled" in page
@@ -70,7 +74,7 @@ def roles(results):
     """Return the role of each image in each split."""
     found = {}
     for path in (results / "small/runs/mine").glob("*/split.parquet"):
-        split = tables.read(path, splits.SPLIT).to_pandas()
+        split = parquet.read(path, SPLIT).to_pandas()
         found[path.parent.name] = dict(zip(split.image_id, split.role, strict=True))
     return found
 
@@ -88,7 +92,7 @@ def test_what_ships_learnt_from_every_label_and_the_study_tested_on_each_once(sh
     assert not tested[0] & tested[1]
     assert tested[0] | tested[1] == labelled
     assert all(len(images_with("unlabelled", of_split)) == 18 for of_split in found.values())
-    scores = tables.read(shipped / "results/small/scores.parquet", metrics.SCORES).to_pandas()
+    scores = parquet.read(shipped / "results/small/scores.parquet", SCORES).to_pandas()
     assert set(scores.split) == {"kall_s0"}
     assert scores.value[(scores.metric == "images") & scores["class"].isna()].tolist() == [3 * EACH]
     page = (shipped / "results/small/ship/mine/README.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ import importlib
 import sys
 
 from pocketscope import __version__
-from pocketscope.errors import InputError
+from pocketscope.core.errors import InputError
 
 COMMANDS = {
     "classify": "classify images with a model file",

@@ -1,0 +1,106 @@
+"""`python -m pocketscope classify`: what a model file says of images."""
+
+import argparse
+import csv
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from pocketscope.core.errors import InputError
+from pocketscope.core.files import whole
+from pocketscope.images.files import image_files
+from pocketscope.inference import classify, onnx_model
+
+EVERY = 0.5  # seconds between two lines of progress on a terminal
+EVERY_IN_LOGS = 30.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command on `parser`."""
+    parser.add_argument("model", type=Path, help="a model.fp32.onnx or model.int8.onnx")
+    parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, and folders that hold them")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write answers and all probabilities to a table")
+    parser.add_argument(
+        "--threads", type=int, default=onnx_model.cores(), help="threads that compute (default: all, %(default)s)"
+    )
+
+
+def main(parsed: argparse.Namespace) -> None:
+    """Classify the images: answers to the table or to standard output, progress and problems to standard error.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The model cannot be used; there is no image; or, once all others are done, some images could not be read.
+    """
+    if parsed.threads < 1:
+        raise InputError(f"--threads is {parsed.threads}; give 1 or more")
+    model = onnx_model.open_model(parsed.model, threads=parsed.threads)
+    paths = image_files(parsed.images)
+    problems = 0
+    with _table(parsed.csv) as file, _Progress(len(paths)) as progress:
+        rows = csv.writer(file, lineterminator="\n")
+        if parsed.csv:
+            rows.writerow(["path", "class", "confidence", *(f"p({name})" for name in model.classes), "problem"])
+        for answer in classify.classify(model, paths, threads=parsed.threads):
+            if answer.problem:
+                problems += 1
+                progress.say(f"{answer.path}: {answer.problem}")
+            if parsed.csv:
+                rows.writerow(_row(answer, model.classes))
+            elif not answer.problem:
+                rows.writerow([answer.path, answer.name, f"{answer.confidence:.4f}"])
+            progress.step()
+    if problems:
+        raise InputError(f"{problems} of {len(paths)} images could not be read; the others are classified")
+
+
+def _row(answer: classify.Answer, classes: list[str]) -> list[Any]:
+    if answer.problem:
+        return [answer.path, *[""] * (2 + len(classes)), answer.problem]
+    return [answer.path, answer.name, answer.confidence, *answer.probabilities.tolist(), ""]
+
+
+@contextmanager
+def _table(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        yield file
+
+
+class _Progress:
+    """How far it is, on standard error: one line that is rewritten on a terminal, few lines in a log."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.terminal = sys.stderr.isatty()
+        self.started = self.shown = time.monotonic()
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._show("\n")
+
+    def say(self, text: str) -> None:
+        """Print a line of its own."""
+        print(f"\r\x1b[K{text}" if self.terminal else text, file=sys.stderr, flush=True)
+
+    def step(self) -> None:
+        """Count one image."""
+        self.done += 1
+        if time.monotonic() - self.shown >= (EVERY if self.terminal else EVERY_IN_LOGS):
+            self._show("" if self.terminal else "\n")
+
+    def _show(self, end: str) -> None:
+        self.shown = time.monotonic()
+        seconds = max(self.shown - self.started, 1e-6)
+        rate = self.done / seconds
+        left = f", about {(self.total - self.done) / rate:.0f} s left" if 0 < self.done < self.total else ""
+        text = f"{self.done:,} of {self.total:,} images, {rate:.3g} a second{left}"
+        print(f"\r\x1b[K{text}" if self.terminal else text, end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,100 @@
+"""`python -m pocketscope compare`: the statistics and the report of any table of scores."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pocketscope.report.build import build_report
+from pocketscope.statistics import comparison, score_table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command on `parser`."""
+    parser.add_argument(
+        "scores",
+        type=Path,
+        help="CSV or Parquet with the columns dataset, method, network and score (or f1), and if you have them split "
+        "and precision (fp32 or int8)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the tables and for report/index.html")
+    parser.add_argument(
+        "--protocol",
+        choices=comparison.PROTOCOLS,
+        default="sound",
+        help="sound: rank tests and signed ranks with Holm; paper: as the published study did (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--control",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="methods, networks, families or method/network to compare the others with; without it, all pairs are "
+        "compared (sound) or the best-ranked is the control (paper)",
+    )
+    parser.add_argument("--families", type=Path, metavar="FILE", help="CSV with the columns network and family")
+    parser.add_argument(
+        "--timing",
+        type=Path,
+        metavar="FILE",
+        help="CSV or Parquet with the columns network and, where known, precision, latency_ms and size_mb",
+    )
+    parser.add_argument(
+        "--baseline",
+        default="supervised",
+        metavar="METHOD",
+        help="method that is trained on the labelled images alone (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--upper-bound",
+        nargs="+",
+        default=list(score_table.BOUNDS),
+        metavar="METHOD",
+        help="methods that know every true label: shown, and not compared (default: full)",
+    )
+    parser.add_argument("--metric", default="f1", help="metric of a table that holds several (default: %(default)s)")
+    parser.add_argument("--alpha", type=float, default=0.05, help="level of significance (default: %(default)s)")
+    parser.add_argument(
+        "--margin", type=float, default=2.0, help="points of F1 that a smaller network may lose (default: %(default)s)"
+    )
+    parser.add_argument("--title", help="title of the report (default: the name of the scores' file)")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Write `args.out`/groups, omnibus, pairs, skipped (Parquet and CSV) and `args.out`/report/index.html.
+
+    What was found and where it lies goes to standard output, what is odd about the scores to standard error.
+    """
+    scores = score_table.read(args.scores, metric=args.metric, bounds=args.upper_bound)
+    families = score_table.read_families(args.families) if args.families else {}
+    answers = comparison.compare(
+        score_table.most_labelled(scores),
+        protocol=args.protocol,
+        controls=args.control,
+        families=families,
+        bounds=args.upper_bound,
+        alpha=args.alpha,
+    )
+    written = comparison.write(answers, args.out, notes={"protocol": args.protocol, "alpha": args.alpha})
+    for remark in score_table.score_remarks(scores):
+        print(f"warning: {args.scores}: {remark}", file=sys.stderr)
+
+    found = build_report(
+        args.out / "report",
+        scores,
+        answers,
+        protocol=args.protocol,
+        alpha=args.alpha,
+        margin=args.margin,
+        baseline=args.baseline,
+        bounds=args.upper_bound,
+        title=args.title or args.scores.stem.replace("_", " "),
+        costs=score_table.read_costs(args.timing) if args.timing else None,
+    )
+    if found["overall"]:
+        print(found["overall"]["text"])
+        if found["overall"]["remark"]:
+            print(f"warning: {found['overall']['remark']}", file=sys.stderr)
+    else:
+        print("No row is recommended: scores of one data set do not say what holds of others.")
+    print(f"{len(written) // 2} tables, each as Parquet and CSV, are in {args.out}")
+    print(f"The report is {args.out / 'report' / 'index.html'}")

@@ -1,0 +1,65 @@
+"""The catalogue of networks."""
+
+import csv
+import functools
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+from pocketscope.config.base import Model
+from pydantic import Field
+
+WORTH = 1.1  # times as quick as in fp32, a training in bfloat16 is worth its rounding
+BEST_TEACHER = "best_teacher"  # the student that is a method's best teacher
+
+
+class PackageWeights(Model):
+    """Weights that an installed Python package carries as a `.pth` file."""
+
+    package: str
+    file: str = Field(description="Path of the file inside the package.")
+    layout: Literal["library", "efficientnet_pytorch"] = Field(
+        "library", description="How the tensors are named: as the library does, or as EfficientNet-PyTorch does."
+    )
+
+
+class FileWeights(Model):
+    """Weights from a file: safetensors, or a `.pth` of tensors alone."""
+
+    file: str = Field(description="A relative path starts at the folder of the Snakefile.")
+
+
+class Network(Model):
+    """A network by the library that builds it."""
+
+    library: Literal["timm", "torchvision"]
+    name: str = Field(description="The library's own name of the network.")
+    family: str = Field(description="How the network was designed; the statistics compare families.")
+    weights: Literal["none", "hub"] | PackageWeights | FileWeights = Field(
+        description="none, hub (the library downloads them), or a file or a Python package that holds them."
+    )
+    licence: str | None = Field(None, description="Of the weights; it is written into every model file made of them.")
+    options: dict[str, Any] = Field(default={}, description="Passed to the library when the network is built.")
+    mean: list[float] | None = Field(None, description="Of each channel, of images in [0, 1]; else the library's.")
+    std: list[float] | None = None
+
+
+def train_dtypes(network: str, image_size: int, root: Path) -> dict[str, str]:
+    """Return fp32 or bf16 by kind of device: bf16 where it clearly trains `network` quicker, at the nearest size known.
+
+    The table `config/arithmetic.csv` is written by `benchmarks/train_throughput.py`: device, network (the library's own
+    name), image_size, and images/s in fp32 and bf16.
+    """
+    nearest: dict[str, tuple[float, str]] = {}
+    for row in _throughputs(root / "config/arithmetic.csv"):
+        if row["network"] == network:
+            distance = abs(math.log(int(row["image_size"]) / image_size))
+            chosen = "bf16" if float(row["bf16"]) > WORTH * float(row["fp32"]) else "fp32"
+            nearest[row["device"]] = min(nearest.get(row["device"], (math.inf, "")), (distance, chosen))
+    return {device: chosen for device, (_, chosen) in sorted(nearest.items())}
+
+
+@functools.cache  # asked for by every training
+def _throughputs(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,59 @@
+"""A configuration's mistakes in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pocketscope.core.errors import InputError
+from pocketscope.core.messages import nearest
+from pydantic import BaseModel, ValidationError
+
+
+def validate(model: type[BaseModel], raw: Any, where: str) -> Any:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise InputError("\n".join(f"{where}: {_message(model, fault)}" for fault in error.errors())) from None
+
+
+def _message(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
+    # pydantic puts the chosen member of a union into the path; a user's file does not have it.
+    path = [str(part) for i, part in enumerate(fault["loc"]) if not _is_union_member(fault["loc"], i)]
+    key = ".".join(path) or "the whole"
+    if fault["type"] == "extra_forbidden":
+        return f"'{key}' is not a key{nearest(path[-1], _siblings(model, fault['loc']))}"
+    if fault["type"] == "missing":
+        return f"'{key}' is missing"
+    return f"'{key}': {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _is_union_member(path: tuple[Any, ...], i: int) -> bool:
+    part = str(path[i])
+    return (
+        "[" in part
+        or part.startswith("constrained-")
+        or (i > 0 and path[i - 1] == "source" and i < len(path) - 1)
+        or (i == 2 and path[0] == "methods" and part in ("Method", "Consistency"))
+    )
+
+
+def _siblings(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """Return the keys that are known where the last part of `path` stands."""
+    here = model.model_json_schema()
+    definitions = here.get("$defs", {})
+    for part in path[:-1]:
+        here = _resolve(here, definitions)
+        if "oneOf" in here or "anyOf" in here:
+            options = [_resolve(option, definitions) for option in here.get("oneOf", here.get("anyOf"))]
+            of_kind = [o for o in options if o.get("properties", {}).get("kind", {}).get("const") == part]
+            here = next((o for o in [*of_kind, *options] if o in of_kind or o.get("title") == part), here)
+            continue
+        named = here.get("properties", {}).get(part)
+        here = named or next(iter(here.get("patternProperties", {}).values()), {})
+    return list(_resolve(here, definitions).get("properties", {}))
+
+
+def _resolve(here: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    options = [option for option in here.get("anyOf", []) if option.get("type") != "null"]
+    if len(options) == 1:  # a key that may be left out
+        here = options[0]
+    return definitions[here["$ref"].rsplit("/", 1)[1]] if "$ref" in here else here

@@ -1,0 +1,203 @@
+"""Training methods, as a configuration gives them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pocketscope.config.base import Model, Name, each_once
+from pocketscope.config.views import View
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+
+class Method(Model):
+    """Where a method's labels come from."""
+
+    labels: Literal["human", "full", "teachers"] = Field(
+        "teachers",
+        description="human: the labelled images alone; full: every training image's true label, the upper bound; "
+        "teachers: the labelled images, and those that the teachers label.",
+    )
+    teachers: Annotated[list[Name], AfterValidator(each_once)] = Field(
+        default=[], description="Networks that label; several are an ensemble."
+    )
+    fold_teachers: bool = Field(
+        False,
+        description="The fold teachers of a full cross-fit vote, each trained without one fold, in the place of "
+        "the one that is trained on all labels.",
+    )
+    views: Annotated[list[View], AfterValidator(each_once)] | Literal["auto"] = Field(
+        default=["identity"],
+        min_length=1,
+        description="What the teachers see of each image; auto: all of the study's views, without those that held-out "
+        "labelled images show to be harmful.",
+    )
+    calibration: Literal["none", "temperature"] = Field(
+        "none", description="temperature: each teacher's confidence is scaled on labelled images that it has not seen."
+    )
+    vote: Literal["mean_probability", "majority"] = Field(
+        "mean_probability", description="How the predictions of all teachers and views become one label."
+    )
+    acceptance: Literal["threshold", "per_class"] = Field(
+        "threshold",
+        description="threshold: every label above it; per_class: of the images given to each class the surest `share`.",
+    )
+    threshold: float = Field(
+        0.8, ge=0, le=1, description="A label is accepted where its confidence is strictly above this."
+    )
+    share: float = Field(0.5, gt=0, le=1, description="Of the images given to a class, with `acceptance: per_class`.")
+    targets: Literal["hard", "soft"] = Field(
+        "hard", description="soft: students learn the teachers' mean probabilities in the place of the label."
+    )
+    target_temperature: float = Field(1.0, gt=0, le=5, description="Below 1 soft targets are sharpened.")
+    rounds: int = Field(1, ge=1, le=20, description="How often teachers are trained and label, at most.")
+    stop: Literal["unlabelled", "rounds", "no_improvement"] = Field(
+        "unlabelled",
+        description="unlabelled: a label once given stays, and rounds end when none is left to give; rounds: each "
+        "round labels anew all that people did not; no_improvement: like unlabelled, and rounds end when the teachers' "
+        "validation F1 no longer rises.",
+    )
+    training: Literal["fast", "frozen", "paper", "paper_automl"] | None = Field(
+        None, description="The recipe that the students are trained by, where it is not that of the study's 'training'."
+    )
+
+    @model_validator(mode="after")
+    def _teachers_fit_labels(self) -> "Method":
+        if self.labels == "teachers" and not self.teachers:
+            raise ValueError("a method that takes its labels from teachers names at least one network in 'teachers'")
+        if self.labels != "teachers" and (unused := self.model_fields_set - {"labels", "training"}):
+            raise ValueError(f"with 'labels: {self.labels}' the key '{min(unused)}' has no effect; leave it out")
+        for key, other, value in (
+            ("share", "acceptance", "per_class"),
+            ("target_temperature", "targets", "soft"),
+            ("stop", "rounds", None),
+        ):
+            if key in self.model_fields_set and (self.rounds == 1 if value is None else getattr(self, other) != value):
+                wanted = "more than one of 'rounds'" if value is None else f"'{other}: {value}'"
+                raise ValueError(f"'{key}' has no effect without {wanted}; leave it out")
+        if self.fold_teachers and self.rounds > 1:
+            raise ValueError("fold teachers are trained on people's labels alone: 'fold_teachers' allows one round")
+        return self
+
+    @property
+    def needs_held_out(self) -> bool:
+        """Whether something is chosen or calibrated on labelled images that the teachers were not trained on."""
+        return self.calibration != "none" or self.views == "auto"
+
+
+# The papers' values, and values for hundreds of steps from pretrained weights.
+CONSISTENCY_PRESETS: dict[tuple[str, str], dict[str, Any]] = {
+    ("fixmatch", "reference"): {
+        "unlabelled_ratio": 7, "unlabelled_weight": 1.0, "ramp_up": 0, "ema_rises": False, "threshold": 0.95,
+    },
+    ("fixmatch", "fast"): {
+        "warm_start": True, "duration": 4.0, "unlabelled_ratio": 1, "unlabelled_weight": 1.0, "ramp_up": 0,
+        "ema_rises": True, "threshold": 0.95,
+    },
+    ("mixmatch", "reference"): {
+        "unlabelled_ratio": 1, "unlabelled_weight": 75.0, "ramp_up": 16000, "ema_rises": False, "guesses": 2,
+        "temperature": 0.5, "alpha": 0.75,
+    },
+    ("mixmatch", "fast"): {
+        "warm_start": True, "unlabelled_ratio": 1, "unlabelled_weight": 3.0, "ramp_up": 0.4, "ema_rises": True,
+        "guesses": 2, "temperature": 0.5, "alpha": 0.1,
+    },
+}  # fmt: skip
+CONSISTENCY_KEYS = {"fixmatch": {"threshold"}, "mixmatch": {"guesses", "temperature", "alpha"}}
+
+
+def _by_preset(schema: dict[str, Any]) -> None:
+    """Take a default out of a key's schema for editors: the value depends on the preset."""
+    schema.pop("default", None)
+
+
+class Consistency(Model):
+    """A method that learns labelled and unlabelled images at once."""
+
+    teachers: ClassVar[list[str]] = []
+    training: ClassVar[None] = None
+
+    labels: Literal["consistency"]
+    algorithm: Literal["fixmatch", "mixmatch"]
+    preset: Literal["fast", "reference"] = Field(
+        "fast", description="Where the keys that are not given have their values from; reference: the papers'."
+    )
+    warm_start: bool = Field(
+        False, description="Start from the network that was trained on people's labels.", json_schema_extra=_by_preset
+    )
+    distribution_alignment: bool = Field(
+        False, description="Guesses are made as frequent, by class, as the labels are. For sets of like classes."
+    )
+    duration: float = Field(
+        1.0,
+        gt=0,
+        description="Steps, as a multiple of those that the study gives a training on the labels alone.",
+        json_schema_extra=_by_preset,
+    )
+    unlabelled_ratio: int = Field(
+        0, ge=1, le=15, description="Unlabelled images in a batch, for each labelled one.", json_schema_extra=_by_preset
+    )
+    unlabelled_weight: float = Field(
+        0, ge=0, description="Weight of the unlabelled loss.", json_schema_extra=_by_preset
+    )
+    ramp_up: float = Field(
+        0,
+        ge=0,
+        description="How long that weight rises from 0: up to 1 a share of the steps, above 1 a number of steps.",
+        json_schema_extra=_by_preset,
+    )
+    ema: float = Field(0.999, gt=0, lt=1, description="Decay of the moving average of the weights, which is kept.")
+    ema_rises: bool = Field(
+        True, description="At step t the decay is at most (1 + t) / (10 + t).", json_schema_extra=_by_preset
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Of people's labels, in the place of the study's: a network that learned smoothed labels is seldom "
+        "as sure as `threshold` asks.",
+    )
+    threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="FixMatch: a guess is learned where its confidence reaches this.",
+        json_schema_extra=_by_preset,
+    )
+    guesses: int | None = Field(
+        None, ge=1, le=8, description="MixMatch: changed copies that are guessed at.", json_schema_extra=_by_preset
+    )
+    temperature: float | None = Field(
+        None, gt=0, le=1, description="MixMatch: below 1 guesses are sharpened.", json_schema_extra=_by_preset
+    )
+    alpha: float | None = Field(
+        None,
+        gt=0,
+        description="MixMatch: of the Beta distribution that shares are drawn from.",
+        json_schema_extra=_by_preset,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_preset(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or given.get("algorithm") not in CONSISTENCY_KEYS:
+            return given
+        algorithm = given["algorithm"]
+        others = set().union(*(keys for name, keys in CONSISTENCY_KEYS.items() if name != algorithm))
+        if unused := others & set(given):
+            raise ValueError(f"with 'algorithm: {algorithm}' the key '{min(unused)}' has no effect; leave it out")
+        named = {key: value for key, value in given.items() if value is not None}
+        return CONSISTENCY_PRESETS.get((algorithm, given.get("preset", "fast")), {}) | named
+
+    @property
+    def images_a_label(self) -> int:
+        """How many images go through the network at once for each labelled one, itself included."""
+        return 1 + self.unlabelled_ratio * (self.guesses or 2)  # FixMatch: one weakly and one strongly changed copy
+
+
+AnyMethod = Annotated[
+    Annotated[Method, Tag("Method")] | Annotated[Consistency, Tag("Consistency")],
+    Discriminator(lambda given: "Consistency" if _labels(given) == "consistency" else "Method"),
+]
+
+
+def _labels(method: Any) -> Any:
+    return method.get("labels") if isinstance(method, Mapping) else getattr(method, "labels", None)

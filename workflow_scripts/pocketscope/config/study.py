@@ -1,0 +1,297 @@
+"""The study's configuration: one typed model, validated before anything runs.
+
+Defaults live here and nowhere else. `config/study.json_schema.json`, which editors complete and check against, is
+generated from this module by `python -m pocketscope schema`.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pocketscope.config.base import Model, Name, Precision, Share, each_once
+from pocketscope.config.catalogue import BEST_TEACHER, Network
+from pocketscope.config.datasets import Dataset, Split
+from pocketscope.config.messages import validate
+from pocketscope.config.methods import AnyMethod, Consistency
+from pocketscope.config.training import Training
+from pocketscope.config.views import View, ViewStrengths, allowed_views
+from pocketscope.core.errors import InputError
+from pocketscope.core.messages import nearest
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+RESERVED = {"datasets"}  # folders of results/ that are no study's: packed images, which studies share
+
+
+STEPS = ("epochs", "steps", "steps_from_scratch")
+# What has no effect where no layer but the head is trained, and what has none where a regression fits the head.
+# `batch_size` always has one: the training steps that are timed are of this size.
+OF_STEPS = {"growth", "lowest_layers", "evaluations", "patience"}
+OF_GRADIENTS = {
+    "learning_rate", "learning_rate_from_scratch", "gradient_norm", "weight_decay", "batch_norm", "ema",
+    "label_smoothing", "class_weights", "mixup", "human_share", "monitor", "augmentation",
+}  # fmt: skip
+
+
+def _refuse_without_effect(given: Mapping[str, Any], *, regression: bool) -> None:
+    """Raise ValueError where a key of a `training` of the head alone has no effect on how the head is trained."""
+    if unused := (OF_STEPS | (OF_GRADIENTS if regression else set())) & set(given):
+        head = ", and a regression fits the head" if regression else ""
+        raise ValueError(f"no layer but the head is trained{head}: '{min(unused)}' has no effect; leave it out")
+
+
+class Statistics(Model):
+    """How rows are compared; docs/statistics.md says what each protocol does."""
+
+    protocol: Literal["sound", "paper"] = Field("sound", description="paper: as the published comparison did.")
+    controls: Annotated[list[str], AfterValidator(each_once)] = Field(
+        default=[],
+        description="What the others are compared with (methods, networks, families, precisions); else all pairs.",
+    )
+    alpha: Share = Field(0.05, description="Level of significance, and one minus the level of all intervals.")
+    margin: float = Field(2.0, ge=0, description="Points of F1 that a smaller network may lose to be recommended.")
+
+
+class Row(Model):
+    """A row of the study's tables."""
+
+    method: Name
+    network: Name
+    precision: Precision = "fp32"
+
+
+class Ship(Model):
+    """What the target `ship` makes: a model trained on every label, and its answers."""
+
+    row: Row | None = Field(None, description="What to ship; the recommended row where none is named.")
+    sure: Share = Field(
+        0.9, description="An answer is sure where at least this share of test answers as probable were right."
+    )
+
+
+class Compute(Model):
+    """What a job may take of a machine."""
+
+    threads: int = Field(1, ge=1, description="Threads of a job that runs a network.")
+    device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one.")
+    arithmetic: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="Of the forward pass in training. auto: bf16 where it was quicker by a tenth for the network, at "
+        "the nearest size, on the device, by config/arithmetic.csv; fp32 elsewhere, and where that has no row.",
+    )
+
+
+class Config(Model):
+    """A study."""
+
+    study: Name = Field(description="Its results lie in results/{study}.")
+    seed: int = Field(0, ge=0, description="Every random stream of the study is derived from it.")
+    datasets: dict[Name, Dataset] = Field(min_length=1)
+    split: Split = Split()
+    methods: dict[Name, AnyMethod] = Field(min_length=1)
+    students: dict[Name, list[Precision]] = Field(
+        min_length=1, description="The networks that are compared, each with the precisions that are evaluated."
+    )
+    views: Annotated[list[View], AfterValidator(each_once)] = Field(
+        default=["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"],
+        description="The views that teachers predict, once for every method; a method chooses among them.",
+    )
+    view_strengths: ViewStrengths = ViewStrengths()
+    crossfit: Literal["frozen", "full"] = Field(
+        "frozen",
+        description="Where there is no validation part, held-out predictions come from folds: frozen, of a head on the "
+        "pretrained features; full, of teachers trained without a fold.",
+    )
+    crossfit_folds: int = Field(5, ge=2, le=10, description="Of the cross-fit.")
+    training: Training = Training()
+    statistics: Statistics = Statistics()
+    ship: Ship = Ship()
+    compute: Compute = Compute()
+    catalogue: str = Field("config/networks.yaml", description="The networks that may be named.")
+
+    @field_validator("study")
+    @classmethod
+    def _folder_of_its_own(cls, study: str) -> str:
+        if study.casefold() in RESERVED:  # on some disks `Datasets` is the same folder
+            raise ValueError(f"results/{study} holds the packed images of all studies; take another name")
+        return study
+
+    @field_validator("students")
+    @classmethod
+    def _precisions(cls, students: dict[str, list[str]]) -> dict[str, list[str]]:
+        for network, precisions in students.items():
+            if not precisions or len(set(precisions)) < len(precisions):
+                raise ValueError(f"'{network}' needs each of its precisions once: [fp32], [int8] or [fp32, int8]")
+        return students
+
+    @model_validator(mode="after")
+    def _row_that_ships(self) -> "Config":
+        row = self.ship.row
+        if row is None:
+            return self
+        if row.method not in self.methods:
+            raise ValueError(f"ship.row.method: there is no method '{row.method}'{nearest(row.method, self.methods)}")
+        if self.methods[row.method].labels == "full":
+            raise ValueError(f"ship.row.method: '{row.method}' is the upper bound; name a method that could be used")
+        if row.precision not in self.students.get(row.network, []):
+            rows = [f"{network} {precision}" for network, all_ in self.students.items() for precision in all_]
+            raise ValueError(
+                f"ship.row: '{row.network} {row.precision}' is not measured by this study; 'students' has "
+                f"{', '.join(rows)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _references(self) -> "Config":
+        for name, method in self.methods.items():
+            if isinstance(method, Consistency):
+                self._consistency(name)
+                continue
+            views = self.views if method.views == "auto" else method.views
+            if missing := sorted(set(views) - set(self.views)):
+                raise ValueError(f"methods.{name}.views: '{missing[0]}' is not among the study's 'views'; add it there")
+            if "identity" not in self.views and (method.needs_held_out or method.stop == "no_improvement"):
+                raise ValueError(f"methods.{name}: what it chooses rests on the view 'identity'; add it to 'views'")
+            validated = [self.has_validation(labelled) for labelled in self.split.labelled]
+            if method.fold_teachers and (self.crossfit != "full" or True in validated):
+                raise ValueError(
+                    f"methods.{name}: fold teachers are those of 'crossfit: full', and of splits without a validation "
+                    "part (split.min_validation)"
+                )
+            if method.stop == "no_improvement" and False in validated:
+                raise ValueError(
+                    f"methods.{name}: 'stop: no_improvement' looks at the validation part, which splits with fewer "
+                    f"than {self.split.min_validation} labelled a class do not have (split.min_validation)"
+                )
+            for dataset, settings in self.datasets.items():
+                if not allowed_views(views, settings.symmetries):
+                    raise ValueError(
+                        f"methods.{name}.views: the symmetries of '{dataset}' leave none of them; add 'identity'"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _best_teacher(self) -> "Config":
+        if BEST_TEACHER in self.students:
+            if not any(method.teachers for method in self.methods.values()):
+                raise ValueError(f"students: '{BEST_TEACHER}' is the best of the teachers, and no method has any")
+            if "identity" not in self.views:
+                raise ValueError(f"students: '{BEST_TEACHER}' is chosen by the view 'identity'; add it to 'views'")
+        return self
+
+    def _consistency(self, name: str) -> None:
+        if name in ("human", "full", "audit"):
+            raise ValueError(f"methods.{name}: a method of consistency has another name; a folder has this one")
+        if not self.training.steps or not self.training.steps_from_scratch:
+            raise ValueError(f"methods.{name}: consistency is learned in steps, of which 'training' has none")
+
+    def has_validation(self, labelled: int | str) -> bool | None:
+        """Return whether a split with so many labelled images a class has a validation part; None: the data decide."""
+        return None if labelled == "all" else labelled >= self.split.min_validation
+
+
+def load_config(raw: Mapping[str, Any], root: Path) -> tuple[Config, dict[str, Network]]:
+    """Validate a study's configuration and read the catalogue of networks that it names.
+
+    Parameters
+    ----------
+    raw
+        The configuration as YAML gives it.
+    root
+        The folder that relative paths start from.
+
+    Returns
+    -------
+    tuple of Config and dict of str to Network
+        The study, and those networks of the catalogue that it uses.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        A key is unknown (the nearest known one is named), a value is wrong, or a network is not in the catalogue.
+    """
+    study = validate(Config, raw, "configuration")
+    path = root / study.catalogue
+    if not path.is_file():
+        raise InputError(f"catalogue: {path} does not exist")
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    used = sorted(
+        (set(study.students) - {BEST_TEACHER}) | {name for method in study.methods.values() for name in method.teachers}
+    )
+    networks = {}
+    for name in used:
+        if name not in entries:
+            raise InputError(f"network '{name}' is not in {study.catalogue}{nearest(name, entries)}")
+        networks[name] = validate(Network, entries[name], f"{study.catalogue}: {name}")
+    _check_features(study, networks)
+    _check_training(study, networks)
+    _check_controls(study, networks)
+    return study, networks
+
+
+def _check_features(study: Config, networks: Mapping[str, Network]) -> None:
+    """Raise InputError where out-of-fold predictions would rest on the features of a network that has learnt none."""
+    if study.crossfit == "frozen" and not all(map(study.has_validation, study.split.labelled)):
+        asked = [m for m in study.methods.values() if BEST_TEACHER in study.students or getattr(m, "needs_held_out", 0)]
+        for name in (name for method in asked for name in method.teachers):
+            if networks[name].weights == "none":
+                raise InputError(
+                    f"teacher '{name}': 'crossfit: frozen' rests on pretrained features, and it has no pretrained "
+                    "weights; set 'crossfit: full'"
+                )
+
+
+def _check_training(study: Config, networks: Mapping[str, Network]) -> None:
+    """Raise InputError where a network would neither get a head nor take a step."""
+    training = study.training
+    for name, network in networks.items():
+        steps = training.steps_from_scratch if network.weights == "none" else training.steps
+        if training.head == 0 and training.epochs is None and not steps:
+            raise InputError(
+                f"configuration: 'training': with 'head: 0' and no steps '{name}' learns nothing; train its head "
+                "('regression', or a number of epochs), or all its layers ('steps', 'steps_from_scratch')"
+            )
+
+
+def _check_controls(study: Config, networks: Mapping[str, Network]) -> None:
+    """Raise InputError where a control is nothing that the statistics will compare: they come after all training."""
+    names = control_names(study, networks)
+    for control in study.statistics.controls:
+        if control not in names:
+            known = [name for name in names if "/" not in name or "/" in control]
+            raise InputError(
+                f"configuration: 'statistics.controls': '{control}' is no method, student, family, precision or "
+                f"method/student that is compared{nearest(control, known)}"
+            )
+
+
+def control_names(study: Config, networks: Mapping[str, Network]) -> list[str]:
+    """Return what `statistics.controls` may name: each group that `questions.questions` will compare.
+
+    Rows are students with their precision (`resnet18`, `resnet18 int8`). Upper bounds do not compete unless there is
+    nothing else, and precisions are compared over the networks that have them all.
+    """
+    methods = [name for name, method in study.methods.items() if method.labels != "full"] or list(study.methods)
+    rows, families = [], []
+    for name, precisions in study.students.items():
+        for precision in precisions:
+            rows.append(name if precision == "fp32" else f"{name} {precision}")
+            if precision != "fp32":
+                families.append("quantised")
+            elif name in networks:
+                families.append(networks[name].family)
+    every = {precision for precisions in study.students.values() for precision in precisions}
+    compared = sorted(every) if any(set(precisions) == every for precisions in study.students.values()) else []
+    pairs = [f"{method}/{row}" for method in methods for row in rows]
+    return list(dict.fromkeys([*methods, *rows, *families, *compared, *pairs]))
+
+
+def read_config(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:
+    """Read, validate and return a configuration file; see `load`."""
+    return load_config(yaml.safe_load(path.read_text(encoding="utf-8")), root)
+
+
+def json_schema() -> str:
+    """Return the JSON schema of a configuration file, as text."""
+    return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"

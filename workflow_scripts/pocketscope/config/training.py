@@ -1,0 +1,116 @@
+"""Recipes by which networks are trained."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pocketscope.config.base import Model
+from pocketscope.config.study import STEPS, _refuse_without_effect
+from pydantic import Field, model_validator
+
+
+class Augmentation(Model):
+    """Random changes of every training image, drawn anew each time; flips are the data set's `symmetries`."""
+
+    rotation: float = Field(15, ge=0, le=180, description="Degrees, at most, either way.")
+    zoom: float = Field(0.1, ge=0, lt=1, description="Share, at most, either way.")
+    translation: float = Field(0.05, ge=0, lt=1, description="Share of the side, at most, either way.")
+    brightness: float = Field(0.05, ge=0, lt=1, description="Share of full white, at most, either way.")
+    contrast: float = Field(0.05, ge=0, lt=1, description="Share, at most, either way.")
+
+
+PAPER: dict[str, Any] = {
+    "head": 2,
+    "batch_size": 32,
+    "learning_rate": "minimum",
+    "learning_rate_from_scratch": "minimum",
+    "lowest_layers": 0.01,
+    "gradient_norm": 0.0,
+    "batch_norm": "trained",
+    "ema": 0.0,
+    "label_smoothing": 0.0,
+    "monitor": "accuracy",
+    "augmentation": {"rotation": 10, "zoom": 0.1, "translation": 0, "brightness": 0.1, "contrast": 0.2},
+}
+# A recipe is what it changes of `fast`, whose values are the defaults of Training.
+RECIPES: dict[str, dict[str, Any]] = {
+    "fast": {},
+    # The features of the pretrained network as they are, and a logistic regression: no layer is trained.
+    "frozen": {"steps": 0, "steps_from_scratch": 0},
+    # Both studies': 2 epochs of the head, then 50 (A) or 8 (B) of all layers, at rates that a range test finds.
+    "paper": PAPER | {"epochs": 50, "evaluations": 50, "patience": 8},
+    "paper_automl": PAPER | {"epochs": 8, "evaluations": 8, "patience": 8},
+}
+
+
+class Training(Model):
+    """How a network is trained: a new head on frozen features, then all layers."""
+
+    recipe: Literal["fast", "frozen", "paper", "paper_automl"] = Field(
+        "fast", description="Where the keys that are not given have their values from."
+    )
+    head: Literal["regression"] | Annotated[int, Field(ge=0)] = Field(
+        "regression",
+        description="How a pretrained network's new head is trained before the rest: a logistic regression, its "
+        "strength by cross-validation, or so many epochs of gradient steps.",
+    )
+    steps: int = Field(
+        200, ge=0, description="Steps of all layers, from pretrained weights, for a hundred images or fewer."
+    )
+    steps_from_scratch: int = Field(600, ge=0, description="The same without pretrained weights.")
+    growth: float = Field(
+        0.5, ge=0, le=1, description="With n times a hundred images there are n ** growth times as many steps."
+    )
+    epochs: float | None = Field(None, gt=0, description="Passes over the images, in the place of a number of steps.")
+    batch_size: int = Field(16, ge=2)
+    learning_rate: Annotated[float, Field(gt=0)] | Literal["minimum", "tenth_of_minimum"] = Field(
+        5e-4,
+        description="Of the highest layers, at the top of the one-cycle schedule; or how a range test finds it.",
+    )
+    learning_rate_from_scratch: Annotated[float, Field(gt=0)] | Literal["minimum", "tenth_of_minimum"] = Field(
+        3e-3, description="Of all layers, without pretrained weights."
+    )
+    lowest_layers: float = Field(
+        1.0, gt=0, le=1, description="Learning rate of the lowest layers as a share of the highest's, if pretrained."
+    )
+    gradient_norm: float = Field(
+        1.0, ge=0, description="Gradients of a larger norm are scaled down to this one; 0: none are."
+    )
+    weight_decay: float = Field(0.01, ge=0)
+    batch_norm: Literal["frozen", "trained"] = Field(
+        "frozen",
+        description="frozen: pretrained batch normalisation keeps the statistics that its weights came with (weights "
+        "that it was folded into have none: there it takes each batch's); trained: it takes each batch's.",
+    )
+    ema: float = Field(0.99, ge=0, lt=1, description="Decay of the moving average of the weights; 0: none.")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each label that is spread over all classes.")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: rare classes count as much as frequent ones."
+    )
+    mixup: float = Field(0.0, ge=0, description="Alpha of the Beta distribution that shares are drawn from; 0: none.")
+    human_share: float = Field(0.5, ge=0, le=1, description="Share of each batch that people labelled.")
+    evaluations: int = Field(
+        10, ge=1, description="How often the validation part is looked at; an epoch in the tables."
+    )
+    patience: int = Field(5, ge=1, description="Stop after so many evaluations without a better one.")
+    monitor: Literal["f1", "accuracy", "loss"] = Field("f1", description="Of the validation part: what is better.")
+    augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_recipe(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        recipe = RECIPES.get(given.get("recipe", "fast"), {})
+        if given.get("epochs") and (unused := {"steps", "steps_from_scratch", "growth"} & set(given)):
+            raise ValueError(f"with 'epochs' the key '{min(unused)}' has no effect; leave one of them out")
+        if {"steps", "steps_from_scratch"} & set(given):
+            recipe = recipe | {"epochs": None}
+        if given.get("recipe") == "frozen" and (against := [key for key in ("epochs", "steps") if given.get(key)]):
+            raise ValueError(f"'recipe: frozen' trains no layer but the head: leave it out, or '{against[0]}'")
+        chosen = {"head": "regression", "steps": 1, "steps_from_scratch": 1} | recipe | dict(given)
+        if not any(chosen.get(key) for key in STEPS):
+            _refuse_without_effect(given, regression=chosen["head"] == "regression")
+        changes = given.get("augmentation", {})
+        if isinstance(changes, Mapping):
+            given = dict(given) | {"augmentation": recipe.get("augmentation", {}) | dict(changes)}
+        return recipe | dict(given)

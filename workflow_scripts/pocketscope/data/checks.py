@@ -1,0 +1,173 @@
+"""What is counted and checked of a data set before anything is trained on it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+from pocketscope.core.errors import InputError
+from pocketscope.core.messages import did_you_mean
+from pocketscope.tables.classes import CLASSES
+
+_SHOWN = 3  # skipped files that a remark names
+
+
+def check_dataset(
+    images: pa.Table,
+    labels: pa.Table,
+    skipped: pa.Table,
+    corrected: Mapping[str, str],
+    *,
+    positive: str | None,
+    expect: Mapping[str, Any] | None,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Count what a data set holds, and refuse what the configuration did not mean.
+
+    Parameters
+    ----------
+    images, labels, corrected
+        See `count`.
+    skipped
+        Columns path and reason: a row each file that could not be used.
+    positive
+        See `positive_class`.
+    expect
+        See `compare`.
+
+    Returns
+    -------
+    tuple of pyarrow.Table and dict
+        Schema CLASSES; and `images`, `files`, `unlabelled` and `positive`, of the whole, and `remarks`, see `remarks`.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        See `positive_class` and `compare`.
+    """
+    classes, whole = count(images, labels, corrected)
+    compare(expect, classes, whole, len(skipped))
+    said = dataset_remarks(skipped, labels["label"].drop_null().to_pylist(), corrected.values())
+    return classes, whole | {"positive": positive_class(positive, classes), "remarks": said}
+
+
+def count(
+    images: pa.Table, labels: pa.Table, corrected: Mapping[str, str] | None = None
+) -> tuple[pa.Table, dict[str, int]]:
+    """Count what a packed data set holds.
+
+    Parameters
+    ----------
+    images
+        Columns image_id and paths.
+    labels
+        Columns image_id and label; null where nobody labelled the image.
+    corrected
+        Labels that replace those of `labels`, by image.
+
+    Returns
+    -------
+    tuple of pyarrow.Table and dict
+        Schema CLASSES, sorted by label; and `images`, `files`, `unlabelled`: of the whole.
+    """
+    said = dict(zip(labels["image_id"].to_pylist(), labels["label"].to_pylist(), strict=True))
+    files_of = dict(zip(images["image_id"].to_pylist(), map(len, images["paths"].to_pylist()), strict=True))
+    now = said | dict(corrected or {})
+    classes = sorted({label for label in now.values() if label is not None})
+    rows = [
+        {
+            "label": name,
+            "images": sum(label == name for label in now.values()),
+            "files": sum(files_of[identity] for identity, label in said.items() if label == name),
+        }
+        for name in classes
+    ]
+    whole = {
+        "images": len(said),
+        "files": sum(files_of.values()),
+        "unlabelled": sum(label is None for label in now.values()),
+    }
+    return pa.Table.from_pylist(rows, schema=CLASSES), whole
+
+
+def dataset_remarks(skipped: pa.Table, labels: Iterable[str], corrected: Iterable[str]) -> list[str]:
+    """Return what a person should know of a data set with which work goes on.
+
+    Parameters
+    ----------
+    skipped
+        See `check`.
+    labels, corrected
+        The labels that the source gives, and those of corrections.
+    """
+    said = []
+    if len(skipped):
+        named = [f"{row['path']!r} ({row['reason']})" for row in skipped.slice(length=_SHOWN).to_pylist()]
+        more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
+        said.append(f"files that could not be used, listed in skipped.parquet: {', '.join(named)}{more}")
+    said += [
+        f"class {label!r} is learnt and never tested: corrections alone have images of it"
+        for label in sorted(set(corrected) - set(labels))
+    ]
+    return said
+
+
+def positive_class(asked: str | None, classes: pa.Table) -> str | None:
+    """Return the positive class of a data set: the one asked for, else the rarer of two, else None.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The class that was asked for does not exist, or there are more than two classes.
+    """
+    names, counts = classes["label"].to_pylist(), classes["images"].to_pylist()
+    if asked is None:
+        # Of equally frequent classes the last one: it is called positive, ill or treated more often than the first.
+        rarest = min(reversed(names), key=dict(zip(names, counts, strict=True)).__getitem__)
+        return rarest if len(names) == 2 else None
+    if asked not in names:
+        raise InputError(
+            f"positive: there is no class {asked!r}{did_you_mean(asked, names)} "
+            f"The classes are {', '.join(map(repr, names))}"
+        )
+    if len(names) > 2:
+        raise InputError(f"positive: {asked!r} is one of {len(names)} classes; F1 is their mean; leave it out")
+    return asked
+
+
+def compare(expected: Mapping[str, Any] | None, classes: pa.Table, whole: Mapping[str, int], skipped: int) -> None:
+    """Refuse a data set that is not what the configuration expects.
+
+    Parameters
+    ----------
+    expected
+        `images` (files, copies included) and `classes` (a number, or files by class), either of which may be None.
+    classes, whole
+        What `count` returns.
+    skipped
+        How many files could not be used.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The message lists every difference.
+    """
+    wanted = dict(expected or {})
+    different = []
+    if wanted.get("images") not in (None, whole["files"]):
+        different.append(
+            f"{whole['files']} image files instead of {wanted['images']} (copies included; {skipped} more were skipped)"
+        )
+    files_of = zip(classes["label"].to_pylist(), classes["files"].to_pylist(), strict=True)
+    there = {label: files for label, files in files_of if files}  # the source's; corrections are no other version of it
+    asked = wanted.get("classes")
+    if isinstance(asked, Mapping):
+        for name in sorted(there.keys() | asked.keys()):
+            if there.get(name, 0) != asked.get(name, 0):
+                different.append(f"class {name!r}: {there.get(name, 0)} image files instead of {asked.get(name, 0)}")
+    elif asked is not None and asked != len(there):
+        different.append(f"{len(there)} classes instead of {asked}: {', '.join(map(repr, sorted(there)))}")
+    if different:
+        raise InputError(
+            "the data set is not what 'expect' says:\n"
+            + "".join(f"  {line}\n" for line in different)
+            + "Get the version of the data that is meant, or correct 'expect'"
+        )

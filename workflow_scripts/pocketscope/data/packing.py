@@ -1,0 +1,389 @@
+"""Decode, check, orient, fit and encode every image of a source once, into one Parquet file sorted by identity."""
+
+import json
+import logging
+import multiprocessing
+import os
+import tempfile
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pocketscope.core import parquet
+from pocketscope.core.errors import InputError
+from pocketscope.core.files import named, whole
+from pocketscope.core.messages import LISTED, did_you_mean, listing
+from pocketscope.data.sources import kinds
+from pocketscope.data.sources.cells import spelling
+from pocketscope.data.sources.record import TEST, Record
+from pocketscope.images import codec, decode
+from pocketscope.images.pixels import Unreadable
+from pocketscope.images.resize import to_square
+from pocketscope.tables.images import IMAGES, ROW_GROUP
+from pocketscope.tables.source_labels import SKIPPED, SOURCE_FILES, SOURCE_LABELS
+
+log = logging.getLogger(__name__)
+
+
+_CHUNK = 16  # images sent to a process at once
+
+
+def pack(
+    source: dict[str, Any],
+    root: str | os.PathLike,
+    *,
+    images: str | os.PathLike,
+    labels: str | os.PathLike,
+    skipped: str | os.PathLike,
+    files: str | os.PathLike,
+    image_size: int,
+    fit: str,
+    classes: Sequence[str] | None = None,
+    page: int = 0,
+    processes: int = 1,
+    max_skipped_share: float = 0.1,
+) -> dict[str, Any]:
+    """Write the images and labels of a source as tables.
+
+    The images stream through: what is kept of each is its names, so that memory does not grow with the pixels.
+    Encoded images wait in a nameless file beside `images` until all identities are known and they can be written in
+    their order. The tables' bytes do not depend on `processes`.
+
+    Exact duplicates, after decoding, are one image with all its paths. Such an image keeps the label that any of its
+    copies has, and is for testing where any copy is; copies that contradict one another in label or group are skipped.
+
+    Parameters
+    ----------
+    source, root
+        See `pocketscope.data.sources.kinds.records`.
+    images, labels, skipped, files
+        Where the tables `IMAGES`, `LABELS`, `SKIPPED` and `FILES` go. None is written where an error is raised.
+    image_size, fit
+        See `pocketscope.images.resize.to_square`.
+    classes
+        The classes to keep; images of others are left out. All where None.
+    page
+        See `pocketscope.images.decode.decode`.
+    processes
+        How many processes decode.
+    max_skipped_share
+        The largest share of the source's images that may be skipped, 0 to 1.
+
+    Returns
+    -------
+    dict
+        Counts: `images`, `unlabelled`, `test`, `duplicates` (further copies), `skipped`, and `classes`, label to count.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The source is not there or empty; fewer than two classes, or no image, are labelled; a class that is named
+        does not exist; labels differ only in case or spaces; too many images are skipped.
+    """
+    root = Path(root)
+    name = str(source.get("path") or source.get("name") or source["kind"])
+    listed = _of_classes(list(kinds.records(source, root)), classes, name)
+    check_labels(listed, name)
+    surveyed = kinds.survey(kinds.files(source, root))  # before decoding: what changes meanwhile is seen next time
+    prepare = partial(_prepare, image_size=image_size, fit=fit, page=page)
+    with named(images), tempfile.TemporaryFile(dir=_folder_of(images)) as spill:
+        packed, reasons = _decode_all(listed, prepare, processes, spill)
+        reasons |= _contradictions(packed)
+        _check_skipped(reasons, len(listed), max_skipped_share, name)
+        kept = [record for copies in packed.values() for record in copies.records]
+        _warn_of_lost_classes(listed, kept)
+        check_labels(kept, name)
+        _write_images(images, packed, spill, {"image_size": image_size, "fit": fit, "page": page})
+    label_of = {identity: packed[identity].label for identity in sorted(packed)}
+    parquet.write(_table(label_of.items(), SOURCE_LABELS), labels, SOURCE_LABELS)
+    parquet.write(_table(sorted(reasons.items()), SKIPPED), skipped, SKIPPED)
+    parquet.write(_table(((path, *entry) for path, entry in surveyed.items()), SOURCE_FILES), files, SOURCE_FILES)
+    return {
+        "images": len(packed),
+        "unlabelled": sum(label is None for label in label_of.values()),
+        "test": sum(copies.role == TEST for copies in packed.values()),
+        "duplicates": len(kept) - len(packed),
+        "skipped": len(reasons),
+        "classes": dict(sorted(Counter(label for label in label_of.values() if label is not None).items())),
+    }
+
+
+# ---- checks
+
+
+def check_labels(records: Iterable[Record], name: str) -> None:
+    """Refuse labels that nothing can be learnt from, before any time is spent.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        No labelled image; one class only; labels that differ only in case, spaces or the way of writing a number;
+        classes that only images set apart for testing have. `name` is how the message calls the source.
+    """
+    counts = Counter((record.label, record.role == TEST) for record in records if record.label is not None)
+    total: Counter[str] = Counter()
+    for (label, _), count in counts.items():
+        total[label] += count
+    alike: dict[str, list[str]] = {}
+    for label in sorted(total):
+        alike.setdefault(spelling(label), []).append(label)
+    for group in alike.values():
+        if len(group) > 1:
+            raise InputError(
+                f"{name}: the classes {_quoted(group, total)} differ only in case or spaces, or in how a number is "
+                "written; give them one spelling, or keep one of them with 'classes'"
+            )
+    trainable = sorted({label for label, test in counts if not test})
+    if not trainable:
+        raise InputError(
+            f"{name}: no labelled image to learn from{', only for testing' if total else ''}; put images of each class "
+            "into a folder named like the class, or give labels in a table"
+        )
+    if len(trainable) == 1:
+        raise InputError(
+            f"{name}: all labelled images to learn from are of one class, {trainable[0]!r}; "
+            "label images of at least one other class"
+        )
+    if only_test := sorted(set(total) - set(trainable)):
+        raise InputError(
+            f"{name}: of {_quoted(only_test, total)} there are only images for testing; "
+            "label images of it to learn from, or leave it out with 'classes'"
+        )
+
+
+def _of_classes(records: list[Record], classes: Sequence[str] | None, name: str) -> list[Record]:
+    if classes is None:
+        return records
+    present = sorted({record.label for record in records if record.label is not None})
+    for wanted in classes:
+        if wanted not in present:
+            raise InputError(
+                f"{name}: 'classes' names {wanted!r}, of which there is no image{did_you_mean(wanted, present)} "
+                f"The classes with images are {', '.join(map(repr, present[:20])) or 'none'}"
+                f"{' and more' if len(present) > 20 else ''}"
+            )
+    return [record for record in records if record.label is None or record.label in set(classes)]
+
+
+def _check_skipped(reasons: dict[str, str], total: int, most: float, name: str) -> None:
+    if len(reasons) <= most * total:
+        return
+    raise InputError(
+        f"{name}: {len(reasons)} of {total} images cannot be used, more than the share of {most:g} that is allowed:\n"
+        + listing([f"{path}: {reason}" for path, reason in sorted(reasons.items())])
+        + "Mend or remove them, or raise 'max_skipped_share' to go on without them"
+    )
+
+
+def _warn_of_lost_classes(listed: Iterable[Record], kept: Iterable[Record]) -> None:
+    for label in sorted({r.label for r in listed if r.label} - {r.label for r in kept if r.label}):
+        log.warning("class %r: none of its images can be used", label)
+
+
+def _quoted(labels: Sequence[str], counts: Counter[str]) -> str:
+    return " and ".join(f"{label!r} ({counts[label]} images)" for label in labels)
+
+
+# ---- decoding
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """One image, decoded and encoded again."""
+
+    image_id: str
+    width: int
+    height: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Copies:
+    """One image and all records of it; its bytes stand in the spill file."""
+
+    offset: int
+    length: int
+    width: int
+    height: int
+    records: list[Record]
+
+    def _one(self, name: str) -> str | None:
+        return next((value for record in self.records if (value := getattr(record, name)) is not None), None)
+
+    @property
+    def label(self) -> str | None:
+        return self._one("label")
+
+    @property
+    def group(self) -> str | None:
+        return self._one("group")
+
+    @property
+    def role(self) -> str | None:
+        return self._one("role")
+
+
+def _prepare(record: Record, *, image_size: int, fit: str, page: int) -> _Prepared | str:
+    """Return the image of a record, or the reason why there is none."""
+    try:
+        image = decode.decode(record.read(), page=page)
+    except Unreadable as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be opened ({error.strerror or error})"
+    height, width = image.shape[:2]
+    return _Prepared(codec.content_id(image), width, height, codec.encode(to_square(image, image_size, fit)))
+
+
+def _prepare_chunk(chunk: list[Record], prepare: partial) -> list[_Prepared | str]:
+    return [prepare(record) for record in chunk]
+
+
+def _prepared(records: Sequence[Record], prepare: partial, processes: int) -> Iterator[tuple[Record, _Prepared | str]]:
+    """Yield each record with what became of it, in order; few results wait at a time."""
+    remaining = iter(records)
+    chunks = iter(lambda: list(islice(remaining, _CHUNK)), [])
+    if processes <= 1:
+        for chunk in chunks:
+            yield from zip(chunk, _prepare_chunk(chunk, prepare), strict=True)
+        return
+    with _pool(processes) as pool:
+        waiting: deque[tuple[list[Record], Future]] = deque()
+        for chunk in chunks:
+            waiting.append((chunk, pool.submit(_prepare_chunk, chunk, prepare)))
+            if len(waiting) > 3 * processes:
+                done, future = waiting.popleft()
+                yield from zip(done, future.result(), strict=True)
+        for done, future in waiting:
+            yield from zip(done, future.result(), strict=True)
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    # Forked, where that can be: the other ways import the main script again, and a rule's script has no guard.
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    context = multiprocessing.get_context(method)
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process that decodes images was killed, most likely for want of memory; "
+            "give the job more memory or fewer processes"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is killed: it would wait for work for ever."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _decode_all(
+    records: Sequence[Record], prepare: partial, processes: int, spill: BinaryIO
+) -> tuple[dict[str, _Copies], dict[str, str]]:
+    """Write each different image to `spill`; return the images by identity, and the reasons of the others by path."""
+    packed: dict[str, _Copies] = {}
+    reasons: dict[str, str] = {}
+    offset = 0
+    started = told = time.monotonic()
+    for done, (record, result) in enumerate(_prepared(records, prepare, processes), 1):
+        if isinstance(result, str):
+            reasons[record.path] = result
+        elif result.image_id in packed:
+            packed[result.image_id].records.append(record)
+        else:
+            spill.write(result.data)
+            packed[result.image_id] = _Copies(offset, len(result.data), result.width, result.height, [record])
+            offset += len(result.data)
+        if time.monotonic() - told > 10 or done == len(records):
+            told = time.monotonic()
+            rate = done / max(told - started, 1e-9)
+            left = (len(records) - done) / rate
+            log.info("%d of %d images, %.0f images/s, %.0f s left", done, len(records), rate, left)
+    return packed, reasons
+
+
+def _contradictions(packed: dict[str, _Copies]) -> dict[str, str]:
+    """Take the images out whose copies contradict one another, and return the reasons by path."""
+    reasons = {}
+    for identity in list(packed):
+        for what in ("label", "group"):
+            values = {record.path: getattr(record, what) for record in packed[identity].records}
+            different = sorted({value for value in values.values() if value is not None})
+            if len(different) > 1:
+                said = ", ".join(f"{path} ({value!r})" for path, value in sorted(values.items())[:LISTED])
+                reasons |= {
+                    path: f"copies of one image contradict one another in their {what}: {said}" for path in values
+                }
+                del packed[identity]
+                break
+    return reasons
+
+
+# ---- writing
+
+
+def _folder_of(path: str | os.PathLike) -> Path:
+    folder = Path(path).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _table(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table([pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)], schema=schema)
+
+
+def _write_images(path: str | os.PathLike, packed: dict[str, _Copies], spill: BinaryIO, notes: dict[str, Any]) -> None:
+    hugging_face = {"info": {"features": {"image": {"_type": "Image"}}}}  # `datasets` then shows pictures, not bytes
+    schema = IMAGES.with_metadata(
+        {parquet.NOTES: json.dumps(notes, sort_keys=True), b"huggingface": json.dumps(hugging_face)}
+    )
+    remaining = iter(sorted(packed))
+    with (
+        whole(path) as temporary,
+        # The images are compressed already, and no two cells are equal.
+        pq.ParquetWriter(
+            temporary, schema, compression="none", use_dictionary=False, write_statistics=["image_id"]
+        ) as writer,
+    ):
+        for identities in iter(lambda: list(islice(remaining, ROW_GROUP)), []):
+            writer.write_batch(_batch(identities, packed, spill, schema))
+
+
+def _batch(identities: list[str], packed: dict[str, _Copies], spill: BinaryIO, schema: pa.Schema) -> pa.RecordBatch:
+    rows = []
+    for identity in identities:
+        copies = packed[identity]
+        spill.seek(copies.offset)
+        paths = [record.path for record in copies.records]
+        rows.append(
+            {
+                "image_id": identity,
+                "paths": paths,
+                "group": copies.group,
+                "role": copies.role,
+                "width": copies.width,
+                "height": copies.height,
+                "image": {"bytes": spill.read(copies.length), "path": paths[0]},
+            }
+        )
+    return pa.RecordBatch.from_pylist(rows, schema=schema)

@@ -1,0 +1,60 @@
+"""What a user takes away: answers for images that nobody labelled, how sure they are, and a page about the model."""
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from pocketscope.core import files
+from pocketscope.deploy.reliable import Reliable
+from pocketscope.inference import onnx_model
+from pocketscope.inference.onnx_model import Shipped
+from pocketscope.tables.images import load_images
+
+CHUNK = 2048  # images in memory at once
+COLUMNS = ("path", "class", "probability", "sure", "label")
+COMPARED = 512  # images on which two precisions are compared
+
+
+def answer(shipped: Shipped, images: str | os.PathLike, image_ids: Sequence[str]) -> Iterator[tuple[str, str, float]]:
+    """Yield identity, class and probability of packed images, few of them in memory at a time."""
+    for start in range(0, len(image_ids), CHUNK):
+        some = image_ids[start : start + CHUNK]
+        found = onnx_model.probabilities(shipped, load_images(images, some))
+        for identity, best, probability in zip(some, found.argmax(axis=1), found.max(axis=1), strict=True):
+            yield identity, shipped.classes[best], float(probability)
+
+
+def write_answers(
+    path: str | os.PathLike,
+    answers: Sequence[tuple[str, str, float]],
+    paths: Mapping[str, Sequence[str]],
+    sure: Reliable,
+) -> int:
+    """Write answers as CSV, the least probable first, and return how many of them are sure.
+
+    Parameters
+    ----------
+    path
+        The file; UTF-8 with the mark by which spreadsheets know it.
+    answers
+        What `answer` yields.
+    paths
+        By image, the paths of all its copies: each is a row.
+    sure
+        From which probability on an answer is sure.
+    """
+    least = 2.0 if sure.probability is None else sure.probability
+    with files.whole(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        for identity, name, probability in sorted(answers, key=lambda row: (row[2], paths[row[0]][0])):
+            said = "yes" if probability >= least else "no"
+            table.writerows([place, name, f"{probability:.4f}", said, ""] for place in paths[identity])
+    return sum(probability >= least for _, _, probability in answers)
+
+
+def agreement(one: Shipped, other: Shipped, images: str | os.PathLike, image_ids: Sequence[str]) -> tuple[int, int]:
+    """Return on how many images two models name the same class, and on how many they were compared."""
+    some = sorted(image_ids)[:COMPARED]  # identities are hashes: any of them are as good as drawn
+    same = [a[1] == b[1] for a, b in zip(answer(one, images, some), answer(other, images, some), strict=True)]
+    return sum(same), len(same)

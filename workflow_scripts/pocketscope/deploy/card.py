@@ -1,0 +1,24 @@
+"""The model card: a page that says what a model is, and how good."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from pocketscope.deploy.reliable import LEVEL
+
+
+def model_card(about: Mapping[str, Any]) -> str:
+    """Return the page about a model, as Markdown.
+
+    Parameters
+    ----------
+    about
+        `dataset`, `study`, `row` (method, network, precision), `classes`, `image_size`, `fit`, `human`, `pseudo`
+        (numbers of labels), `f1`, `positive` (the class whose F1 that is, None: the mean over the classes), `tested`
+        (number of images), `sure` (Sure), `share`, `answers`, `sure_answers`, `same`, `compared`, and `recommendation`,
+        a sentence or None.
+    """
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    template = jinja2.Environment(loader=loader, keep_trailing_newline=True).get_template("card.md")
+    return template.render(level=LEVEL, **about)

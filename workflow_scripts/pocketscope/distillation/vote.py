@@ -1,0 +1,180 @@
+"""Label sets: what people labelled, and what teachers add: calibrate, vote, accept. Table operations, no torch."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from pocketscope.distillation import calibration
+from pocketscope.tables.label_set import LABEL_SET, count_labels
+from pocketscope.tables.probabilities import probability_array, probability_lists
+from pocketscope.tables.proposals import PROPOSALS
+
+
+def vote(probabilities: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Make one label of the predictions of several teachers and views.
+
+    Parameters
+    ----------
+    probabilities
+        float (predictions, N, classes).
+    how
+        `mean_probability`: the class of the highest mean probability, with that mean as its confidence (the code of
+        Inés et al., compact networks). `majority`: the class that most predictions name, with the mean over all
+        predictions of each one's own highest probability (Inés et al., AutoML); of equally frequent classes the one
+        with the higher mean probability.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Class indices, int64 (N,), and confidences, float64 (N,).
+    """
+    mean = probabilities.mean(axis=0, dtype=np.float64)
+    if how == "mean_probability":
+        return mean.argmax(axis=1), mean.max(axis=1)
+    # A mean probability is at most 1, so that half of it never outweighs a vote: it only parts equals.
+    return (_votes(probabilities) + mean / 2).argmax(axis=1), probabilities.max(axis=2).mean(axis=0, dtype=np.float64)
+
+
+def propose(image_ids: np.ndarray, probabilities: np.ndarray, classes: list[str], how: str) -> pa.Table:
+    """Return what the teachers make of each image (schema CANDIDATES), none of it accepted yet.
+
+    Parameters
+    ----------
+    image_ids
+        N identities.
+    probabilities
+        float (predictions, N, classes), of all teachers and views.
+    classes
+        Class names in the order of the probabilities.
+    how
+        See `vote`.
+    """
+    winners, confidences = vote(probabilities, how)
+    named = _votes(probabilities)[np.arange(len(winners)), winners] / len(probabilities)
+    return pa.table(
+        {
+            "image_id": image_ids,
+            "label": np.asarray(classes, dtype=object)[winners],
+            "confidence": confidences.astype(np.float32),
+            "agreement": named.astype(np.float32),
+            "accepted": np.zeros(len(winners), dtype=bool),
+            "probabilities": probability_lists(probabilities.mean(axis=0)),
+        },
+        schema=PROPOSALS,
+    )
+
+
+def accept(proposed: pa.Table, rule: str, threshold: float, share: float) -> pa.Table:
+    """Mark which candidates are believed.
+
+    Parameters
+    ----------
+    proposed
+        Schema CANDIDATES.
+    rule
+        `threshold`: all whose confidence is strictly above the threshold (both studies). `per_class`: of the images
+        given to each class the surest `share`, one at least, so that a class of which teachers are never very sure is
+        learned too, and none gets more than it was given; never one whose confidence is not strictly above the
+        threshold.
+    threshold
+        In [0, 1].
+    share
+        In (0, 1], for `per_class`.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema CANDIDATES.
+    """
+    confidence = proposed["confidence"].to_numpy()
+    accepted = confidence > threshold
+    if rule == "per_class":
+        labels = proposed["label"].to_numpy(zero_copy_only=False)
+        for label in np.unique(labels.astype(str)):
+            given = np.flatnonzero(labels == label)
+            surest = given[np.argsort(-confidence[given], kind="stable")]
+            accepted[surest[max(1, math.floor(share * len(given) + 0.5)) :]] = False
+    place = proposed.schema.get_field_index("accepted")
+    return proposed.set_column(place, PROPOSALS.field("accepted"), pa.array(accepted))
+
+
+def extend(labels: pa.Table, proposed: pa.Table, *, round_number: int, targets: str, temperature: float) -> pa.Table:
+    """Add the accepted candidates to a label set.
+
+    Parameters
+    ----------
+    labels
+        Schema LABELS: kept as it is.
+    proposed
+        Schema CANDIDATES.
+    round_number
+        Written beside each new label.
+    targets
+        `hard`: the label alone is trained on; `soft`: the mean probabilities.
+    temperature
+        Of soft targets: below 1 they are sharpened.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema LABELS.
+    """
+    chosen = proposed.filter(proposed["accepted"])
+    soft = pa.nulls(len(chosen), pa.list_(pa.float32()))
+    if targets == "soft" and len(chosen):
+        soft = probability_lists(calibration.scale(probability_array(chosen), temperature))
+    new = {
+        "image_id": chosen["image_id"],
+        "label": chosen["label"],
+        "confidence": chosen["confidence"],
+        "source": pa.array(["pseudo"] * len(chosen), pa.string()),
+        "round": np.full(len(chosen), round_number, dtype=np.int32),
+        "probabilities": soft,
+    }
+    return pa.concat_tables([labels, pa.table(new, schema=LABEL_SET)])
+
+
+def round_remarks(proposed: pa.Table, classes: Sequence[str]) -> list[str]:
+    """Say what a reader of a round must know: nothing to label, nothing accepted, a class missing, a collapse.
+
+    Parameters
+    ----------
+    proposed
+        Schema CANDIDATES, after `accept`.
+    classes
+        All class names.
+    """
+    if not len(proposed):
+        return ["no unlabelled image is left, or the rounds had ended; the label set stays as it was"]
+    _, given, accepted = (np.array(column) for column in zip(*counts_by_class(proposed, classes), strict=True))
+    found = []
+    if not accepted.sum():
+        found.append("no label was sure enough; the label set stays as it was")
+    elif (accepted > 0).sum() == 1:
+        found.append(f"every accepted label is '{classes[accepted.argmax()]}': a collapse into one class")
+    else:
+        found += [
+            f"'{name}' was given to {count} images and accepted for none"
+            for name, count, kept in zip(classes, given, accepted, strict=True)
+            if count and not kept
+        ]
+    never = [f"'{name}'" for name, count in zip(classes, given, strict=True) if not count]
+    if never and len(never) < len(classes) - 1:
+        found.append(f"no image was taken for {', '.join(never)}")
+    if (proposed["agreement"].to_numpy() <= 0.5).mean() > 0.5:
+        found.append("for most images no label has more than half of the teachers' votes")
+    return found
+
+
+def counts_by_class(proposed: pa.Table, classes: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Return of each class its name, how many candidates (schema CANDIDATES) are given to it, and how many accepted."""
+    given = count_labels(proposed["label"], classes)
+    accepted = count_labels(proposed.filter(proposed["accepted"])["label"], classes)
+    return list(zip(classes, given.tolist(), accepted.tolist(), strict=True))
+
+
+def _votes(probabilities: np.ndarray) -> np.ndarray:
+    """Return how many predictions name each class, int64 (N, classes)."""
+    named = probabilities.argmax(axis=2)
+    return np.stack([(named == c).sum(axis=0) for c in range(probabilities.shape[2])], axis=1)

@@ -1,0 +1,33 @@
+"""What a program that classifies one image holds in memory: run in a process of its own, by `timing`."""
+
+from pathlib import Path
+
+import numpy as np
+from pocketscope.inference import onnx_model
+
+
+def main(runtime: str, path: str) -> None:
+    """Open the model at `path` by `runtime` (pytorch or onnxruntime), classify one image, print the peak in bytes."""
+    (_eager if runtime == "pytorch" else _onnx)(path)
+    print(_peak())
+
+
+def _onnx(path: str) -> None:
+    model = onnx_model.open_model(path, threads=1)
+    onnx_model.probabilities(model, np.zeros((1, model.image_size, model.image_size, 3), np.uint8))
+
+
+def _eager(path: str) -> None:
+    import torch
+    from pocketscope.models import networks
+
+    trained = networks.load(path)
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        trained.classifier(torch.zeros(1, 3, trained.image_size, trained.image_size))
+
+
+def _peak() -> int:
+    # Not getrusage: what it tells includes the parent's memory at the time of the fork.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) * 1024

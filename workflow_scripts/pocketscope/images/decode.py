@@ -1,0 +1,138 @@
+"""The only way from a file's bytes to pixels: decode, orient, 8 bits.
+
+Packing and classifying use it alike, so that a shipped model sees what was measured.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from pocketscope.images.dicom import decode_dicom, is_dicom
+from pocketscope.images.pixels import (
+    MAX_PIXELS,
+    ORIENTATION_TAG,
+    Unreadable,
+    check_size,
+    grey_to_rgb,
+    on_white,
+    orient,
+    to_8_bits,
+)
+from pocketscope.images.resize import to_square
+from pocketscope.images.tiff import decode_tiff
+
+FORMATS = "JPEG, PNG, TIFF, BMP, WebP, GIF and DICOM"
+
+_PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def load(data: bytes, size: int, how: str, page: int = 0) -> np.ndarray:
+    """Decode a file and fit it: what a network sees, before normalisation.
+
+    Parameters
+    ----------
+    data, page
+        See `decode`.
+    size, how
+        See `fit`.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (size, size, 3), RGB.
+
+    Raises
+    ------
+    Unreadable
+        See `decode`.
+    """
+    return to_square(decode(data, page=page), size, how)
+
+
+def decode(data: bytes, *, page: int = 0) -> np.ndarray:
+    """Decode the bytes of an image file to upright 8-bit RGB.
+
+    Grey is repeated in three channels; what is transparent lies on white; CMYK is converted without a colour profile;
+    EXIF and TIFF orientation are applied. More than 8 bits are scaled as `to_8_bits` says, for DICOM by its rescale
+    and window, where it has one.
+
+    Parameters
+    ----------
+    data
+        The content of a JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM file.
+    page
+        Which page of a TIFF or frame of a DICOM file, counted from 0. The other formats hold one image.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (height, width, 3), RGB.
+
+    Raises
+    ------
+    Unreadable
+        Empty, cut short, damaged, of no size, of more than `MAX_PIXELS` pixels, animated, without the page asked for,
+        or no image at all.
+    """
+    if not data:
+        raise Unreadable("the file is empty")
+    if data[:4] in _TIFF:
+        decoder = decode_tiff
+    elif is_dicom(data):
+        decoder = decode_dicom
+    else:
+        decoder = _decode_with_pillow
+    try:
+        return np.ascontiguousarray(decoder(data, page))
+    except (Unreadable, MemoryError, ImportError):
+        raise
+    except Exception as error:  # a damaged file can raise anything in any of the libraries
+        raise Unreadable(f"damaged or cut short ({' '.join(str(error).split())[:200]})") from error
+
+
+# ---- JPEG, PNG, BMP, WebP, GIF
+
+
+def _decode_with_pillow(data: bytes, page: int) -> np.ndarray:
+    try:
+        picture = Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
+    except UnidentifiedImageError as error:
+        raise Unreadable(f"no image, or damaged at its beginning; the formats read are {FORMATS}") from error
+    except Image.DecompressionBombError as error:
+        raise Unreadable(
+            f"too large (the most is {MAX_PIXELS // 1_000_000} million pixels): cut it into tiles or make it smaller"
+        ) from error
+    check_size(*picture.size)
+    # A phone's "MPO" is a JPEG with a preview or a depth map behind it, not an animation.
+    if picture.format != "MPO" and getattr(picture, "is_animated", False):
+        raise Unreadable(f"animated ({picture.n_frames} frames): save the frame that counts as an image of its own")
+    return orient(_rgb_of_picture(picture, data), _exif_orientation(picture))
+
+
+def _rgb_of_picture(picture: Image.Image, data: bytes) -> np.ndarray:
+    if picture.format == "PNG" and data[24] == 16 and data[25] in (2, 4, 6):
+        return _rgb_of_deep_png(data)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return grey_to_rgb(to_8_bits(np.asarray(picture)))
+    if picture.has_transparency_data:
+        rgba = np.asarray(picture.convert("RGBA"))
+        return on_white(rgba[..., :3], rgba[..., 3])
+    return np.asarray(picture.convert("RGB"))
+
+
+def _rgb_of_deep_png(data: bytes) -> np.ndarray:
+    import imagecodecs  # Pillow drops the lower 8 of 16 bits of a colour PNG
+
+    values = imagecodecs.png_decode(data)
+    samples = values.shape[2]
+    colour = to_8_bits(values[..., : 3 if samples >= 3 else 1])
+    colour = colour if samples >= 3 else grey_to_rgb(colour[..., 0])
+    return colour if samples == 3 else on_white(colour, (values[..., -1] >> 8).astype(np.uint8))
+
+
+def _exif_orientation(picture: Image.Image) -> int:
+    try:
+        return picture.getexif().get(ORIENTATION_TAG, 1)
+    except Exception:  # broken metadata do not make the pixels unusable
+        return 1

@@ -1,0 +1,79 @@
+"""TIFF files, by tifffile."""
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pocketscope.images.pixels import (
+    MAX_PIXELS,
+    ORIENTATION_TAG,
+    Unreadable,
+    check_page,
+    check_size,
+    grey_to_rgb,
+    on_white,
+    orient,
+    rounded,
+    to_8_bits,
+)
+
+# ---- TIFF
+
+
+def decode_tiff(data: bytes, page: int) -> np.ndarray:
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        check_page(page, len(file.pages))
+        leaf = file.pages[page]
+        check_size(leaf.imagewidth, leaf.imagelength)
+        # Missing ends would otherwise be filled with black.
+        if any(start + count > len(data) for start, count in zip(leaf.dataoffsets, leaf.databytecounts, strict=False)):
+            raise Unreadable("cut short: its pixels end beyond the file")
+        planes, depth, height, width, samples = leaf.shaped
+        if depth > 1:
+            raise Unreadable(f"a volume of {depth} planes in one page: save the plane that counts as a page")
+        if width * height * planes * samples > 4 * MAX_PIXELS:
+            raise Unreadable(f"has {planes * samples} channels of {width} x {height} pixels, which is too much")
+        values = leaf.asarray(squeeze=False)[:, 0]
+        values = np.moveaxis(values[..., 0], 0, -1) if planes > 1 else values[0]
+        orientation = leaf.tags[ORIENTATION_TAG].value if ORIENTATION_TAG in leaf.tags else 1
+        return orient(_rgb_of_tiff(leaf, values), orientation)
+
+
+def _rgb_of_tiff(leaf: Any, values: np.ndarray) -> np.ndarray:
+    """Turn the samples of one page, (height, width, samples), into RGB."""
+    kind = getattr(leaf.photometric, "name", str(leaf.photometric))
+    samples = values.shape[2]
+    if kind == "PALETTE":
+        palette = leaf.colormap if leaf.colormap.max() < 256 else leaf.colormap >> 8  # some writers use 8 of 16 bits
+        return np.moveaxis(palette.astype(np.uint8)[:, values[..., 0]], 0, -1)
+    if kind == "SEPARATED" and samples >= 4:
+        ink = values[..., :4] if values.dtype.itemsize == 1 else values[..., :4] >> 8
+        return np.asarray(Image.frombytes("CMYK", ink.shape[1::-1], ink.astype(np.uint8).tobytes()).convert("RGB"))
+    if kind == "YCBCR" and getattr(leaf.compression, "name", "") not in ("JPEG", "OJPEG", "JPEG_LOSSY"):
+        raise Unreadable("a TIFF of uncompressed YCbCr colours: save it as RGB")
+    if kind not in ("MINISBLACK", "MINISWHITE", "RGB", "YCBCR"):
+        raise Unreadable(f"a TIFF of colour space {kind}, which is not read: save it as RGB")
+    transparent = bool(leaf.extrasamples) and leaf.extrasamples[0] in (1, 2)
+    colours = 3 if kind in ("RGB", "YCBCR") or samples == 3 else 1
+    if samples < colours or (colours == 1 and samples != 1 + transparent):
+        raise Unreadable(f"has {samples} channels in one page; 1 (grey) or 3 (colour) are read: save them as pages")
+    if values.dtype == np.uint8 and leaf.bitspersample < 8:
+        values = (values.astype(np.uint16) * 255 // (2**leaf.bitspersample - 1)).astype(np.uint8)
+    result = to_8_bits(values[..., :colours])
+    if kind == "MINISWHITE":
+        result = 255 - result
+    result = result if colours == 3 else grey_to_rgb(result[..., 0])
+    if not transparent:
+        return result
+    alpha = values[..., colours]
+    alpha = alpha if alpha.dtype == np.uint8 else rounded(alpha * (255 / _highest(alpha.dtype)))
+    if leaf.extrasamples[0] == 1:  # premultiplied
+        return np.minimum(result + (255 - alpha[..., None].astype(np.uint16)), 255).astype(np.uint8)
+    return on_white(result, alpha)
+
+
+def _highest(dtype: np.dtype) -> float:
+    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)

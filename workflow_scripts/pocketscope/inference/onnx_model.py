@@ -1,0 +1,80 @@
+"""Run a shipped ONNX model: no torch."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from pocketscope.core.errors import InputError
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A model file, opened.
+
+    session
+        Takes uint8 images (N, image_size, image_size, 3), gives float32 probabilities (N, classes).
+    classes
+        Names, in the order of the probabilities.
+    image_size, fit, page
+        How a file becomes pixels; see `decode.load`.
+    """
+
+    session: onnxruntime.InferenceSession
+    classes: list[str]
+    image_size: int
+    fit: str
+    page: int
+
+
+def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
+    """Open a model file that `onnx_export.to_onnx` or `quantization.quantize` wrote.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The file is not there, is cut short, is not ours, or has an operator that this onnxruntime does not have.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: there is no such file; name a model.fp32.onnx or model.int8.onnx")
+    try:
+        session = new_session(os.fspath(path), threads=threads)
+    except Exception as error:  # onnxruntime's errors share no class of their own
+        raise InputError(
+            f"{path}: not an ONNX model, cut short, or not for onnxruntime {onnxruntime.__version__} ({error}); "
+            "delete it and run again, or copy it anew, or update onnxruntime"
+        ) from error
+    try:
+        about = json.loads(session.get_modelmeta().custom_metadata_map["pocketscope"])
+        return Shipped(session, *(about[key] for key in ("classes", "image_size", "fit", "page")))
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a model of pocketscope: its metadata does not say {error}; name a model file of a study"
+        ) from error
+
+
+def new_session(model: str | bytes, *, threads: int) -> onnxruntime.InferenceSession:
+    """Open a model, a path or its bytes, on the CPU."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # Else threads wait busily for tens of milliseconds after each run, and take time from whatever else computes.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def probabilities(shipped: Shipped, images: np.ndarray) -> np.ndarray:
+    """Return float32 probabilities (N, classes) of uint8 images (N, image_size, image_size, 3)."""
+    if not len(images):
+        return np.zeros((0, len(shipped.classes)), np.float32)
+    parts = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+    return np.concatenate([shipped.session.run(None, {"images": part})[0] for part in parts])

@@ -1,0 +1,262 @@
+"""One self-contained page that says which network to take, how sure that is, and what it rests on.
+
+It is built from a score table alone; what needs more (predictions, timings, histories, images) is shown where it is
+given, and said to be absent, with the reason, where it is not.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pocketscope.core import files
+from pocketscope.report import page
+from pocketscope.report.sections.costs import costs_section
+from pocketscope.report.sections.differences import differences_section
+from pocketscope.report.sections.gain import gain_section
+from pocketscope.report.sections.method import method_section, models_section
+from pocketscope.report.sections.mistakes import examples_section, mistakes_section
+from pocketscope.report.sections.scores import scores_section
+from pocketscope.report.sections.training import pseudo_labels_section, training_section
+from pocketscope.statistics import bootstrap, comparison, recommendation, score_table
+
+
+def build_report(
+    folder: str | os.PathLike,
+    scores: pd.DataFrame,
+    answers: comparison.Answers,
+    *,
+    protocol: str = "sound",
+    alpha: float = 0.05,
+    margin: float = recommendation.MARGIN,
+    title: str = "pocketscope",
+    baseline: str = "supervised",
+    bounds: Sequence[str] = score_table.BOUNDS,
+    costs: pd.DataFrame | None = None,
+    timings: pd.DataFrame | None = None,
+    evidence: Mapping[str, bootstrap.Evidence] | None = None,
+    histories: pd.DataFrame | None = None,
+    pseudo_labels: pd.DataFrame | None = None,
+    pseudo_label_curves: pd.DataFrame | None = None,
+    examples: Sequence[Mapping[str, Any]] = (),
+    models: Sequence[Mapping[str, Any]] = (),
+    provenance: Mapping[str, str] | None = None,
+    warnings: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write `folder`/index.html, `folder`/recommendation.json and `folder`/figures/*.svg.
+
+    Parameters
+    ----------
+    folder
+        Where to write.
+    scores
+        A checked score table, all splits.
+    answers
+        What `comparison.compare` returns.
+    protocol, alpha, margin
+        What `answers` was made with, and how many points of F1 a cheaper row may lose.
+    title
+        The page's title.
+    baseline
+        The method that is trained on the labelled images alone.
+    bounds
+        Methods that know every true label, and do not compete.
+    costs
+        Columns network, and where known precision, size_mb (file), latency_ms (one image).
+    timings
+        All that was timed, for a table: what `evidence.timings` returns.
+    evidence
+        Test predictions by dataset.
+    histories
+        Columns name, epoch, quantity (such as "training loss"), value.
+    pseudo_labels
+        Columns dataset, method, round, coverage, accuracy (0 to 1; NaN where the truth is unknown), and where there
+        are any accuracy_of_given and remark.
+    pseudo_label_curves
+        Columns dataset, method, coverage, accuracy: of the surest labels, at every threshold.
+    examples
+        Images to show: kind (the heading they stand under), image (bytes of a PNG or JPEG, or
+        pixels: uint8, height x width x 3), truth, answer, confidence.
+    models
+        One card a shipped model: name, facts (label to text), and text.
+    provenance
+        Versions, device, seeds, digests: label to text.
+    warnings
+        What the reader must know before anything else, such as that devices were mixed.
+
+    Returns
+    -------
+    dict
+        The recommendation, as in recommendation.json.
+    """
+    folder = Path(folder)
+    main = score_table.most_labelled(scores)
+    found, resamples = recommendation.for_study(main, costs, evidence, bounds=bounds, margin=margin, alpha=alpha)
+    study = {
+        "scores": main,
+        "competing": score_table.competitors(main, bounds),
+        "bounds": main[main["method"].isin(bounds)],
+        "baseline": baseline,
+        "all_scores": score_table.competitors(scores, bounds),
+        "answers": answers,
+        "found": found,
+        "resamples": resamples,
+        "costs": costs,
+        "timings": timings,
+        "evidence": evidence or {},
+        "alpha": alpha,
+        "protocol": protocol,
+    }
+    sections = [
+        scores_section(study),
+        differences_section(study),
+        gain_section(study),
+        costs_section(study),
+        mistakes_section(study),
+        training_section(study, histories),
+        pseudo_labels_section(pseudo_labels, pseudo_label_curves),
+        examples_section(examples),
+        models_section(models, study),
+        method_section(study, provenance or {}),
+    ]
+    rendered = page.template().render(
+        title=title,
+        subtitle=_subtitle(study["competing"]),
+        nothing=[(section["title"], section["blocks"]) for section in sections if section["absent"]],
+        headline=_headline(study),
+        sections=sections,
+        warnings=[*warnings, *score_table.score_remarks(scores)],
+        version=__version__,
+    )
+    for section in sections:
+        for block in page.walk(section["blocks"]):
+            if block["kind"] == "figure":
+                files.write_text(folder / "figures" / f"{block['id']}.svg", block["svg"])
+    files.write_text(folder / "index.html", rendered)
+    files.write_text(folder / "recommendation.json", json.dumps(found, indent=2, allow_nan=False))
+    return found
+
+
+def _subtitle(scores: pd.DataFrame) -> str:
+    competing = score_table.with_row(scores)
+    parts = [
+        page.count(competing["dataset"].nunique(), "dataset"),
+        page.count(competing["method"].nunique(), "training method"),
+        page.count(competing["row"].nunique(), "network")
+        + (" and precisions" if len(competing["precision"].unique()) > 1 else ""),
+        page.count(competing["split"].nunique(), "split"),
+    ]
+    return " · ".join(parts)
+
+
+def _headline(study: dict[str, Any]) -> dict[str, Any]:
+    """Say which row to take, with the figures that a reader wants first."""
+    found = study["found"]
+    named = found["datasets"]
+    overall = found["overall"]
+    if len(named) == 1 and overall is None:
+        key, chosen = next(iter(named.items()))
+    elif overall is not None:
+        key, chosen = "overall", overall
+    elif named:
+        key, chosen = next(iter(named.items()))
+    else:
+        return _unresampled_headline(study)
+    facts = [
+        {
+            "label": f"F1 × 100, {100 * chosen['level']:g} % interval",
+            "value": f"{100 * chosen['f1']:.1f}",
+            "note": f"{100 * chosen['f1_lower']:.1f} to {100 * chosen['f1_upper']:.1f}",
+        },
+        {
+            "label": "F1 × 100, corrected for the choice",
+            "value": f"{100 * chosen['f1_corrected']:.1f}",
+            "note": f"scored on {chosen['unit']}s left out of each resample that chose",
+        },
+        _cost_fact(chosen, "size_mb", "File size", "MB"),
+        _cost_fact(chosen, "latency_ms", "Latency, one image on a CPU", "ms"),
+        _brought(study, key, chosen),
+    ]
+    table = None
+    if len(named) + (overall is not None) > 1:
+        table = _recommendation_table(named, overall)
+    return {
+        "network": score_table.row_name(chosen["network"], chosen["precision"]),
+        "method": chosen["method"],
+        "undecided": chosen["outcome"] == "undecided",
+        "text": chosen["text"],
+        "facts": facts,
+        "remark": chosen["remark"],
+        "table": table,
+    }
+
+
+def _unresampled_headline(study: dict[str, Any]) -> dict[str, Any]:
+    cells = score_table.cells(study["competing"]).mean()
+    method, row = cells.idxmax()
+    return {
+        "network": row,
+        "method": method,
+        "undecided": True,
+        "text": "It scores best. One dataset without its test predictions gives no interval, so that how sure this "
+        "is, and whether a smaller network would do, cannot be said.",
+        "facts": [
+            {"label": "F1 × 100", "value": f"{100 * cells.max():.1f}", "note": "no interval: no predictions given"}
+        ],
+        "remark": None,
+        "table": None,
+    }
+
+
+def _cost_fact(chosen: Mapping[str, Any], key: str, label: str, unit: str) -> dict[str, str]:
+    value = chosen[key]
+    if value is None:
+        return {"label": label, "value": "–", "note": "not measured"}
+    best = chosen[f"best_{key}"]
+    note = ""
+    if best and chosen["row"] != chosen["best_row"]:
+        note = f"the best row's: {best:.3g} {unit}"
+    return {"label": label, "value": f"{value:.3g} {unit}", "note": note}
+
+
+def _brought(study: dict[str, Any], key: str, chosen: Mapping[str, Any]) -> dict[str, str]:
+    label = "What the unlabelled images brought"
+    row = score_table.row_name(chosen["network"], chosen["precision"])
+    reference = f"{study['baseline']}/{row}"
+    result = study["resamples"][key]
+    if chosen["method"] == study["baseline"]:
+        return {"label": label, "value": "nothing", "note": "this row was trained on the labelled images alone"}
+    if reference not in result.rows:
+        return {"label": label, "value": "–", "note": f"there is no row '{reference}' to compare with"}
+    line = bootstrap.differences(result, [(chosen["row"], reference)], alpha=study["alpha"]).iloc[0]
+    return {
+        "label": label,
+        "value": f"{100 * line['difference']:+.1f} points",
+        "note": f"{100 * line['lower']:+.1f} to {100 * line['upper']:+.1f}, against {study['baseline']} "
+        "training of the same network",
+    }
+
+
+def _recommendation_table(named: Mapping[str, Any], overall: Mapping[str, Any] | None) -> dict[str, Any]:
+    rows = [{"dataset": name, **chosen} for name, chosen in named.items()]
+    if overall is not None:
+        rows.append({"dataset": "all datasets", **overall})
+    frame = pd.DataFrame(rows)
+    return page.table(
+        "recommendations",
+        "The row to take, by dataset",
+        frame,
+        {
+            "dataset": "Dataset",
+            "row": "Row",
+            "f1": ("F1 × 100", page.hundredfold),
+            "f1_lower": ("from", page.hundredfold),
+            "f1_upper": ("to", page.hundredfold),
+            "f1_corrected": ("corrected", page.hundredfold),
+            "size_mb": ("MB", page.short),
+            "latency_ms": ("ms", page.short),
+            "outcome": "Outcome",
+        },
+    )

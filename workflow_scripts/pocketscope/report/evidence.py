@@ -1,0 +1,367 @@
+"""What a study's runs hold beyond scores, gathered for the report: predictions, histories, automatic labels, images."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pocketscope.core import parquet
+from pocketscope.core.errors import InputError
+from pocketscope.statistics import bootstrap, score_table
+from pocketscope.tables.images import load_images
+from pocketscope.tables.split import without_fold
+
+EXAMPLES = 4  # images of a kind
+
+
+def located(
+    rows: Sequence[Mapping[str, str]], predictions: Sequence[str], places: Mapping[str, Mapping], bounds: Sequence[str]
+) -> list[dict[str, str]]:
+    """Return what `gather` reads.
+
+    Parameters
+    ----------
+    rows
+        Of the study's tables.
+    predictions
+        The path of each row's test predictions.
+    places
+        `splits` and `truths`: the paths of these tables, by data set and split.
+    bounds
+        Methods that do not compete; they are left out.
+    """
+    return [
+        {**row, "predictions": path, "split_table": places["splits"][where], "truth": places["truths"][where]}
+        for row, path in zip(rows, predictions, strict=True)
+        if row["method"] not in bounds and (where := (row["dataset"], row["split"]))
+    ]
+
+
+def gather(rows: Sequence[Mapping[str, str]], positive: Mapping[str, str | None]) -> dict[str, bootstrap.Evidence]:
+    """Read the test predictions of a study.
+
+    Parameters
+    ----------
+    rows
+        One for each row of the study's tables: dataset, split, method, network and precision, and the paths
+        `predictions` (image_id, probabilities; notes hold the classes), `truth` (image_id, label) and `split_table`
+        (image_id, group). Leave out what does not compete.
+    positive
+        By dataset the class whose F1 is the score, None for the mean over classes.
+
+    Returns
+    -------
+    dict
+        By dataset. Only the splits with the most labelled images are taken; the folds of a cross-validation
+        (``k25_s0_f0``, ``k25_s0_f1``, ...) become one seed, as each predicts images of its own.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        Runs of one dataset have different classes.
+    """
+    found = {}
+    frame = pd.DataFrame(rows)
+    for dataset, of_dataset in frame.groupby("dataset", sort=False):
+        kept = score_table.most_labelled(of_dataset)
+        classes = _one_list_of_classes(dataset, kept["predictions"])
+        parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
+        for row in kept.itertuples():
+            name = score_table.candidate_name(row.method, row.network, row.precision)
+            seed = without_fold(row.split)
+            parts.setdefault((name, seed), []).append(_read(row.predictions, ["image_id", "probabilities"]))
+        truths = [_read(path, ["image_id", "label"]) for path in dict.fromkeys(kept["truth"])]
+        groups = pd.concat([_read(path, ["image_id", "group"]) for path in dict.fromkeys(kept["split_table"])]).dropna()
+        asked = positive.get(dataset)
+        found[dataset] = bootstrap.Evidence(
+            {key: pd.concat(frames, ignore_index=True) for key, frames in parts.items()},
+            pd.concat(truths).drop_duplicates("image_id"),
+            classes,
+            dict(zip(groups["image_id"], groups["group"], strict=True)) or None,
+            None if asked is None else classes.index(asked),
+        )
+    return found
+
+
+def history(name: str, path: str) -> pd.DataFrame:
+    """Read a training history (epoch, and a column a quantity) as the report takes it: name, epoch, quantity, value."""
+    wanted = {"train_loss": "training loss", "validation_accuracy": "validation accuracy"}
+    frame = _read(path, ["epoch", *wanted]).rename(columns=wanted)
+    long = frame.melt(id_vars="epoch", var_name="quantity", value_name="value").dropna(subset=["value"])
+    return long.assign(name=name)
+
+
+def striking(given: bootstrap.Evidence, candidate: str) -> list[dict[str, Any]]:
+    """Pick the test images of which a row is surest, rightly and wrongly.
+
+    Returns
+    -------
+    list of dict
+        kind (``Right and sure``, ``Wrong and sure``), image_id, truth, answer and confidence; the surest of each class
+        first, so that one class does not fill the row.
+    """
+    frame = next(frame for (name, _), frame in given.predictions.items() if name == candidate)
+    probabilities = np.stack(frame["probabilities"].to_numpy())
+    answers = pd.DataFrame(
+        {
+            "image_id": frame["image_id"],
+            "answer": np.asarray(given.classes, dtype=object)[probabilities.argmax(axis=1)],
+            "confidence": probabilities.max(axis=1),
+        }
+    ).merge(given.truth.rename(columns={"label": "truth"}), on="image_id")
+    picked = []
+    for kind, part in (
+        ("Right and sure", answers[answers["answer"] == answers["truth"]]),
+        ("Wrong and sure", answers[answers["answer"] != answers["truth"]]),
+    ):
+        part = part.sort_values(["confidence", "image_id"], ascending=[False, True])
+        turn = part.groupby("truth").cumcount()
+        chosen = part.assign(turn=turn).sort_values(["turn", "confidence"], ascending=[True, False]).head(EXAMPLES)
+        columns = ["image_id", "truth", "answer", "confidence"]
+        picked += [{"kind": kind, **row} for row in chosen[columns].to_dict("records")]
+    return picked
+
+
+def _one_list_of_classes(dataset: str, paths: pd.Series) -> list[str]:
+    lists = {path: parquet.notes(path)["classes"] for path in paths}
+    first = next(iter(lists))
+    for path, classes in lists.items():
+        if classes != lists[first]:
+            raise InputError(f"{dataset}: {path} and {first} have different classes; delete the older and run again")
+    return lists[first]
+
+
+def _read(path: str, columns: list[str] | None = None) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path, columns=columns, partitioning=None).to_pandas()
+
+
+def timings(paths: Sequence[str]) -> pd.DataFrame:
+    """Read the timings of all networks, as if the machine had been equally fast for all.
+
+    Each network was timed by itself, beside a reference model that never changes: times are multiplied by the
+    reference's usual time (its median over networks), divided by its time then.
+
+    Parameters
+    ----------
+    paths
+        Tables of `timing`, named by their networks.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of those tables and `network`; the reference's rows are left out.
+    """
+    frame = pd.concat([_read(path).assign(network=Path(path).stem) for path in paths], ignore_index=True)
+    reference = frame["runtime"] == "reference"
+    run = ["network", "image_size", "threads"]
+    then = frame[reference].set_index(run)["latency_ms"]
+    usual = then.groupby("threads").median()
+    speed = usual.reindex(frame["threads"]).to_numpy() / then.reindex(pd.MultiIndex.from_frame(frame[run])).to_numpy()
+    for column in ("latency_ms", "latency_p5_ms", "latency_p95_ms", "training_step_ms"):
+        frame[column] *= speed
+    frame["images_per_second"] /= speed
+    return frame[~reference].reset_index(drop=True)
+
+
+def costs(timed: pd.DataFrame) -> pd.DataFrame:
+    """Return network, precision, size_mb and latency_ms: what ships, by ONNX Runtime, one image on one thread.
+
+    Where a study has data sets of several image sizes, the mean over these.
+    """
+    shipped = timed[(timed["runtime"] == "onnxruntime") & (timed["threads"] == 1)]
+    shipped = shipped.rename(columns={"file_mb": "size_mb"})
+    return shipped.groupby(["network", "precision"], sort=False, as_index=False)[["size_mb", "latency_ms"]].mean()
+
+
+def histories(paths: Sequence[str]) -> pd.DataFrame | None:
+    """Read all histories of a study (see `history`), named by their folders; None where there are none."""
+    read = [history("/".join(Path(path).parts[2:-1]), path) for path in paths]
+    filled = [frame for frame in read if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else None
+
+
+def automatic_labels(
+    audits: Sequence[str], coverages: Sequence[str], about: Sequence[Sequence[str]]
+) -> tuple[pd.DataFrame, pd.DataFrame] | tuple[None, None]:
+    """Read what became of a study's unlabelled images; None where no method labels any.
+
+    Parameters
+    ----------
+    audits, coverages
+        Of each split (schemas audit.AUDIT and audit.COVERAGE).
+    about
+        Of each its data set and split.
+
+    Returns
+    -------
+    tuple of pandas.DataFrame
+        By dataset, method and round, or epoch of a consistency method, the mean over splits and networks: `coverage`
+        (share of the images that were seen which was accepted), `accuracy` of the accepted labels,
+        `accuracy_of_given`, as if all had been accepted (NaN where the truth is unknown), and `remark`. And the last
+        round's curves: dataset, method, coverage, accuracy.
+    """
+    if not audits:
+        return None, None
+    totals, curves = [], []
+    for audit, curve, (dataset, split) in zip(audits, coverages, about, strict=True):
+        frame = pd.read_parquet(audit)
+        totals.append(frame[frame["class"].isna()].assign(dataset=dataset))
+        curves.append(pd.read_parquet(curve).assign(dataset=dataset, split=split))
+    totals = pd.concat(totals, ignore_index=True)
+    totals["coverage"] = totals["accepted"] / totals["given"].where(totals["given"] > 0)
+    networks = totals["network"].notna() & totals["remark"].notna()
+    totals.loc[networks, "remark"] = totals["network"] + ": " + totals["remark"]
+    keys, values = ["dataset", "method", "round", "epoch"], ["coverage", "accuracy", "accuracy_of_given"]
+    by_round = totals.groupby(keys, sort=False, dropna=False)
+    lines = by_round[values].mean()
+    lines["remark"] = by_round["remark"].agg(lambda said: "; ".join(dict.fromkeys(said.dropna())))
+    lines = lines.reset_index().astype({"round": "Int64", "epoch": "Int64"})
+    return lines, _mean_curves(pd.concat(curves, ignore_index=True))
+
+
+def _mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the curves of each method's last round, at every hundredth of coverage, the mean over splits."""
+    grid = np.linspace(0.01, 1, 100)
+    found = []
+    for (dataset, method), of_method in curves.groupby(["dataset", "method"], sort=False):
+        last = of_method[of_method["round"] == of_method["round"].max()]
+        each = [np.interp(grid, part["coverage"], part["accuracy"]) for _, part in last.groupby("split", sort=False)]
+        found.append(
+            pd.DataFrame({"dataset": dataset, "method": method, "coverage": grid, "accuracy": np.mean(each, axis=0)})
+        )
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["dataset", "method"])
+
+
+def example_images(
+    given: Mapping[str, bootstrap.Evidence],
+    scores: pd.DataFrame,
+    images: Mapping[str, str],
+    bounds: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Pick striking test images of the row that scores best, with their pixels.
+
+    Parameters
+    ----------
+    given
+        Test predictions by dataset.
+    scores
+        A checked score table.
+    images
+        By dataset the packed images.
+    bounds
+        Methods that do not compete.
+    """
+    cells = score_table.cells(score_table.competitors(scores, bounds)).mean()
+    candidate = "/".join(cells.idxmax())  # method, and network with its precision
+    picked = []
+    for dataset, of_dataset in given.items():
+        if candidate not in {name for name, _ in of_dataset.predictions}:
+            continue
+        for example in striking(of_dataset, candidate):
+            pixels = load_images(images[dataset], [example.pop("image_id")])[0]
+            kind = example["kind"] if len(given) == 1 else f"{dataset}: {example['kind'].lower()}"
+            picked.append(example | {"kind": kind, "image": pixels})
+    return picked
+
+
+def wrongly_accepted(
+    paths: Sequence[str],
+    about: Sequence[Sequence[Any]],
+    places: Mapping[str, Mapping[tuple[str, str], str]],
+    images: Mapping[str, str],
+) -> list[dict[str, Any]]:
+    """Pick, by dataset, the images to which teachers gave a wrong label most confidently, where the truth is known.
+
+    Parameters
+    ----------
+    paths
+        The label sets that teachers made.
+    about
+        Of each its dataset, split, method and round.
+    places
+        `truths`: by (dataset, split) the path of the table.
+    images
+        By dataset the packed images.
+    """
+    found: dict[str, list[pd.DataFrame]] = {}
+    for path, (dataset, split, method, _) in zip(paths, about, strict=True):
+        given = _read(path, ["image_id", "label", "confidence", "source"])
+        known = given[given["source"] == "pseudo"].merge(
+            _read(places["truths"][dataset, split], ["image_id", "label"]), on="image_id", suffixes=("", "_true")
+        )
+        found.setdefault(dataset, []).append(known[known["label"] != known["label_true"]].assign(method=method))
+    picked = []
+    for dataset, frames in found.items():
+        wrong = pd.concat(frames).sort_values(["confidence", "image_id"], ascending=[False, True])
+        for row in wrong.drop_duplicates("image_id").head(EXAMPLES).itertuples():
+            kind = "Accepted from teachers and wrong" + (f": {dataset}" if len(found) > 1 else "")
+            pixels = load_images(images[dataset], [row.image_id])[0]
+            picked.append(
+                {
+                    "kind": kind,
+                    "image": pixels,
+                    "truth": row.label_true,
+                    "answer": row.label,
+                    "confidence": row.confidence,
+                }
+            )
+    return picked
+
+
+def flattered(paths: Mapping[str, str]) -> list[str]:
+    """Say of each data set how many of its test images are nearly the same as an image that is learnt from.
+
+    In a cross-validation both images of a pair are, if they are tested in turn: each is then learnt from for the other.
+
+    Parameters
+    ----------
+    paths
+        By dataset the table (schema near_duplicates.ACROSS).
+    """
+    said = []
+    for dataset, path in paths.items():
+        frame = _read(path, ["image_id", "other", "role"])
+        tested = len(set(frame["image_id"].where(frame["role"] == "test", frame["other"])))
+        if tested:
+            said.append(
+                f"{dataset}: {tested} test image{'s are' if tested > 1 else ' is'} nearly the same as an image that is "
+                f"learnt from, which flatters every score; near_duplicates/{dataset}.csv names them."
+            )
+    return said
+
+
+def warnings(classes: Mapping[str, str], near_duplicates: Mapping[str, str], histories: Sequence[str]) -> list[str]:
+    """Return all that a reader is to be warned of: see `remarks`, `flattered` and `collapsed`."""
+    return remarks_of_datasets(classes) + flattered(near_duplicates) + collapsed(histories)
+
+
+def collapsed(paths: Sequence[str]) -> list[str]:
+    """Name the trainings without a validation part whose last epoch was not kept (paths: schema history.HISTORY)."""
+    found = []
+    for path in paths:
+        told = _read(path, ["epoch", "validation_loss", "kept"])
+        if len(told) and told["validation_loss"].isna().all() and not told["kept"].iloc[-1]:
+            name, epoch = "/".join(Path(path).parts[2:-1]), told["epoch"][told["kept"]].iloc[0]
+            found.append(
+                f"{name}: the training collapsed, and the weights of its epoch {epoch} are kept; lower `learning_rate`."
+            )
+    return found
+
+
+def remarks_of_datasets(paths: Mapping[str, str]) -> list[str]:
+    """Return what is to be said of data sets, by which their tables of classes (schema classes.CLASSES) are given."""
+    return [f"{dataset}: {said}." for dataset, path in paths.items() for said in parquet.notes(path)["remarks"]]
+
+
+def provenance(paths: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Return what a study was computed with, from its histories' and timings' notes, and warnings where runs differ."""
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        for key, value in parquet.notes(path).items():
+            if key != "seed":
+                found.setdefault(key, set()).add(str(value))
+    shown = {key: ", ".join(sorted(values)) for key, values in sorted(found.items())}
+    return shown, [f"The runs differ in {key}: {text}." for key, text in shown.items() if len(found[key]) > 1]

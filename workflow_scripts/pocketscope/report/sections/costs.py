@@ -1,0 +1,109 @@
+"""Section: F1 against latency and size."""
+
+from typing import Any
+
+import pandas as pd
+from pocketscope.report import figures, page
+from pocketscope.statistics import recommendation, score_table
+
+COST_LABELS = {"latency_ms": "latency (ms an image, CPU)", "size_mb": "file size (MB)"}
+
+
+def costs_section(study: dict[str, Any]) -> dict[str, Any]:
+    """Show F1 against latency and file size, what int8 costs, and all that was timed."""
+    title = "F1 against latency and size"
+    lost = _lost_by_quantising(study)
+    cells = score_table.cells(study["competing"]).mean()
+    names = [f"{method}/{row}" for method, row in cells.index]
+    costs = recommendation.candidate_costs(names, study["costs"])
+    if costs is None or costs.isna().all(axis=None):
+        return page.section(
+            "trade-off",
+            title,
+            [page.absent("No timing table was given: sizes and latencies of the networks are not known."), *lost],
+        )
+    points = costs.assign(
+        f1=cells.to_numpy(), method=[m for m, _ in cells.index], network=[row for _, row in cells.index]
+    )
+    points["name"] = points["network"]
+    blocks = []
+    for column, label in COST_LABELS.items():
+        if column not in points or points[column].isna().all():
+            blocks.append(page.absent(f"The {label} is not known."))
+            continue
+        if unknown := int(points[column].isna().sum()):
+            missing = ", ".join(dict.fromkeys(points.loc[points[column].isna(), "network"]))
+            blocks.append(page.text(f"{page.count(unknown, 'row')} without a known {label} ({missing}) left out."))
+        figure = figures.trade_off(points, column, label)
+        alt = f"F1 against {label}, one mark a row; a line joins those that no cheaper row beats."
+        blocks.append(page.figure("trade_off", figure, alt, name=f"trade-off-{column.replace('_', '-')}"))
+    table = points.sort_values("f1", ascending=False)
+    columns = {
+        "network": "Network",
+        "method": "Method",
+        "f1": ("F1 × 100", page.hundredfold),
+        **({"size_mb": ("Size, MB", page.short)} if "size_mb" in table else {}),
+        **({"latency_ms": ("Latency, ms", page.short)} if "latency_ms" in table else {}),
+    }
+    blocks.append(page.table("costs", "F1, size and latency of every row", table, columns, folded=True))
+    blocks += lost
+    if study["timings"] is not None:
+        blocks += _timing_blocks(study["timings"])
+    return page.section("trade-off", title, blocks)
+
+
+def _lost_by_quantising(study: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tell by network how many points of F1 the int8 files lose against the fp32 files."""
+    keys = ["dataset", "split", "method", "network"]
+    wide = study["competing"].pivot_table(index=keys, columns="precision", values="value", observed=True)
+    if not {"fp32", "int8"} <= set(wide) or (both := wide.dropna()).empty:
+        return []
+    lines = []
+    for network, part in both.groupby("network", sort=False):
+        lost = 100 * (part["fp32"] - part["int8"])
+        lines.append(
+            {"network": network, "fp32": part["fp32"].mean(), "int8": part["int8"].mean(), "lost": lost.mean(),
+             "most": lost.max(), "pairs": len(part)}
+        )  # fmt: skip
+    columns = {
+        "network": "Network",
+        "fp32": ("F1 × 100, fp32", page.hundredfold),
+        "int8": ("F1 × 100, int8", page.hundredfold),
+        "lost": ("Lost, points", page.signed),
+        "most": ("Lost at most", page.signed),
+        "pairs": ("Pairs of files", page.short),
+    }
+    caption = "F1 lost by quantising, mean over datasets, splits and methods"
+    return [page.table("quantising", caption, pd.DataFrame(lines), columns)]
+
+
+def _timing_blocks(timings: pd.DataFrame) -> list[dict[str, Any]]:
+    """Show all that was timed, a line a form of a network."""
+    shown = timings.assign(
+        form=timings["runtime"].map({"pytorch": "PyTorch, eager", "onnxruntime": "ONNX Runtime"})
+        + ", "
+        + timings["precision"],
+        parameters=timings["parameters"] / 1e6,
+        flops=timings["flops"] / 1e9,
+    )
+    columns = {
+        "network": "Network",
+        "form": "Form",
+        "image_size": ("Side, px", page.short),
+        "threads": ("Threads", page.short),
+        "latency_ms": ("Latency, ms", page.short),
+        "latency_p5_ms": ("5th percentile", page.short),
+        "latency_p95_ms": ("95th percentile", page.short),
+        "images_per_second": ("Images/s in batches of 32", page.short),
+        "memory_mb": ("Memory, MB", page.short),
+        "file_mb": ("File, MB", page.short),
+        "parameters": ("Parameters, 10⁶", page.short),
+        "flops": ("GFLOP an image", page.short),
+        "training_step_ms": ("Training step, ms", page.short),
+    }
+    said = (
+        "Latency is of one image, the median. The forms of a network took turns, and with them a model that never "
+        "changes; times of different networks are corrected by it. Memory is the most that a process holds that "
+        "classifies one image, libraries included."
+    )
+    return [page.text(said), page.table("timings", "Every network's timings", shown, columns, folded=True)]

@@ -1,0 +1,173 @@
+"""Section: which differences are real."""
+
+import math
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+from pocketscope.report import figures, page
+from pocketscope.statistics import bootstrap, comparison
+from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, TOO_FEW
+
+ROWS_DRAWN = 40  # in a figure with a line a row; the table beside it holds all
+SUBJECTS_DRAWN = 20  # of one question: more ranks than that nobody looks at, and the tables hold them
+QUESTION_TITLES = {
+    "methods": "Methods",
+    "networks": "Networks",
+    "families": "Families of networks",
+    "precisions": "Full against reduced precision",
+    "rows": "All rows",
+}
+
+
+PAIR_COLUMNS = {
+    "first": "First",
+    "second": "Second",
+    "difference": ("Difference, points", page.signed_hundredfold),
+    "statistic": ("Statistic", page.short),
+    "p": ("p", page.p_cell),
+    "p_adjusted": ("p adjusted", page.p_cell),
+    "effect_size": ("Effect size", page.short),
+    "verdict": "Verdict",
+}
+OMNIBUS_COLUMNS = {
+    "question": "Question",
+    "subject": "Subject",
+    "datasets": ("Datasets", str),
+    "groups": ("Groups", str),
+    "test": "Test",
+    "statistic": ("Statistic", page.short),
+    "p": ("p", page.p_cell),
+    "smallest_p": ("Smallest p", page.p_cell),
+    "kendalls_w": ("Kendall's W", page.short),
+    "verdict": "Verdict",
+}
+DIFFERENCE_COLUMNS = {
+    "first": "Row",
+    "difference": ("Difference, points", page.signed_hundredfold),
+    "lower": ("from", page.signed_hundredfold),
+    "upper": ("to", page.signed_hundredfold),
+    "lower_with_seeds": ("from, seeds too", page.signed_hundredfold),
+    "upper_with_seeds": ("to, seeds too", page.signed_hundredfold),
+    "seed_deviation": ("Deviation over seeds", page.hundredfold),
+    "p_adjusted": ("p adjusted", page.p_cell),
+    "verdict": "Verdict",
+}
+
+
+def differences_section(study: dict[str, Any]) -> dict[str, Any]:
+    """Show which differences the tests find, and which questions do not apply."""
+    answers: comparison.Answers = study["answers"]
+    blocks = []
+    order = [("methods", "mean over networks")]
+    order += [(question, "mean over methods") for question in ("networks", "families", "precisions")]
+    asked = list(answers.omnibus[["question", "subject"]].itertuples(index=False, name=None))
+    others = [key for key in asked if key not in order]
+    for key in (key for key in order if key in asked):
+        blocks += _question_blocks(study, *key)
+    count = Counter(question for question, _ in others)
+    for name in count:
+        inner = [
+            block
+            for key in others
+            if key[0] == name
+            for block in _question_blocks(study, *key, with_figure=count[name] <= SUBJECTS_DRAWN)
+        ]
+        blocks.append(page.details(f"{QUESTION_TITLES[name]}, one by one", inner))
+    if len(asked):
+        blocks.append(page.table("omnibus", "All omnibus tests", answers.omnibus, OMNIBUS_COLUMNS, folded=True))
+    for dataset, result in study["resamples"].items():
+        if dataset != "overall":
+            blocks += _resampled_blocks(study, dataset, result)
+    reasons: dict[str, list[str]] = {}
+    for row in answers.skipped.itertuples():
+        reasons.setdefault(row.reason, []).append(f"{QUESTION_TITLES[row.question]} ({_abridged(row.subject)})")
+    blocks += [page.absent(f"{'; '.join(names)}: {reason}.") for reason, names in reasons.items()]
+    return page.section("differences", "Which differences are real", blocks)
+
+
+def _question_blocks(
+    study: dict[str, Any], question: str, subject: str, with_figure: bool = True
+) -> list[dict[str, Any]]:
+    answers: comparison.Answers = study["answers"]
+    groups, omnibus, pairs = (_pick(frame, question, subject) for frame in answers[:3])
+    row = omnibus.iloc[0]
+    heading = f"{QUESTION_TITLES[question]}: {subject}"
+    blocks = [{"kind": "heading", "text": heading}, page.text(_verdict(row, pairs, study["alpha"]))]
+    name = f"ranks-{question}-{page.slug(subject)}"
+    if with_figure and 2 < len(groups) <= 80:
+        order = ", ".join(groups.sort_values("rank")["group"].head(5))
+        blocks.append(
+            page.figure(
+                "rank_diagram",
+                figures.rank_diagram(groups, pairs, datasets=int(row["datasets"])),
+                f"Mean ranks of {len(groups)} {question}, the best first: {order}{'…' if len(groups) > 5 else ''}.",
+                name=name,
+            )
+        )
+    blocks.append(
+        page.table(f"pairs-{question}-{page.slug(subject)}", f"Pairs: {heading}", pairs, PAIR_COLUMNS, folded=True)
+    )
+    return blocks
+
+
+def _verdict(row: pd.Series, pairs: pd.DataFrame, alpha: float) -> str:
+    """Say in words what an omnibus test and its pairs found."""
+    if row["verdict"] == ALL_ALIKE:
+        return "All groups score alike on every dataset: there is nothing to test."
+    freedom = ", ".join(str(row[name]) for name in ("df1", "df2") if not pd.isna(row[name]))
+    statistic = (
+        "" if math.isnan(row["statistic"]) or not freedom else f" F({freedom}) = {page.short(row['statistic'])},"
+    )
+    text = f"{row['test']}:{statistic} p\u00a0{page.p(row['p'])}; Kendall's W {row['kendalls_w']:.2f}. "
+    different = int(pairs["better"].notna().sum())
+    if row["verdict"] == TOO_FEW:
+        return text + (
+            f"No verdict: {row['datasets']} datasets could not give a p-value below {page.short(row['smallest_p'])} "
+            f"whatever the scores were, and the level is {alpha:g}."
+        )
+    text += "The groups differ. " if row["verdict"] == DIFFERENT else "No difference is shown. "
+    unreachable = pairs["verdict"] == TOO_FEW
+    if unreachable.all():
+        return text + (
+            f"No verdict on pairs: with {row['datasets']} datasets and {len(pairs)} comparisons, Holm's adjusted "
+            f"p-value cannot fall below {page.short(pairs['smallest_p'].min())}. Declare a control, or bring more "
+            "datasets."
+        )
+    return text + f"Of {page.count(len(pairs), 'pair')} compared, {different} differ{'s' if different == 1 else ''}."
+
+
+def _resampled_blocks(study: dict[str, Any], dataset: str, result: bootstrap.Bootstrap) -> list[dict[str, Any]]:
+    """Compare every row of one dataset with the recommended one."""
+    chosen = study["found"]["datasets"][dataset]["row"]
+    if len(result.rows) < 2:
+        return [page.absent(f"{dataset}: there is one row, and nothing to compare it with.")]
+    lines = bootstrap.differences(result, [(row, chosen) for row in result.rows if row != chosen], alpha=study["alpha"])
+    lines = lines.sort_values("difference", ascending=False)
+    shown = lines.head(ROWS_DRAWN)
+    points = 100 * shown[["difference", "lower", "upper"]]
+    figure = figures.gains(points.assign(name=shown["first"]), label=f"points of F1 × 100 above {chosen}")
+    different = int((lines["verdict"] != "no difference shown").sum())
+    remark = bootstrap.reliability_remark(result)
+    text = (
+        f"Of {page.count(len(lines), 'row')} compared with {chosen}, {different} differ{'s' if different == 1 else ''} "
+        f"from it (Holm), by {result.units:,} test {result.unit}s resampled. {remark or ''}"
+    )
+    name = f"resampled-{page.slug(dataset)}"
+    alt = f"Difference of every row from {chosen}, with intervals; {different} differ."
+    return [
+        {"kind": "heading", "text": dataset},
+        page.text(text),
+        page.figure("resampled", figure, alt, name=name),
+        page.table(f"{name}-table", f"{dataset}: rows against {chosen}", lines, DIFFERENCE_COLUMNS, folded=True),
+    ]
+
+
+def _abridged(subjects: str) -> str:
+    """Name a few subjects, and count them where they are many."""
+    names = subjects.split(", ")
+    return subjects if len(names) <= 3 else f"all {len(names)}"
+
+
+def _pick(frame: pd.DataFrame, question: str, subject: str) -> pd.DataFrame:
+    return frame[(frame["question"] == question) & (frame["subject"] == subject)]

@@ -1,0 +1,78 @@
+"""Section: F1 by method and network."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from pocketscope.report import figures, page
+from pocketscope.statistics import score_table
+
+
+def scores_section(study: dict[str, Any]) -> dict[str, Any]:
+    """Show F1 by method and network."""
+    frame = study["scores"]
+    cells = score_table.cells(study["competing"])
+    means = cells.mean()
+    grid = means.unstack("method")  # noqa: PD010 - nothing is aggregated
+    grid = grid.reindex(
+        index=list(dict.fromkeys(cells.columns.get_level_values("row"))),
+        columns=list(dict.fromkeys(cells.columns.get_level_values("method"))),
+    )
+    method, row = means.idxmax()
+    n = len(cells)
+    best = f"The best mean is {100 * means.max():.1f}, of {row} with method {method}."
+    blocks = [
+        page.text(
+            best if means.size > 1 else f"There is one row: {row} with method {method}, {100 * means.max():.1f}."
+        ),
+        page.figure("heat_map", figures.heat_map(grid), f"Heat map of F1 by network and training method. {best}"),
+    ]
+    if positive := _positive_classes(study["evidence"]):
+        blocks.append(page.text(positive))
+    summary = pd.DataFrame(
+        {
+            "network": [name for _, name in cells.columns],
+            "method": [name for name, _ in cells.columns],
+            "mean": means.to_numpy(),
+            "deviation": cells.std(ddof=1).to_numpy() if n > 1 else math.nan,
+            "lowest": cells.min().to_numpy(),
+            "highest": cells.max().to_numpy(),
+        }
+    ).sort_values("mean", ascending=False)
+    columns = {"network": "Network", "method": "Method", "mean": ("F1 × 100", page.hundredfold)}
+    if n > 1:
+        columns |= {
+            "deviation": ("Standard deviation over datasets", page.hundredfold),
+            "lowest": ("Lowest dataset", page.hundredfold),
+            "highest": ("Highest dataset", page.hundredfold),
+        }
+    blocks.append(page.table("f1-by-row", "F1 of every row, mean over datasets and splits", summary, columns))
+    long = score_table.with_row(frame)[["dataset", "split", "method", "row", "value"]]
+    every = {
+        "dataset": "Dataset",
+        "split": "Split",
+        "method": "Method",
+        "row": "Network",
+        "value": ("F1 × 100", page.hundredfold),
+    }
+    blocks.append(page.details("Every score", [page.table("every-score", "Every score", long, every)]))
+    if len(frame["split"].unique()) < len(study["all_scores"]["split"].unique()):
+        kept = ", ".join(sorted(frame["split"].unique()))
+        blocks.insert(0, page.text(f"Shown and compared are the splits with the most labelled images: {kept}."))
+    bound = study["bounds"]
+    if 0 < len(bound) < len(frame):
+        blocks.append(
+            page.text(
+                f"Trained on all true labels, the same networks reach {100 * bound['value'].mean():.1f} on average: "
+                "a bound, which does not compete."
+            )
+        )
+    return page.section("scores", "F1 by method and network", blocks)
+
+
+def _positive_classes(evidence: Mapping[str, Any]) -> str:
+    """Say of which classes F1 is, where it is not the mean over all."""
+    named = [f"'{one.classes[one.positive]}' ({name})" for name, one in evidence.items() if one.positive is not None]
+    others = "; of the other datasets it is the mean over the classes" if len(named) < len(evidence) else ""
+    return f"F1 is that of one class of two: {', '.join(named)}{others}." if named else ""

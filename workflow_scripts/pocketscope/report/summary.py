@@ -1,0 +1,65 @@
+"""The table of F1 that a run ends with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pocketscope.core import parquet
+from pocketscope.core.errors import InputError
+from pocketscope.tables.scores import SCORES
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def show(study: Path) -> None:
+    """Print F1 by method and network for each data set of a study, in percent, mean over its splits.
+
+    Then what is remarkable about the data sets, and where the answers are that it ships.
+
+    Parameters
+    ----------
+    study
+        The study's folder of results.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        There are no scores yet.
+    """
+    path, shipped = study / "scores.parquet", sorted(study.glob("ship/*/answers.csv"))
+    if not path.is_file() and not shipped:
+        raise InputError(f"{path}: there are no scores yet; run snakemake")
+    console = Console()
+    if path.is_file():
+        _show_scores(parquet.read(path, SCORES), parquet.notes(path)["positive"], console)
+    for classes in sorted(study.glob("runs/*/classes.parquet")):
+        for said in parquet.notes(classes).get("remarks", []):
+            console.print(f"{classes.parent.name}: {said}.", soft_wrap=True, markup=False, highlight=False)
+    for answers in shipped:
+        console.print(f"Answers and model: {answers.parent.resolve()}", soft_wrap=True)
+    console.print(f"Everything lies in {study.resolve()}; all scores in scores.csv there.", soft_wrap=True)
+
+
+def _show_scores(scores: pa.Table, positive: Mapping[str, str | None], console: Console) -> None:
+    f1 = scores.filter((pc.field("metric") == "f1") & pc.field("class").is_null()).to_pandas()
+    f1["labelled"] = f1["split"].str.extract(r"^k(\w+?)_", expand=False)
+    for (dataset, labelled), part in f1.groupby(["dataset", "labelled"], sort=False):
+        splits = part["split"].nunique()
+        table = Table(
+            title=escape(f"{dataset}: F1 {f'of {positive[dataset]!r} ' if positive[dataset] else ''}in percent, ")
+            + f"{labelled} labelled a class, "
+            + ("one split" if splits == 1 else f"mean and spread of {splits} splits"),
+            title_justify="left",
+        )
+        table.add_column("method")
+        rows = part.groupby(["method", "network", "precision"], sort=False)["value"].agg(["mean", "std"]) * 100
+        columns = list(dict.fromkeys((network, precision) for _, network, precision in rows.index))
+        for network, precision in columns:
+            table.add_column(f"{network}\n{precision}", justify="right", overflow="fold")
+        for method in dict.fromkeys(rows.index.get_level_values("method")):
+            cells = [rows.loc[(method, *column)] for column in columns]
+            shown = [f"{cell['mean']:.1f}" + (f" ± {cell['std']:.1f}" if splits > 1 else "") for cell in cells]
+            table.add_row(method, *shown)
+        console.print(table)

@@ -1,0 +1,275 @@
+"""Which row to take: the smallest and fastest that is shown to lose no more than a margin against the best."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pocketscope.core.errors import InputError
+from pocketscope.statistics import bootstrap, score_table
+from scipy import stats
+
+MARGIN = 2.0  # points of F1
+CHEAPEST = {"size_mb": "smallest", "latency_ms": "fastest"}  # what a row of the lowest cost is called
+
+
+def recommend(
+    result: bootstrap.Bootstrap,
+    costs: pd.DataFrame | None = None,
+    *,
+    margin: float = MARGIN,
+    alpha: float = 0.05,
+) -> dict[str, Any]:
+    """Recommend the cheapest row whose paired lower bound of F1 minus the best row's lies above ``-margin``.
+
+    The bound is the lower end of the bootstrap's (1 - alpha) percentile interval of the difference, on the same units
+    (non-inferiority by a confidence interval); below six units there is none. What is cheap is told by `cost`.
+
+    Parameters
+    ----------
+    result
+        Scores between 0 and 1, resampled.
+    costs
+        Index row, columns size_mb and latency_ms, either of which may be missing or NaN. Without any, the best row is
+        recommended.
+    margin
+        Points of F1 (hundredths) that a cheaper row may lose.
+    alpha
+        One minus the level of the intervals.
+
+    Returns
+    -------
+    dict
+        Ready for JSON. `row` (and its `method`, `network`, `precision`), `f1` with `f1_lower` and `f1_upper`,
+        `f1_corrected` (freed of the choice's luck, by `bootstrap.corrected_for_choice`), `size_mb`, `latency_ms`;
+        the same of the `best` row; `difference` and `difference_lower` of the two; `passing` (all rows within the
+        margin); `undecided` (rows that may be within); `outcome` (`cheaper`, `best`, `undecided`, `unpriced`);
+        `units_needed`; `text`, which says it in words.
+    """
+    best = int(np.argmax(result.point))
+    gap = result.point - result.point[best]
+    cut = bootstrap.tail(result.units, alpha)
+    lower, upper = np.nanquantile(result.inside - result.inside[:, [best]], [cut, 1 - cut], axis=0)
+    allowed = margin / 100
+    enough = result.units >= bootstrap.FEWEST_UNITS
+    passing = (lower > -allowed) & enough
+    passing[best] = True
+    prices = cost(result.rows, costs)
+    row = _cheapest(passing[None], prices, result.point[None])[0]
+    undecided = ~passing & ((upper > -allowed) | (not enough))
+    picked = _chosen_on_resamples(result, prices, allowed, alpha)
+    bounds = bootstrap.interval(result, alpha)
+    found = {
+        **_describe(result, bounds, costs, int(row), "", picked),
+        **_describe(result, bounds, costs, best, "best_", np.argmax(np.nan_to_num(result.inside, nan=-1), axis=1)),
+        "difference": float(gap[row]),
+        "difference_lower": float(lower[row]),
+        "margin": margin,
+        "level": 1 - alpha,
+        "unit": result.unit,
+        "units": result.units,
+        "passing": [name for name, good in zip(result.rows, passing, strict=True) if good],
+        "undecided": [name for name, open_ in zip(result.rows, undecided, strict=True) if open_],
+        "remark": bootstrap.reliability_remark(result),
+    }
+    # Where no gap is within the margin as measured, more units would sooner rule the others out than let them in.
+    promising = not enough or bool(np.delete(gap > -allowed, best).any())
+    found["outcome"] = _outcome(found, bool(np.isfinite(prices).any()), promising)
+    found["units_needed"] = (
+        _units_needed(result, gap, lower, allowed, prices, best) if found["outcome"] == "undecided" else None
+    )
+    found["text"] = _text(found, counted(result.rows, costs))
+    return found
+
+
+def for_study(
+    scores: pd.DataFrame,
+    costs: pd.DataFrame | None = None,
+    evidence: Mapping[str, bootstrap.Evidence] | None = None,
+    *,
+    bounds: Sequence[str] = score_table.BOUNDS,
+    margin: float = MARGIN,
+    alpha: float = 0.05,
+) -> tuple[dict[str, Any], dict[str, bootstrap.Bootstrap]]:
+    """Recommend a row for every dataset with test predictions, and one over all datasets where there are two or more.
+
+    Parameters
+    ----------
+    scores
+        A checked score table.
+    costs
+        Columns network, and where known precision, size_mb and latency_ms: one line a network and precision.
+    evidence
+        By dataset, its test predictions.
+    bounds
+        Methods that know every true label, and cannot be recommended.
+    margin, alpha
+        As in `recommend`.
+
+    Returns
+    -------
+    tuple
+        ``{"overall": ... or None, "datasets": {dataset: ...}}``, ready for JSON, and the resamples that it rests on,
+        by dataset and, as "overall", over datasets.
+    """
+    cells = score_table.cells(score_table.competitors(scores, bounds))
+    cells = cells.set_axis([f"{method}/{row}" for method, row in cells.columns], axis=1)
+    prices = candidate_costs(list(cells.columns), costs)
+    found: dict[str, Any] = {"overall": None, "datasets": {}}
+    resamples = {}
+    for dataset, given in (evidence or {}).items():
+        data = bootstrap.align(given.predictions, given.truth, given.classes, given.groups)
+        samples = bootstrap.enough_samples(len(data.rows))
+        resamples[dataset] = bootstrap.bootstrap(data, positive=given.positive, samples=samples)
+        found["datasets"][dataset] = recommend(resamples[dataset], prices, margin=margin, alpha=alpha)
+    if len(cells) > 1:
+        resamples["overall"] = bootstrap.over_datasets(cells)
+        found["overall"] = recommend(resamples["overall"], prices, margin=margin, alpha=alpha)
+    return found, resamples
+
+
+def candidate_costs(candidates: list[str], costs: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Give every candidate its network's costs at its precision, None where there are no costs.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        A network has two lines at one precision, such as of two runtimes.
+    """
+    if costs is None:
+        return None
+    if "precision" not in costs:
+        costs = costs.assign(precision="fp32")
+    columns = [column for column in ("size_mb", "latency_ms") if column in costs]
+    by_row = costs.set_index(["network", "precision"])[columns].astype(float)
+    if by_row.index.has_duplicates:
+        network, precision = by_row.index[by_row.index.duplicated()][0]
+        raise InputError(f"the costs of '{network}' at {precision} are given twice: choose one runtime")
+    return by_row.reindex([score_table.split_candidate(name)[1:] for name in candidates]).set_axis(candidates)
+
+
+def cost(rows: list[str], costs: pd.DataFrame | None) -> NDArray[np.float64]:
+    """Return the relative cost of every row, shape (rows,): lower is smaller and faster; infinite where unknown.
+
+    The geometric mean of file size and latency, each relative to its smallest: halving either is worth the same. Which
+    of the two count is told by `counted`.
+    """
+    columns = counted(rows, costs)
+    if not columns:
+        return np.full(len(rows), math.inf)
+    logs = np.log(costs.reindex(rows)[columns].to_numpy(dtype=float)).mean(axis=1)
+    return np.nan_to_num(np.exp(logs - np.nanmin(logs)), nan=math.inf)
+
+
+def counted(rows: list[str], costs: pd.DataFrame | None) -> list[str]:
+    """Return which of size_mb and latency_ms make the cost of `rows`: those known of every row that has either.
+
+    Where neither is, the one known of more rows, of equally many the size: it is the same on every machine. Rows
+    without it cannot be compared with the others, and their cost is unknown. Empty where no row has a cost.
+    """
+    if costs is None:
+        return []
+    known = costs.reindex(rows).reindex(columns=list(CHEAPEST)).notna()
+    known = known[known.any(axis=1)]
+    if known.empty:
+        return []
+    everywhere = list(known.columns[known.all()])
+    return everywhere or [known.sum().idxmax()]
+
+
+def _cheapest(passing: NDArray[np.bool_], prices: NDArray, scores: NDArray) -> NDArray[np.int64]:
+    """Return per line the passing row of the lowest price, of equal prices the best score."""
+    # Ranks of prices lie at least 1 apart, scores between 0 and 1: one number orders by both.
+    order = stats.rankdata(prices, method="dense")[None] - np.nan_to_num(scores) / 2
+    return np.argmin(np.where(passing, order, math.inf), axis=1)
+
+
+def _chosen_on_resamples(
+    result: bootstrap.Bootstrap, prices: NDArray, allowed: float, alpha: float
+) -> NDArray[np.int64]:
+    """Apply the rule on every resample, with normal bounds: a bootstrap inside each would cost samples squared."""
+    scores = np.nan_to_num(result.inside)
+    covariance = np.atleast_2d(np.cov(scores, rowvar=False))
+    variance = np.diag(covariance)
+    best = np.argmax(scores, axis=1)
+    of_difference = variance[None] + variance[best][:, None] - 2 * covariance[best]
+    reach = -stats.norm.ppf(bootstrap.tail(result.units, alpha)) * np.sqrt(np.maximum(of_difference, 0))
+    lines = np.arange(len(scores))
+    passing = scores - scores[lines, best][:, None] - reach > -allowed
+    passing &= result.units >= bootstrap.FEWEST_UNITS
+    passing[lines, best] = True
+    return _cheapest(passing, prices, scores)
+
+
+def _describe(
+    result: bootstrap.Bootstrap, bounds: NDArray, costs: pd.DataFrame | None, row: int, prefix: str, picked: NDArray
+) -> dict[str, Any]:
+    name = result.rows[row]
+    method, network, precision = score_table.split_candidate(name)
+    found = {
+        "row": name,
+        "method": method,
+        "network": network,
+        "precision": precision,
+        "f1": float(result.point[row]),
+        "f1_lower": float(bounds[row, 0]),
+        "f1_upper": float(bounds[row, 1]),
+        "f1_corrected": bootstrap.corrected_for_choice(result, picked),
+    }
+    for column in ("size_mb", "latency_ms"):
+        value = costs[column].get(name, math.nan) if costs is not None and column in costs else math.nan
+        found[column] = None if math.isnan(value) else float(value)
+    return {prefix + key: value for key, value in found.items()}
+
+
+def _outcome(found: dict[str, Any], priced: bool, promising: bool) -> str:
+    if found["row"] != found["best_row"]:
+        return "cheaper"
+    if found["undecided"] and len(found["passing"]) == 1 and promising:
+        return "undecided"
+    return "best" if priced else "unpriced"
+
+
+def _units_needed(
+    result: bootstrap.Bootstrap, gap: NDArray, lower: NDArray, allowed: float, prices: NDArray, best: int
+) -> int:
+    """Return how many test units would carry the cheapest promising row over the margin, if the gaps stay as measured.
+
+    The distance from point to bound shrinks with the root of the number of units: ``n = n0 (distance / (margin +
+    gap))^2``.
+    """
+    if result.units < bootstrap.FEWEST_UNITS:
+        return bootstrap.FEWEST_UNITS
+    promising = (gap > -allowed) & (np.arange(len(gap)) != best)
+    row = _cheapest(promising[None], prices, result.point[None])[0]
+    return math.ceil(result.units * ((gap[row] - lower[row]) / (allowed + gap[row])) ** 2)
+
+
+def _text(found: dict[str, Any], priced_by: list[str]) -> str:
+    margin = f"{found['margin']:g} point{'s' if found['margin'] != 1 else ''} of F1"
+    units = "datasets" if found["unit"] == "dataset" else f"test {found['unit']}s"
+    if found["outcome"] == "cheaper":
+        loss = max(0.0, -100 * found["difference_lower"])
+        cheapest = " and ".join(CHEAPEST[column] for column in priced_by)
+        return (
+            f"{found['row']} is the {cheapest} that is shown to lose less than {margin} against the best, "
+            f"{found['best_row']}: at most {loss:.1f} with {100 * found['level']:g} % confidence."
+        )
+    if found["outcome"] == "undecided" and found["units"] < bootstrap.FEWEST_UNITS:
+        return (
+            f"{found['row']} scores best. {found['units']} {units} are too few to show that another loses less than "
+            f"{margin} against it: {bootstrap.FEWEST_UNITS} are the fewest."
+        )
+    if found["outcome"] == "undecided":
+        return (
+            f"{found['row']} scores best, and {found['units']:,} {units} cannot separate "
+            f"{len(found['undecided'])} other row{'s' if len(found['undecided']) > 1 else ''} from it within {margin}. "
+            f"About {found['units_needed']:,} (now {found['units']:,}) would, if the gaps stay as measured."
+        )
+    if found["outcome"] == "unpriced":
+        return (
+            f"{found['row']} scores best. No file sizes or latencies are known, so that no row can be called cheaper."
+        )
+    return f"{found['row']} scores best, and no cheaper row is shown to lose less than {margin} against it."

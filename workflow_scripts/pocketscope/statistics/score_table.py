@@ -1,0 +1,276 @@
+"""Score tables, the workflow's or anyone's: read, checked, and laid out as datasets x (method, row)."""
+
+import difflib
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pocketscope.core.errors import InputError
+
+KEYS = ["dataset", "split", "method", "network", "precision"]
+COLUMNS = [*KEYS, "value"]
+DEFAULTS = {"split": "all", "precision": "fp32"}
+SCORE_NAMES = ("score", "f1", "value")
+BOUNDS = ("full",)  # methods with every true label: a bound to compare with, no competitor
+# Means over splits that are equal on paper must be equal in the ranks: their last bits are not.
+DECIMALS = 12
+
+
+def read(path: str | os.PathLike, *, metric: str = "f1", bounds: Sequence[str] = BOUNDS) -> pd.DataFrame:
+    """Read a score table from CSV or Parquet.
+
+    Parameters
+    ----------
+    path
+        One row a score, with the columns dataset, method, network and one of score, f1 or value; split and precision
+        may be absent. A table with a column `metric` holds several: the overall rows (class empty) of `metric` are
+        taken.
+    metric
+        The metric to take from such a table.
+    bounds
+        Methods that know every true label.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns `COLUMNS`, checked as `check` does.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The file is no such table; a column is missing, a cell empty, no number, given twice or missing.
+    """
+    path = Path(path)
+    if path.suffix not in {".csv", ".parquet"}:
+        raise InputError(f"{path}: a score table ends in .csv or .parquet")
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
+    try:
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (ValueError, OSError) as error:  # pandas' and Arrow's parsing errors are ValueErrors
+        raise InputError(f"{path}: cannot be read as a table: {error}") from error
+    return check_scores(overall(frame, metric, str(path)), str(path), bounds)
+
+
+def overall(frame: pd.DataFrame, metric: str = "f1", name: str = "scores") -> pd.DataFrame:
+    """Take the overall scores of one metric, and name the columns as `COLUMNS` does; nothing is checked yet."""
+    if "metric" in frame:
+        found = sorted(frame["metric"].dropna().unique())
+        frame = frame[frame["metric"] == metric]
+        if frame.empty:
+            raise InputError(f"{name}: there is no row of the metric '{metric}'; there are {', '.join(found)}")
+        if "class" in frame:
+            frame = frame[frame["class"].isna()]
+    present = [column for column in SCORE_NAMES if column in frame]
+    if not present:
+        raise InputError(
+            f"{name}: a column named {' or '.join(SCORE_NAMES)} is missing; the columns are {', '.join(frame.columns)}"
+        )
+    frame = frame.rename(columns={present[0]: "value"})
+    if "precision" in frame and pd.api.types.is_float_dtype(frame["precision"]):
+        frame = frame.drop(columns="precision")  # the metric of that name, beside recall: no number format
+    for column in KEYS:
+        if column not in frame:
+            if column not in DEFAULTS:
+                near = difflib.get_close_matches(column, frame.columns, n=1)
+                hint = f"; is it '{near[0]}'?" if near else f"; the columns are {', '.join(frame.columns)}"
+                raise InputError(f"{name}: the column '{column}' is missing{hint}")
+            frame = frame.assign(**{column: DEFAULTS[column]})
+    return frame[COLUMNS].reset_index(drop=True)
+
+
+def check_scores(frame: pd.DataFrame, name: str = "scores", bounds: Sequence[str] = BOUNDS) -> pd.DataFrame:
+    """Return `frame` with text keys and numbers, every cell there exactly once.
+
+    Cells are datasets x splits x methods x networks; `bounds`, the methods that do not compete, may lack networks that
+    the others have.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        It is empty, or a cell is empty, infinite, no number, given twice or missing: the message names the cell.
+    """
+    if frame.empty:
+        raise InputError(f"{name}: the table holds no score")
+    for column in KEYS:
+        if frame[column].isna().any():
+            row = int(np.flatnonzero(frame[column].isna())[0]) + 1
+            raise InputError(f"{name}: row {row} has no {column}")
+    frame = frame.assign(**{column: frame[column].astype(str) for column in KEYS})
+    values = pd.to_numeric(frame["value"], errors="coerce").astype(float)
+    if (bad := ~np.isfinite(values.to_numpy())).any():
+        first = frame[bad].iloc[0]
+        raise InputError(
+            f"{name}: the score of {_cell(first[KEYS])} is '{first['value']}', no number{_and_more(int(bad.sum()))}; "
+            "measure it, or leave its dataset, method or network out of the table"
+        )
+    if (twice := frame.duplicated(KEYS)).any():
+        raise InputError(
+            f"{name}: the score of {_cell(frame.loc[twice, KEYS].iloc[0])} is given twice{_and_more(int(twice.sum()))}"
+        )
+    frame = frame.assign(value=values)
+    for _, part in frame.groupby(frame["method"].isin(bounds)):
+        _check_complete(part, name)
+    return frame
+
+
+def score_remarks(frame: pd.DataFrame) -> list[str]:
+    """Say what is odd about a checked table, though it can be used."""
+    said = []
+    values = frame["value"]
+    share = ((values >= 0) & (values <= 1)).mean()
+    if share > 0.5 and share < 1:
+        first = frame[(values < 0) | (values > 1)].iloc[0]
+        said.append(
+            f"Most scores lie between 0 and 1, and {int((1 - share) * len(frame) + 0.5)} do not, the first being "
+            f"{first['value']:g} ({_cell(first[KEYS])}): check the input."
+        )
+    if (zeros := values == 0).any() and not zeros.all():
+        first = frame[zeros].iloc[0]
+        said.append(
+            f"{int(zeros.sum())} of {len(frame)} scores are exactly 0, the first that of {_cell(first[KEYS])}: an F1 "
+            "of 0 is often an undefined value (a class that was never predicted), and it pulls every mean that it "
+            "enters."
+        )
+    return said
+
+
+def row_name(network: str, precision: str) -> str:
+    """Name the row of a network at a precision: the network, and the precision unless it is full."""
+    return network if precision == "fp32" else f"{network} {precision}"
+
+
+def candidate_name(method: str, network: str, precision: str) -> str:
+    """Name what can be shipped: a method, a network and its precision."""
+    return f"{method}/{row_name(network, precision)}"
+
+
+def split_candidate(name: str) -> tuple[str, str, str]:
+    """Return the method, network and precision of a name that `candidate_name` made."""
+    method, _, row = name.partition("/")
+    network, _, precision = row.partition(" ")
+    return method, network, precision or "fp32"
+
+
+def with_row(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add the column `row`, the network and its precision in one name."""
+    names = [row_name(n, p) for n, p in zip(frame["network"], frame["precision"], strict=True)]
+    return frame.assign(row=names)
+
+
+def competitors(frame: pd.DataFrame, bounds: Sequence[str] = BOUNDS) -> pd.DataFrame:
+    """Return the rows that compete, which all do but the upper bounds', unless there are no others."""
+    rest = frame[~frame["method"].isin(bounds)]
+    return rest if len(rest) else frame
+
+
+def cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Lay a checked table out: index dataset, columns (method, row), each cell the mean over splits, order as met."""
+    frame = with_row(frame)
+    means = frame.groupby(["dataset", "method", "row"], sort=False)["value"].mean().round(DECIMALS)
+    columns = pd.MultiIndex.from_frame(frame[["method", "row"]].drop_duplicates())
+    wide = means.unstack(["method", "row"])  # noqa: PD010 - nothing is aggregated, and pivot_table sorts
+    return wide.reindex(index=pd.Index(frame["dataset"].unique(), name="dataset"), columns=columns)
+
+
+def labelled_per_class(split: str) -> float | None:
+    """Return how many images of a class are labelled in a split named as `k25_s0` (`kall`: infinite), None in
+    others.
+    """
+    found = re.match(r"k(\d+|all)(?:_|$)", split)
+    if not found:
+        return None
+    return math.inf if found[1] == "all" else float(found[1])
+
+
+def most_labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the splits with the most labelled images a class: to average over others would mix unlike tasks."""
+    counts = frame["split"].map(labelled_per_class)
+    if counts.isna().any() or counts.nunique() < 2:
+        return frame
+    return frame[counts == counts.max()].reset_index(drop=True)
+
+
+def row_families(frame: pd.DataFrame, families: Mapping[str, str]) -> dict[str, str]:
+    """Give every row its family: by the row's name, else `quantised` for reduced precision, else by the name."""
+    keys = frame[["network", "precision"]].drop_duplicates()
+    found = {}
+    for network, precision in keys.itertuples(index=False):
+        row = row_name(network, precision)
+        family = families.get(row) or ("quantised" if precision != "fp32" else families.get(network))
+        if family:
+            found[row] = family
+    return found
+
+
+def read_families(path: str | os.PathLike) -> dict[str, str]:
+    """Read which family every network belongs to: CSV or Parquet with the columns network and family.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The file or one of its columns is missing.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
+    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    for column in ("network", "family"):
+        if column not in frame:
+            raise InputError(f"{path}: the column '{column}' is missing; the columns are {', '.join(frame.columns)}")
+    frame = frame.dropna(subset=["network", "family"])
+    return dict(zip(frame["network"].astype(str), frame["family"].astype(str), strict=True))
+
+
+def read_costs(path: str | os.PathLike) -> pd.DataFrame:
+    """Read what networks cost: CSV or Parquet with network, and where known precision, size_mb and latency_ms.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The file or its column network is missing, there is no cost, or a cost is no positive number.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
+    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    given = [column for column in ("size_mb", "latency_ms") if column in frame]
+    if "network" not in frame or not given:
+        wanted = "network and one of size_mb and latency_ms"
+        raise InputError(f"{path}: the columns {wanted} are wanted; there are {', '.join(frame.columns)}")
+    for column in given:
+        numbers = pd.to_numeric(frame[column], errors="coerce")
+        if (wrong := frame[column].notna() & ~(numbers > 0)).any():
+            first = frame[wrong].iloc[0]
+            raise InputError(f"{path}: {column} of '{first['network']}' is '{first[column]}', no positive number")
+        frame[column] = numbers
+    return frame
+
+
+def _check_complete(frame: pd.DataFrame, name: str) -> None:
+    # A network's precisions may differ from another's, and a dataset's splits from another's; all else is crossed.
+    places = frame[["dataset", "split"]].drop_duplicates()
+    rows = frame[["network", "precision"]].drop_duplicates()
+    methods = frame[["method"]].drop_duplicates()
+    wanted = places.merge(methods, how="cross").merge(rows, how="cross")[KEYS]
+    if len(wanted) == len(frame):
+        return
+    missing = wanted.merge(frame[KEYS], how="left", indicator=True)
+    missing = missing[missing["_merge"] == "left_only"]
+    raise InputError(
+        f"{name}: the score of {_cell(missing[KEYS].iloc[0])} is missing{_and_more(len(missing))}; measure it, or "
+        "leave its dataset, method or network out of the table"
+    )
+
+
+def _cell(keys: Iterable[str]) -> str:
+    given = zip(KEYS, keys, strict=True)
+    return ", ".join(f"{key} '{value}'" for key, value in given if DEFAULTS.get(key) != value)
+
+
+def _and_more(count: int) -> str:
+    return f", and {count - 1} more" if count > 1 else ""
