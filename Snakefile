@@ -30,19 +30,20 @@ os.environ[PLACE] = os.getcwd()
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
-include: "rules/pseudo_label.smk"
+include: "rules/distill.smk"
 include: "rules/deploy.smk"
 include: "rules/evaluate.smk"
 include: "rules/statistics.smk"
+include: "rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
-        f"{STUDY}/scores.parquet",
-        f"{STUDY}/statistics/pairs.parquet",
-        f"{STUDY}/report/index.html",
-        audits(),
+        LAYOUT.scores(),
+        LAYOUT.statistics("pairs"),
+        LAYOUT.report,
+        PLAN.audits(),
     localrule: True
 
 

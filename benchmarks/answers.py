@@ -27,9 +27,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
 import yaml
-from image_files import animated, dicom, png_header, saved, tiff
 from PIL import Image, ImageOps
 from sklearn.metrics import f1_score
+
+from image_files import animated, dicom, png_header, saved, tiff
 
 ROOT = Path(__file__).parents[1]
 VIEWS = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"]
@@ -155,7 +156,7 @@ def ship(
     seconds = time.perf_counter() - started
     rows = [row for row in answers(work) if row["path"] not in leave_out]
     right = [row["class"] == truth[row["path"]] for row in rows]
-    sure = [row["sure"] == "yes" for row in rows]
+    sure = [row["reliable"] == "yes" for row in rows]
     page = (work / "results/answers/ship/set/README.md").read_text(encoding="utf-8")
     return {
         "seconds": round(seconds),

@@ -25,6 +25,7 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 import numpy as np
 import pyarrow as pa
 import torch
+
 from pocketscope.config.base import plain
 from pocketscope.config.catalogue import train_dtypes
 from pocketscope.config.datasets import Split
@@ -189,7 +190,7 @@ def pack(cell: Cell, options: argparse.Namespace) -> Path:
         source = {"kind": "folder", "path": str((options.data / dataset).resolve()), "unlabelled": None, "test": None}
         paths = {name: folder / f"{name}.parquet" for name in names}
         classes = DATASETS[dataset]["classes"]
-        packing.pack(source, folder, **paths, image_size=size, fit="squeeze", classes=classes)
+        packing.pack(source, folder, **paths, image_size=size, resize="stretch", classes=classes)
     return folder / "images.parquet"
 
 
@@ -240,14 +241,14 @@ def train(
         symmetries=DATASETS[cell["dataset"]]["symmetries"],
         seed=cell["seed"],
         device=CPU,
-        arithmetic=arithmetic(entry["name"], cell["size"]),
+        train_dtype=train_dtype(entry["name"], cell["size"]),
     )
     return classifier, told
 
 
-def arithmetic(name: str, size: int) -> torch.dtype:
+def train_dtype(name: str, size: int) -> torch.dtype:
     """Return what a study on this machine computes a network in; `name` is the library's own."""
-    return devices.arithmetic(train_dtypes(name, size, ROOT), CPU)
+    return devices.train_dtype(train_dtypes(name, size, ROOT), CPU)
 
 
 def score(

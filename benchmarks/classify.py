@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 
 import numpy as np
 from PIL import Image
+
 from pocketscope.config.base import plain
 from pocketscope.config.study import read_config
 from pocketscope.deploy import quantization
@@ -68,8 +69,8 @@ def ship(folder: Path, options: argparse.Namespace) -> None:
     classes = [f"class {index}" for index in range(10)]
     trained = networks.Trained(networks.build(entry, len(classes), ROOT, seed=0).eval(), classes, options.image_size)
     files = sorted((folder / "images").iterdir())[:32]
-    images = np.stack([decode.load(file.read_bytes(), options.image_size, "squeeze") for file in files])
-    about = onnx_export.description(entry, {"fit": "squeeze", "page": 0}, "none")
+    images = np.stack([decode.load(file.read_bytes(), options.image_size, "stretch") for file in files])
+    about = onnx_export.description(entry, {"resize": "stretch", "page": 0}, "none")
     onnx_export.to_onnx(trained, folder / "model.fp32.onnx", images=images, about=about)
     quantization.quantize(folder / "model.fp32.onnx", images, folder / "model.int8.onnx")
 
@@ -83,13 +84,13 @@ def measure(folder: Path, model: Path, options: argparse.Namespace) -> dict[str,
     """Time the command, the model alone and decoding alone, in turns; return images a second of the fastest turns."""
     paths = image_files([folder / "images"])
     opened = onnx_model.open_model(model, threads=options.threads)
-    ready = np.stack([decode.load(read_file(path), opened.image_size, opened.fit) for path in paths[:256]])
+    ready = np.stack([decode.load(read_file(path), opened.image_size, opened.resize) for path in paths[:256]])
     seconds: dict[str, list[float]] = {"command": [], "model": [], "decoding": []}
     for _ in range(options.turns):
         seconds["command"].append(command(model, folder / "images", folder, threads=options.threads))
         seconds["model"].append(timed(lambda: onnx_model.probabilities(opened, ready)) * len(paths) / len(ready))
         with ThreadPoolExecutor(options.threads) as pool:
-            read = lambda path: decode.load(read_file(path), opened.image_size, opened.fit)  # noqa: E731
+            read = lambda path: decode.load(read_file(path), opened.image_size, opened.resize)  # noqa: E731
             seconds["decoding"].append(timed(lambda pool=pool, read=read: list(pool.map(read, paths))))
     best = {name: min(values) for name, values in seconds.items()}
     return {f"{name}_images_per_second": round(len(paths) / value, 1) for name, value in best.items()} | {

@@ -18,6 +18,7 @@ from itertools import product
 from typing import Any
 
 import cells
+
 from pocketscope.config.base import plain
 from pocketscope.config.methods import Consistency
 from pocketscope.distillation import audit
@@ -134,7 +135,7 @@ def measure(cell: cells.Cell, options: argparse.Namespace) -> dict[str, Any]:
     entry, method = cells.NETWORKS[cell["network"]], cell["method"]
     classifier = networks.build(entry, len(classes), options.weights.resolve(), seed=cell["seed"])
     sharing = {"pretrained": True, "settings": cell["training"], "seed": cell["seed"], "device": cells.CPU,
-               "arithmetic": cells.arithmetic(entry["name"], cell["size"]),
+               "train_dtype": cells.train_dtype(entry["name"], cell["size"]),
                "symmetries": cells.DATASETS[cell["dataset"]]["symmetries"]}  # fmt: skip
     started, clock = time.process_time(), time.perf_counter()
     if method and method["warm_start"]:

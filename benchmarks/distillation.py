@@ -19,6 +19,7 @@ from typing import Any
 import cells
 import numpy as np
 import pyarrow as pa
+
 from pocketscope.config.base import plain
 from pocketscope.config.methods import Method
 from pocketscope.config.study import Config
@@ -36,7 +37,7 @@ NAMES = ("seed", "dataset", "size", "labelled", "part", "teacher", "labels", "st
 ONE, THREE = ["efficientnet_lite0"], ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
 VIEWS = list(Config.model_fields["views"].default)
 STRENGTHS = plain(ViewStrengths())
-PER_CLASS = {"acceptance": "per_class", "threshold": 0.0}
+PER_CLASS = {"selection": "top_share_per_class", "threshold": 0.0}
 CALIBRATED = {"views": "auto", "calibration": "temperature"}
 
 FOLDS = 5

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 import numpy as np
 import pandas as pd
 import torch
+
 from pocketscope.config.base import plain
 from pocketscope.config.catalogue import train_dtypes
 from pocketscope.config.study import Config, read_config
@@ -69,7 +70,7 @@ def measure(folder: Path, entry: dict[str, Any], study: Config, options: argpars
     trained = networks.Trained(classifier, CLASSES, options.image_size)
     files = {precision: folder / f"model.{precision}.onnx" for precision in ("fp32", "int8")}
     networks.save(trained, entry, folder / "model.safetensors")
-    about = onnx_export.description(entry, {"fit": "squeeze", "page": 0}, "none")
+    about = onnx_export.description(entry, {"resize": "stretch", "page": 0}, "none")
     onnx_export.to_onnx(trained, files["fp32"], images=images, about=about)
     quantization.quantize(files["fp32"], images, files["int8"])
     step = None
@@ -79,7 +80,7 @@ def measure(folder: Path, entry: dict[str, Any], study: Config, options: argpars
             folder / "model.safetensors",
             settings=plain(study.training),
             device=CPU,
-            arithmetic=devices.arithmetic(train_dtypes(entry["name"], options.image_size, ROOT), CPU),
+            train_dtype=devices.train_dtype(train_dtypes(entry["name"], options.image_size, ROOT), CPU),
         )
     rows = timing.measure(
         folder / "model.safetensors", files, threads=options.threads, training_step_ms=step, seconds=options.seconds

@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 
 import torch
 import yaml
-from pocketscope.models import networks
 from torch.utils.flop_counter import FlopCounterMode
+
+from pocketscope.models import networks
 
 ROOT = Path(__file__).parents[1]
 

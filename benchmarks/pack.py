@@ -25,6 +25,7 @@ import numpy as np
 import psutil
 import pyarrow.parquet as pq
 from PIL import Image
+
 from pocketscope.data import packing
 from pocketscope.tables.images import load_images
 
@@ -78,7 +79,9 @@ def measure(root: Path, count: int, **options: Any) -> dict[str, Any]:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).hardlink_to(root / "pool" / name.name)
     tables = {name: root / f"packed-{count}" / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
-    made = alone(lambda: packing.pack({"kind": "folder", "path": str(source)}, root, **tables, fit="crop", **options))
+    made = alone(
+        lambda: packing.pack({"kind": "folder", "path": str(source)}, root, **tables, resize="crop", **options)
+    )
     assert made["result"]["images"] == count
     identities = pq.read_table(tables["images"], columns=["image_id"])["image_id"].to_pylist()
     some = identities[:: max(1, count // LOADED)][:LOADED]

@@ -18,6 +18,7 @@ import cells
 import numpy as np
 import torch
 import yaml
+
 from pocketscope.config.base import plain
 from pocketscope.config.catalogue import Network
 from pocketscope.config.datasets import Split
@@ -89,7 +90,7 @@ def prepare(folder: Path, source: Path, image_size: int) -> None:
     classes = sorted(path.name for path in source.iterdir() if path.is_dir() and len(list(path.iterdir())) >= FEWEST)
     made = {name: folder / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
     where = {"kind": "folder", "path": str(source.resolve())}
-    packing.pack(where, cells.ROOT, **made, image_size=image_size, fit="squeeze", classes=classes)
+    packing.pack(where, cells.ROOT, **made, image_size=image_size, resize="stretch", classes=classes)
     sharing = plain(Split())
     kept = ("test_share", "test_seed", "validation_share", "min_validation", "strict")
     split, truth, notes = splitting.assign(
@@ -119,7 +120,7 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
         symmetries=[],
         seed=0,
         device=cells.CPU,
-        arithmetic=cells.arithmetic(network["name"], options.image_size),
+        train_dtype=cells.train_dtype(network["name"], options.image_size),
     )
     trained = networks.Trained(classifier, notes["classes"], options.image_size)
     about = onnx_export.description(network, parquet.notes(folder / "images.parquet"), digest_of_labels(labels))

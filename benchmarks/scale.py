@@ -29,13 +29,14 @@ import numpy as np
 import pyarrow as pa
 import yaml
 from PIL import Image
+
 from pocketscope.config.base import plain
 from pocketscope.config.datasets import Split
 from pocketscope.config.methods import Method
 from pocketscope.core import parquet
 from pocketscope.core.files import write_text
 from pocketscope.data import packing
-from pocketscope.tables.classes import CLASSES
+from pocketscope.tables.classes import CLASSES as CLASSES_SCHEMA
 from pocketscope.tables.images import IMAGES
 from pocketscope.tables.label_set import LABEL_SET, human_labels
 from pocketscope.tables.predictions import PREDICTIONS, predictions_table
@@ -226,7 +227,7 @@ def pack_all(config: Path, results: Path, graph: dict[str, Any]) -> None:
             dataset = study["datasets"][wildcards["packed"].rpartition("-")[0]]
             places = {Path(file).stem: results / file for file in outputs}
             times = {place: place.stat() for place in places.values()}
-            packing.pack(dataset["source"], ROOT, **places, image_size=8, fit="squeeze")
+            packing.pack(dataset["source"], ROOT, **places, image_size=8, resize="stretch")
             for place, status in times.items():
                 os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
 
@@ -346,7 +347,7 @@ def of_pseudo_label(folder: Path, image_ids: list[str], labels: list[str]) -> di
             "split": "training_side.parquet",
             "labels": "people.parquet",
         },
-        output={"labels": "accepted.parquet", "candidates": "candidates.parquet", "teachers": "teachers.parquet"},
+        output={"labels": "accepted.parquet", "candidates": "proposals.parquet", "teachers": "teachers.parquet"},
         params={"teachers": teachers, "method": method, "views": VIEWS},
         wildcards={"round": "1"},
     )
@@ -358,7 +359,9 @@ def of_scores(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str
     parquet.write(pa.table({"image_id": image_ids, "label": labels}), folder / "all.parquet", TRUTH)
     counts = {"label": CLASSES, "images": [count // len(CLASSES)] * len(CLASSES)}
     notes = {"positive": None}
-    parquet.write(pa.table(counts | {"files": counts["images"]}), folder / "classes.parquet", CLASSES, notes=notes)
+    parquet.write(
+        pa.table(counts | {"files": counts["images"]}), folder / "classes.parquet", CLASSES_SCHEMA, notes=notes
+    )
     rows = [
         {"dataset": "one", "split": "k75_s0", "method": "model", "network": f"network {number}", "precision": "fp32"}
         for number in range(ROWS)

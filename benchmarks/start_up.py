@@ -44,7 +44,7 @@ history, timings = supervised.train(
 trained = time.perf_counter()
 made = networks.Trained(classifier, list("abcd"), 32)
 networks.save(made, entry, folder / "model.safetensors")
-about = onnx_export.description(entry, {"fit": "squeeze", "page": 0}, "none")
+about = onnx_export.description(entry, {"resize": "stretch", "page": 0}, "none")
 onnx_export.to_onnx(made, folder / "model.onnx", images=images[:8], about=about)
 parquet.write(history, folder / "history.parquet", records.HISTORY)
 ended = time.perf_counter()
@@ -61,7 +61,7 @@ def main() -> None:
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-    settings = plain(Training(epochs=1, evaluations=1))
+    settings = plain(Training(epochs=1, n_evaluations=1))
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-W", "ignore", "-c", JOB, str(ROOT), folder, options.network, str(options.threads)]
         started = time.perf_counter()

@@ -1,7 +1,7 @@
 """How many images a second are trained on: a plain loop, the network alone, and pocketscope, in one run.
 
     python benchmarks/train_throughput.py [--networks resnet18 ...] [--sizes 224 96] [--batch 32] [--threads 2]
-                                          [--device cpu|cuda] [--write config/arithmetic.csv]
+                                          [--device cpu|cuda] [--write config/train_dtype.csv]
 
 plain
     What a tutorial does: fp32, NCHW, a Python loop over PIL images with torchvision's transforms (flips, rotation,
@@ -18,7 +18,7 @@ ours
 
 They take turns for some seconds each, several times over, and the median of the turns counts, so that other work on the
 machine hits all of them: first the limit's two arithmetics, then the better one beside the rest. --write adds the
-limit's two rates to the table that `compute.arithmetic: auto` reads. Networks are those of config/networks.yaml or
+limit's two rates to the table that `compute.train_dtype: auto` reads. Networks are those of config/networks.yaml or
 another catalogue, with random weights.
 """
 
@@ -40,6 +40,8 @@ import torch
 import torch.nn.functional as F
 import yaml
 from PIL import Image
+from torchvision import transforms
+
 from pocketscope.config.base import plain
 from pocketscope.config.training import Augmentation, Training
 from pocketscope.models import fast_convolutions, networks
@@ -48,7 +50,6 @@ from pocketscope.runtime import devices
 from pocketscope.training import augmentation, batches, loop, supervised
 from pocketscope.training.batches import Examples
 from pocketscope.training.history import History
-from torchvision import transforms
 
 ROOT = Path(__file__).parents[1]
 CLASSES = 10
@@ -212,12 +213,12 @@ def ours(
     model = model.to(memory_format=torch.channels_last)
     settings = plain(Training(batch_size=options.batch))
     labelled = Examples(images, batches.one_hot(targets, CLASSES), np.ones(len(images), bool))
-    steps = settings["steps"] // settings["evaluations"]
+    steps = settings["steps"] // settings["n_evaluations"]
     plan = loop.StepPlan(steps, 1, 1, 0, dtype, KEEP_STATISTICS)
     objective = supervised.supervised_objective(labelled, settings, FLIPS, 0, device)
 
     def epoch() -> int:
-        learner = loop.new_learner(model, steps, loop.Peak(1e-3), settings["lowest_layers"], settings)
+        learner = loop.new_learner(model, steps, loop.Peak(1e-3), settings["lowest_layer_lr_ratio"], settings)
         loop.fit(learner, objective, plan, History(None, "f1", device))
         return options.batch * steps
 

@@ -15,6 +15,7 @@ from itertools import product
 from typing import Any
 
 import cells
+
 from pocketscope.core.errors import InputError
 
 NETWORKS = ["squeezenet1_1", "efficientnet_lite0", "mobilenet_v2"]
@@ -34,12 +35,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "batch 8": {"steps": 400, "batch_size": 8},
     "rate 0.00025": {"learning_rate": 2.5e-4},
     "rate 0.001": {"learning_rate": 1e-3},
-    "gradients as they are": {"gradient_norm": 0.0},
-    "rate 0.001, gradients as they are": {"learning_rate": 1e-3, "gradient_norm": 0.0},
+    "gradients as they are": {"max_grad_norm": 0.0},
+    "rate 0.001, gradients as they are": {"learning_rate": 1e-3, "max_grad_norm": 0.0},
     "range test": {"learning_rate": "tenth_of_minimum"},
-    "lowest layers 0.3": {"lowest_layers": 0.3},
-    "lowest layers 0.1": {"lowest_layers": 0.1},
-    "lowest layers 0.01": {"lowest_layers": 0.01},
+    "lowest layers 0.3": {"lowest_layer_lr_ratio": 0.3},
+    "lowest layers 0.1": {"lowest_layer_lr_ratio": 0.1},
+    "lowest layers 0.01": {"lowest_layer_lr_ratio": 0.01},
     "batch norm trained": {"batch_norm": "trained"},
     "no ema": {"ema": 0.0},
     "no smoothing": {"label_smoothing": 0.0},
@@ -47,8 +48,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {"recipe": "paper"} | VALIDATION,
     "full": {"labels": "full"},
     "full, batch norm trained": {"labels": "full", "batch_norm": "trained"},
-    "full, growth 0.25": {"labels": "full", "growth": 0.25},
-    "full, growth 0": {"labels": "full", "growth": 0.0},
+    "full, steps_exponent 0.25": {"labels": "full", "steps_exponent": 0.25},
+    "full, steps_exponent 0": {"labels": "full", "steps_exponent": 0.0},
 }
 RECIPES: dict[str, dict[str, Any]] = {
     "frozen": {"recipe": "frozen"},

@@ -6,12 +6,12 @@ FIRST = 1
 
 rule pack:
     output:
-        images="datasets/{packed}/images.parquet",
-        labels="datasets/{packed}/labels.parquet",
-        skipped="datasets/{packed}/skipped.parquet",
-        files="datasets/{packed}/files.parquet",
+        images=LAYOUT.packed("{packed}", "images"),
+        labels=LAYOUT.packed("{packed}", "labels"),
+        skipped=LAYOUT.packed("{packed}", "skipped"),
+        files=LAYOUT.packed("{packed}", "files"),
     log:
-        "datasets/{packed}/pack.log",
+        LAYOUT.packing_log("{packed}"),
     priority: FIRST
     conda:
         "../envs/environment.yaml"
@@ -21,12 +21,12 @@ rule pack:
         runtime=minutes(120),
     params:
         code=code("pack.py"),
-        source=source_of,
+        source=packing("source"),
         content=content_of_source,
         classes=packing("classes"),
         page=packing("page"),
         image_size=packing("image_size"),
-        fit=packing("fit"),
+        resize=packing("resize"),
         max_skipped_share=packing("max_skipped_share"),
     script:
         "../workflow_scripts/pack.py"
@@ -38,9 +38,9 @@ rule check:
         labels=packed("labels"),
         skipped=packed("skipped"),
     output:
-        classes=CLASSES,
+        classes=LAYOUT.classes("{dataset}"),
     log:
-        f"{LOGS}/check/{{dataset}}.log",
+        LAYOUT.log("check", "{dataset}"),
     priority: FIRST
     conda:
         "../envs/environment.yaml"
@@ -49,7 +49,7 @@ rule check:
         runtime=minutes(10),
     params:
         code=code("check.py"),
-        meant=meant,
+        expected=expected,
         corrections=corrections,
     script:
         "../workflow_scripts/check.py"
@@ -61,11 +61,11 @@ rule split:
         labels=packed("labels"),
         skipped=packed("skipped"),
     output:
-        split=f"{SPLIT}/split.parquet",
-        truth=f"{SPLIT}/truth.parquet",
-        labels=f"{SPLIT}/human/labels.parquet",
+        split=SPLIT.roles,
+        truth=SPLIT.truth,
+        labels=SPLIT.labels("human"),
     log:
-        f"{LOGS}/split/{{dataset}}.{{split}}.log",
+        LAYOUT.log("split", "{dataset}", "{split}"),
     priority: FIRST
     conda:
         "../envs/environment.yaml"
@@ -74,11 +74,11 @@ rule split:
         runtime=minutes(10),
     params:
         code=code("split.py"),
-        drawn=lambda wildcards: DRAWN | (SPLITS | SHIP)[wildcards.split],
+        drawn=ask(PLAN.drawing),
         corrections=corrections,
         # Checked here too, so that nothing is trained on what is not meant; but no part depends on it. Snakemake does
         # not record params that are derived from the input: a change runs `check` again, and trains nothing.
-        meant=lambda wildcards, input: meant(wildcards),
+        expected=lambda wildcards, input: expected(wildcards),
     script:
         "../workflow_scripts/split.py"
 
@@ -86,12 +86,12 @@ rule split:
 rule near_duplicates:
     input:
         images=packed("images"),
-        splits=lambda wildcards: [f"{SPLIT}/split.parquet".format(split=split, **wildcards) for split in SPLITS],
+        splits=lambda wildcards: [LAYOUT.split(wildcards.dataset, split).roles for split in PLAN.splits],
     output:
-        table=f"{STUDY}/near_duplicates/{{dataset}}.parquet",
-        csv=f"{STUDY}/near_duplicates/{{dataset}}.csv",
+        table=LAYOUT.near_duplicates("{dataset}"),
+        csv=LAYOUT.near_duplicates("{dataset}", "csv"),
     log:
-        f"{LOGS}/near_duplicates/{{dataset}}.log",
+        LAYOUT.log("near_duplicates", "{dataset}"),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -99,26 +99,26 @@ rule near_duplicates:
         runtime=minutes(60),
     params:
         code=code("near_duplicates.py"),
-        names=list(SPLITS),
+        names=list(PLAN.splits),
     script:
         "../workflow_scripts/near_duplicates.py"
 
 
 # The one way by which hidden labels come into a label set: that of the upper bound.
-rule reveal:
+rule oracle_labels:
     input:
-        split=f"{SPLIT}/split.parquet",
-        truth=f"{SPLIT}/truth.parquet",
+        split=SPLIT.roles,
+        truth=SPLIT.truth,
     output:
-        labels=f"{SPLIT}/full/labels.parquet",
+        labels=SPLIT.labels("full"),
     log:
-        f"{LOGS}/reveal/{{dataset}}.{{split}}.log",
+        LAYOUT.log("oracle_labels", "{dataset}", "{split}"),
     conda:
         "../envs/environment.yaml"
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        code=code("reveal.py"),
+        code=code("oracle_labels.py"),
     script:
-        "../workflow_scripts/reveal.py"
+        "../workflow_scripts/oracle_labels.py"

@@ -1,15 +1,15 @@
-"""How good the files are that would ship, on images that nothing has seen that made them."""
+"""How good the files are that would ship, on images that nothing has seen that made them; and how fast and large."""
 
 
 rule evaluate:
     input:
         images=packed("images"),
-        split=f"{SPLIT}/split.parquet",
-        model=f"{RUN}/model.{{precision}}.onnx",
+        split=SPLIT.roles,
+        model=RUN.onnx("{precision}"),
     output:
-        predictions=f"{RUN}/test.{{precision}}.parquet",
+        predictions=RUN.test("{precision}"),
     log:
-        f"{LOGS}/evaluate/{{dataset}}.{{split}}.{{labelset}}.{{network}}.{{precision}}.log",
+        LAYOUT.log("evaluate", "{dataset}", "{split}", "{label_set}", "{network}", "{precision}"),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -23,14 +23,14 @@ rule evaluate:
 
 rule scores:
     input:
-        predictions=[path_of(row, "test") for row in rows()],
-        truths=[f"{RUNS}/{dataset}/{split}/truth.parquet" for dataset, split in all_splits()],
-        classes=[CLASSES.format(dataset=dataset) for dataset in CONFIG.datasets],
+        predictions=PLAN.test_predictions(),
+        truths=[LAYOUT.split(*where).truth for where in PLAN.all_splits()],
+        classes=[LAYOUT.classes(dataset) for dataset in CONFIG.datasets],
     output:
-        scores=f"{STUDY}/scores.parquet",
-        csv=f"{STUDY}/scores.csv",
+        scores=LAYOUT.scores(),
+        csv=LAYOUT.scores("csv"),
     log:
-        f"{LOGS}/scores.log",
+        LAYOUT.log("scores"),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -38,8 +38,35 @@ rule scores:
         runtime=minutes(10),
     params:
         code=code("scores.py"),
-        rows=rows(),
-        splits=all_splits(),
+        candidates=PLAN.candidates,
+        splits=PLAN.all_splits(),
         datasets=list(CONFIG.datasets),
     script:
         "../workflow_scripts/scores.py"
+
+
+# Alone on the machine: it asks for all cores, and a cluster's node for itself.
+rule time_inference:
+    input:
+        unpack(ask(PLAN.models_to_time)),
+    output:
+        LAYOUT.timing("{network}"),
+    log:
+        LAYOUT.log("time_inference", "{network}"),
+    conda:
+        "../envs/environment.yaml"
+    threads: workflow.cores or 1
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=memory(4000),
+        runtime=minutes(60),
+        slurm_extra="--exclusive",
+    params:
+        code=code("time_inference.py"),
+        training=plain(CONFIG.training),
+        train_dtypes=ask(PLAN.train_dtypes_to_time),
+        precisions=ask(PLAN.precisions_to_time),
+        threads=CONFIG.compute.threads,
+        device=CONFIG.compute.device,
+    script:
+        "../workflow_scripts/time_inference.py"

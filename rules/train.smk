@@ -3,36 +3,36 @@
 
 rule train:
     input:
-        unpack(previous_run),
+        unpack(ask(PLAN.previous_run)),
         images=packed("images"),
-        split=f"{SPLIT}/split.parquet",
-        labels=labels_of,
+        split=SPLIT.roles,
+        labels=ask(PLAN.labels_of),
     output:
-        model=f"{RUN}/model.safetensors",
-        onnx=f"{RUN}/model.fp32.onnx",
-        history=f"{RUN}/history.parquet",
-        timings=f"{RUN}/timings.parquet",
+        model=RUN.weights,
+        onnx=RUN.onnx("fp32"),
+        history=RUN.history,
+        timings=RUN.timings,
     log:
-        f"{LOGS}/train/{{dataset}}.{{split}}.{{labelset}}.{{network}}.log",
+        LAYOUT.log("train", "{dataset}", "{split}", "{label_set}", "{network}"),
     wildcard_constraints:
-        labelset=LABEL_SETS,
+        label_set=PLAN.trained_label_sets,
         network=any_of(NETWORKS),
     conda:
         "../envs/environment.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=gpus(),
+        gpu=PLAN.gpus,
         mem_mb=memory_of_training,
         runtime=minutes(240),
     params:
         code=code("train.py"),
-        network=network_entry,
-        training=training_of,
-        symmetries=dataset_setting("symmetries"),
-        seed=seed_of("train"),
+        network=ask(PLAN.network),
+        training=ask(PLAN.training),
+        symmetries=setting("symmetries"),
+        seed=ask(PLAN.seed_of, "train"),
         threads=CONFIG.compute.threads,
         device=CONFIG.compute.device,
-        arithmetic=arithmetic_of,
+        train_dtype=arithmetic_of,
     script:
         "../workflow_scripts/train.py"
 
@@ -40,37 +40,37 @@ rule train:
 # Labelled and unlabelled images at once.
 rule train_consistency:
     input:
-        unpack(warm_start),
+        unpack(ask(PLAN.warm_start)),
         images=packed("images"),
-        split=f"{SPLIT}/split.parquet",
-        labels=labels_of,
+        split=SPLIT.roles,
+        labels=ask(PLAN.labels_of),
     output:
-        model=f"{RUN}/model.safetensors",
-        onnx=f"{RUN}/model.fp32.onnx",
-        history=f"{RUN}/history.parquet",
-        timings=f"{RUN}/timings.parquet",
-        guesses=f"{RUN}/guesses.parquet",
+        model=RUN.weights,
+        onnx=RUN.onnx("fp32"),
+        history=RUN.history,
+        timings=RUN.timings,
+        online_pseudo_labels=RUN.online_pseudo_labels,
     log:
-        f"{LOGS}/train_consistency/{{dataset}}.{{split}}.{{labelset}}.{{network}}.log",
+        LAYOUT.log("train_consistency", "{dataset}", "{split}", "{label_set}", "{network}"),
     wildcard_constraints:
-        labelset=any_of(CONSISTENCY),
+        label_set=any_of(PLAN.consistency),
         network=any_of(NETWORKS),
     conda:
         "../envs/environment.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=gpus(),
+        gpu=PLAN.gpus,
         mem_mb=memory_of_training,
         runtime=minutes(240),
     params:
         code=code("train_consistency.py"),
-        network=network_entry,
-        training=training_of,
-        method=consistency_method,
-        symmetries=dataset_setting("symmetries"),
-        seed=seed_of("train"),
+        network=ask(PLAN.network),
+        training=ask(PLAN.training),
+        method=ask(PLAN.consistency_method),
+        symmetries=setting("symmetries"),
+        seed=ask(PLAN.seed_of, "train"),
         threads=CONFIG.compute.threads,
         device=CONFIG.compute.device,
-        arithmetic=arithmetic_of,
+        train_dtype=arithmetic_of,
     script:
         "../workflow_scripts/train_consistency.py"

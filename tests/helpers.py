@@ -35,7 +35,7 @@ SMALL = {
     },
     "students": {"shufflenet_v2_x0_5": ["fp32"]},
     "views": ["identity", "gamma"],
-    "training": {"steps": 4, "steps_from_scratch": 4, "batch_size": 4, "evaluations": 2},
+    "training": {"steps": 4, "steps_from_scratch": 4, "batch_size": 4, "n_evaluations": 2},
     "compute": {"threads": 1, "device": "cpu"},
 }
 

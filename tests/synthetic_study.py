@@ -5,8 +5,9 @@ import io
 import numpy as np
 import pandas as pd
 from PIL import Image
-from pocketscope.statistics import bootstrap, score_table
 from sklearn.metrics import f1_score
+
+from pocketscope.statistics import bootstrap, score_table
 
 METHODS = {"supervised": 0.0, "plain": 0.35, "data": 0.5, "fixmatch": -0.5}
 NETWORKS = {"resnet18": 1.5, "mobilenet_v2": 1.35, "squeezenet": 1.0}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from pocketscope.config.base import plain
 from pocketscope.config.catalogue import Network
 from pocketscope.deploy import quantization
@@ -40,13 +41,13 @@ def build(network, size=32):
     return networks.Trained(classifier, CLASSES, size)
 
 
-def ship(folder, network=None, *, fit="squeeze", page=0, size=32, precisions=("fp32", "int8")):
+def ship(folder, network=None, *, resize="stretch", page=0, size=32, precisions=("fp32", "int8")):
     """Write the files of a network: model.safetensors and model.{precision}.onnx."""
     network = network or entry()
     trained = build(network, size)
     folder.mkdir(parents=True, exist_ok=True)
     networks.save(trained, network, folder / "model.safetensors")
-    about = onnx_export.description(network, {"fit": fit, "page": page}, "0123456789abcdef")
+    about = onnx_export.description(network, {"resize": resize, "page": page}, "0123456789abcdef")
     onnx_export.to_onnx(trained, folder / "model.fp32.onnx", images=noise(4, size), about=about)
     if "int8" in precisions:
         quantization.quantize(folder / "model.fp32.onnx", noise(32, size), folder / "model.int8.onnx")

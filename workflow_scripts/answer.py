@@ -20,26 +20,28 @@ for model, copy in ((source.model, made.model), (source.int8, made.int8)):
     files.copy(model, copy)
 shipped, int8 = (onnx_model.open_model(path, threads=snakemake.threads) for path in (made.model, made.int8))
 positive = parquet.notes(source.classes)["positive"]
-tested = measured(*metrics.pool(source.predictions, source.truths), positive, params.sure)
+tested = measured(*metrics.pool(source.predictions, source.truths), positive, params.reliable)
 split = parquet.read(source.split, SPLIT)
 paths = parquet.mapping(source.images, IMAGES, "image_id", "paths")
-answers = list(answers.answer(shipped, source.images, images_with(split, "unlabelled")[0]))
-sure_answers = answers.write_answers(made.answers, answers, paths, tested["sure"])
+found = list(answers.answer(shipped, source.images, images_with(split, "unlabelled")[0]))
+reliable_answers = answers.write_answers(made.answers, found, paths, tested["reliable"])
 
-recommended = None if params.row else json.loads(Path(source.recommendation).read_text())["datasets"][params.dataset]
+recommended = (
+    None if params.candidate else json.loads(Path(source.recommendation).read_text())["datasets"][params.dataset]
+)
 labelled_by = parquet.read(source.labels, LABEL_SET, columns=["source"])["source"].to_pylist()
 same, compared = answers.agreement(shipped, int8, source.images, split["image_id"].to_pylist())
 about = tested | {
     "dataset": params.dataset,
     "study": Path(snakemake.output.card).parts[0],
-    "row": params.row or recommended,
+    "candidate": params.candidate or recommended,
     "classes": shipped.classes,
     "image_size": shipped.image_size,
-    "fit": parquet.notes(source.images)["fit"],
+    "resize": parquet.notes(source.images)["resize"],
     "human": labelled_by.count("human"),
     "pseudo": labelled_by.count("pseudo"),
-    "answers": len(answers),
-    "sure_answers": sure_answers,
+    "answers": len(found),
+    "reliable_answers": reliable_answers,
     "same": same,
     "compared": compared,
     "recommendation": recommended and recommended["text"],

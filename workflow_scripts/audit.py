@@ -1,6 +1,7 @@
 """Say what became of a split's unlabelled images under each method and round."""
 
 import pyarrow as pa
+
 from pocketscope.core import parquet
 from pocketscope.core.files import whole
 from pocketscope.distillation import audit
@@ -18,13 +19,13 @@ truth = parquet.mapping(source.truth, TRUTH, "image_id", "label")
 classes = parquet.notes(source.split)["classes"]
 paths = parquet.mapping(source.images, IMAGES, "image_id", "paths")
 counted, curves, proposals = [], [], {}
-for path, (method, number) in zip(source.candidates, params.rounds, strict=True):
+for path, (method, number) in zip(source.proposals, params.rounds, strict=True):
     proposed = parquet.read(path, PROPOSALS)
     about = {"method": method, "round": number}
     counted.append(audit.classes(proposed, classes, truth, **about))
     curves.append(audit.coverage(proposed, truth, **about))
     proposals.setdefault(method, {})[number] = proposed
-for path, (method, network) in zip(source.guesses, params.guessing_runs, strict=True):
+for path, (method, network) in zip(source.online, params.consistency_runs, strict=True):
     counted.append(audit.epochs(parquet.read(path, ONLINE_PSEUDO_LABELS), classes, truth, method, network))
 curves.append(COVERAGE.empty_table())
 parquet.write(pa.concat_tables(counted), made.classes, AUDIT)

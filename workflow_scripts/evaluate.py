@@ -1,6 +1,7 @@
 """Run the model file that would ship on the test part."""
 
 import numpy as np
+
 from pocketscope.core import parquet
 from pocketscope.inference import onnx_model
 from pocketscope.runtime import job

@@ -1,6 +1,7 @@
 """Leave one fold out of people's labels: what its teacher then says of that fold, it says unseen."""
 
 import numpy as np
+
 from pocketscope.core import parquet
 from pocketscope.distillation import folds
 from pocketscope.runtime import job

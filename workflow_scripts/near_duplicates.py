@@ -1,5 +1,7 @@
 """List test images that are nearly the same as an image that is learnt from."""
 
+from pyarrow import csv
+
 from pocketscope.core import parquet
 from pocketscope.core.files import whole
 from pocketscope.data import near_duplicates
@@ -7,7 +9,6 @@ from pocketscope.runtime import job
 from pocketscope.tables.images import IMAGES
 from pocketscope.tables.near_duplicates import ACROSS
 from pocketscope.tables.split import SPLIT
-from pyarrow import csv
 
 job.begin(snakemake)
 source, made = snakemake.input, snakemake.output

@@ -8,7 +8,7 @@ summary = packing.pack(
     snakemake.params.source,
     root,
     **{name: snakemake.output[name] for name in ("images", "labels", "skipped", "files")},
-    **{name: snakemake.params[name] for name in ("classes", "page", "image_size", "fit", "max_skipped_share")},
+    **{name: snakemake.params[name] for name in ("classes", "page", "image_size", "resize", "max_skipped_share")},
     processes=snakemake.threads,
 )
 print(summary)

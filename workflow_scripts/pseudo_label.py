@@ -29,5 +29,5 @@ labels, candidates, about = rounds.label(
     before=[parquet.read(path, PREDICTIONS) for path in source.get("before", [])],
 )
 parquet.write(labels, made.labels, LABEL_SET)
-parquet.write(candidates, made.candidates, PROPOSALS, notes={"classes": classes})
+parquet.write(candidates, made.proposals, PROPOSALS, notes={"classes": classes})
 parquet.write(about, made.teachers, TEACHERS)

@@ -17,7 +17,7 @@ answers = comparison.compare(main, controls=asked["controls"], families=params.f
 places = {key: dict(zip(map(tuple, params.splits), source[key], strict=True)) for key in ("splits", "truths")}
 kinds = ("images", "classes", "near_duplicates")
 by_dataset = {kind: dict(zip(params.datasets, source[kind], strict=True)) for kind in kinds}
-rows = evidence.located(params.rows, source.predictions, places, params.bounds)
+rows = evidence.located(params.candidates, source.predictions, places, params.bounds)
 gathered = evidence.gather(rows, parquet.notes(source.scores)["positive"])
 accepted, curves = evidence.automatic_labels(source.audits, source.coverages, params.splits)
 provenance, warnings = evidence.provenance([*source.histories, *source.timings])

@@ -13,7 +13,7 @@ source, params, made = snakemake.input, snakemake.params, snakemake.output
 images = parquet.read(source.images, IMAGES, columns=["image_id", "paths", "group", "role"])
 labels = parquet.read(source.labels, SOURCE_LABELS)
 corrected = corrections.read(params.corrections, root, images, labels)
-checks.check_dataset(images, labels, parquet.read(source.skipped, SKIPPED), corrected, **params.meant)
+checks.check_dataset(images, labels, parquet.read(source.skipped, SKIPPED), corrected, **params.expected)
 split, truth, notes = splitting.assign(images, labels, corrected=corrected, **params.drawn)
 parquet.write(split, made.split, SPLIT, notes=notes)
 parquet.write(truth, made.truth, TRUTH)

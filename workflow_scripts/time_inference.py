@@ -1,6 +1,7 @@
 """Time a network's model files, alone on the machine."""
 
 import pyarrow as pa
+
 from pocketscope.core import parquet
 from pocketscope.evaluation import timing
 from pocketscope.runtime import devices, job
@@ -11,8 +12,8 @@ params, source = snakemake.params, snakemake.input
 device = devices.prepare(params.device, params.threads, snakemake.threads)
 measured = []
 for place, weights in enumerate(source.weights):
-    arithmetic = devices.arithmetic(params.arithmetics[place], device)
-    step = timing.training_step(weights, settings=params.training, device=device, arithmetic=arithmetic)
+    train_dtype = devices.train_dtype(params.train_dtypes[place], device)
+    step = timing.training_step(weights, settings=params.training, device=device, train_dtype=train_dtype)
     shipped = {precision: source[precision][place] for precision in params.precisions}
     threads = sorted({1, snakemake.threads})
     measured.append(timing.measure(weights, shipped, threads=threads, training_step_ms=step))

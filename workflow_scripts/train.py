@@ -37,7 +37,7 @@ else:
         symmetries=params.symmetries,
         seed=params.seed,
         device=device,
-        arithmetic=devices.arithmetic(params.arithmetic, device),
+        train_dtype=devices.train_dtype(params.train_dtype, device),
         resume=resume,
     )
     trained = networks.Trained(classifier, classes, parquet.notes(source.images)["image_size"])

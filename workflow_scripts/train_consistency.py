@@ -31,12 +31,12 @@ history, timings, guesses = consistency.train(
     pretrained=networks.is_pretrained(params.network),
     settings=params.training,
     device=device,
-    arithmetic=devices.arithmetic(params.arithmetic, device),
+    train_dtype=devices.train_dtype(params.train_dtype, device),
     resume=resume,
     **{key: params[key] for key in ("method", "symmetries", "seed")},
 )
 trained = networks.Trained(classifier, classes, parquet.notes(source.images)["image_size"])
 about = {"network": params.network, "images": source.images, "labels": labels, "seed": params.seed, "device": device}
 outputs.write(trained, history, timings, dict(made.items()), **about)
-parquet.write(guesses, made.guesses, ONLINE_PSEUDO_LABELS)
+parquet.write(guesses, made.online_pseudo_labels, ONLINE_PSEUDO_LABELS)
 resume.remove()

@@ -6,6 +6,7 @@ import shutil
 import time
 
 import pytest
+
 import synthetic_study
 from pocketscope.report.build import build_report
 from pocketscope.statistics import comparison, score_table

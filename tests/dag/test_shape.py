@@ -5,6 +5,7 @@ from itertools import product
 
 import pytest
 import yaml
+
 from helpers import CATALOGUE, ROOT, planned, snakemake, study, write_config
 
 NETWORKS_A = ["resnet50", "resnet101", "efficientnet_b3", "fbnet", "mixnet", "mnasnet", "mobilenet_v2", "resnet18",
@@ -186,7 +187,7 @@ def test_a_cross_validation_trains_each_fold_and_scores_them_together(tmp_path):
 def test_a_row_that_is_named_ships_without_the_rest_of_the_study(tmp_path):
     """Trained once with a test part, for its figures, and once with every label."""
     row = {"method": "model", "network": "resnet18", "precision": "int8"}
-    counts = plan(tmp_path, study_a(ship={"row": row}), target="ship")
+    counts = plan(tmp_path, study_a(ship={"candidate": row}), target="ship")
     assert counts == {
         "pack": 1,
         "check": 1,
@@ -287,7 +288,7 @@ def test_every_rule_says_what_it_needs_and_only_those_that_run_networks_ask_for_
     row = {"method": "plain", "network": "resnet18", "precision": "int8"}
     catalogue = {name: entry | {"weights": "hub"} for name, entry in CATALOGUE.items()}
     config = study(
-        methods=methods, students={"resnet18": ["fp32", "int8"], "best_teacher": ["fp32"]}, ship={"row": row}
+        methods=methods, students={"resnet18": ["fp32", "int8"], "best_teacher": ["fp32"]}, ship={"candidate": row}
     )
     config["split"] = {"labelled": [4, 5]}
     profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())

@@ -10,12 +10,13 @@ from itertools import combinations
 
 import psutil
 import pytest
+
 from helpers import ROOT, clone, study, write_config
 
 WEIGHTS = "shufflenet_from_file"
 CONFIG = study(
     students={"shufflenet_v2_x0_5": ["fp32", "int8"]},
-    training={"steps_from_scratch": 40, "batch_size": 4, "evaluations": 2},
+    training={"steps_from_scratch": 40, "batch_size": 4, "n_evaluations": 2},
     compute={"threads": 1, "device": "auto"},
 )
 # The profile as it is, but for this cluster's names and its impatient users.

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from pocketscope.distillation import audit, vote
 from pocketscope.tables.label_set import human_labels
 from pocketscope.tables.online_pseudo_labels import ONLINE_PSEUDO_LABELS

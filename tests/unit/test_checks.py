@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 import pytest
+
 from pocketscope.core.errors import InputError
 from pocketscope.data import checks
 

@@ -6,9 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
+
 import tiny_models
 from helpers import ROOT
-from PIL import Image
 from pocketscope import __main__
 from pocketscope.core.errors import InputError
 from pocketscope.data import packing
@@ -19,7 +20,7 @@ from pocketscope.tables.images import read_images
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory):
-    return tiny_models.ship(tmp_path_factory.mktemp("shipped"), fit="crop")
+    return tiny_models.ship(tmp_path_factory.mktemp("shipped"), resize="crop")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_probabilities_are_those_of_packed_images(shipped, images, tmp_path, cap
             (labelled / "xy"[place % 2]).mkdir(parents=True, exist_ok=True)
             (labelled / "xy"[place % 2] / file.name).write_bytes(file.read_bytes())
     tables = {name: tmp_path / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
-    packing.pack({"kind": "folder", "path": str(labelled)}, tmp_path, **tables, image_size=32, fit="crop")
+    packing.pack({"kind": "folder", "path": str(labelled)}, tmp_path, **tables, image_size=32, resize="crop")
     stored = read_images(tables["images"], ids := packed_ids(tables["images"]))
     pixels = np.stack([image for _, image in stored])
     model = onnx_model.open_model(shipped / f"model.{precision}.onnx", threads=1)

@@ -7,11 +7,12 @@ import math
 
 import numpy as np
 import pandas as pd
-import published
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import published
 from pocketscope.cli import compare
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError

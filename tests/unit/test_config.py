@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+
 from pocketscope.config.catalogue import BEST_TEACHER, train_dtypes
 from pocketscope.config.datasets import Dataset, Expected, Split
 from pocketscope.config.methods import Consistency, Method
@@ -128,9 +129,17 @@ def test_the_demo_shows_every_key():
             {"teachers": ["shufflenet_scratch"], "calibration": "temperature"},
             "'shufflenet_scratch': 'crossfit: frozen' rests on pretrained features",
         ),
-        (["ship"], {"row": {"method": "supervisd", "network": "resnet18"}}, "no method 'supervisd'; did you mean 'sup"),
-        (["ship"], {"row": {"method": "supervised", "network": "resnet18", "precision": "int8"}}, "'resnet18 int8' is"),
-        (["ship"], {"sure": 1}, "ship.sure"),
+        (
+            ["ship"],
+            {"candidate": {"method": "supervisd", "network": "resnet18"}},
+            "no method 'supervisd'; did you mean 'sup",
+        ),
+        (
+            ["ship"],
+            {"candidate": {"method": "supervised", "network": "resnet18", "precision": "int8"}},
+            "'resnet18 int8' is",
+        ),
+        (["ship"], {"reliable": 1}, "ship.reliable"),
         (["split", "evaluation"], "cross-validation", "split.evaluation"),
         (["datasets", "digits", "expect"], {"image": 3}, "'datasets.digits.expect.image' is not a key; did you mean"),
         (["study"], "a/b", "'study'"),
@@ -149,7 +158,7 @@ def test_what_is_wrong_is_named(path, value, told):
 
 def test_an_upper_bound_cannot_ship():
     raw = changed(["methods", "full"], {"labels": "full"})
-    raw["ship"] = {"row": {"method": "full", "network": "resnet18"}}
+    raw["ship"] = {"candidate": {"method": "full", "network": "resnet18"}}
     with pytest.raises(InputError, match="'full' is the upper bound"):
         load_config(raw, ROOT)
 
@@ -187,9 +196,9 @@ def test_views_are_those_that_the_symmetries_allow():
 
 def test_a_recipe_gives_the_keys_that_are_not_given():
     paper = Training(recipe="paper")
-    assert (paper.head, paper.epochs, paper.learning_rate, paper.lowest_layers) == (2, 50, "minimum", 0.01)
-    changed = Training(recipe="paper", lowest_layers=0.5, augmentation={"zoom": 0})
-    assert (changed.lowest_layers, changed.head) == (0.5, 2)
+    assert (paper.head, paper.epochs, paper.learning_rate, paper.lowest_layer_lr_ratio) == (2, 50, "minimum", 0.01)
+    changed = Training(recipe="paper", lowest_layer_lr_ratio=0.5, augmentation={"zoom": 0})
+    assert (changed.lowest_layer_lr_ratio, changed.head) == (0.5, 2)
     assert (changed.augmentation.zoom, changed.augmentation.rotation) == (0, paper.augmentation.rotation)
     assert Training(recipe="paper_automl").epochs == 8
     assert Training(recipe="fast") == Training()
@@ -240,7 +249,7 @@ def test_controls_are_what_the_comparison_knows(students, methods):
 
 def test_arithmetic_is_that_of_the_nearest_size_that_was_measured(tmp_path):
     (tmp_path / "config").mkdir()
-    (tmp_path / "config/arithmetic.csv").write_text(
+    (tmp_path / "config/train_dtype.csv").write_text(
         "device,network,image_size,fp32,bf16\n"
         "cpu-amx,resnet18,224,10,30\ncpu-amx,resnet18,64,100,105\ncuda-9.0,resnet18,224,900,2000\n"
     )

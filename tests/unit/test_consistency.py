@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+
 from pocketscope.config.base import plain
 from pocketscope.config.methods import Consistency
 from pocketscope.config.training import Augmentation, Training
@@ -26,7 +27,7 @@ def method(algorithm, **changes):
 
 
 def settings(**changes):
-    small = {"steps": 6, "steps_from_scratch": 6, "batch_size": 4, "evaluations": 3, "augmentation": CALM}
+    small = {"steps": 6, "steps_from_scratch": 6, "batch_size": 4, "n_evaluations": 3, "augmentation": CALM}
     return plain(Training(**small | changes))
 
 
@@ -234,7 +235,7 @@ def test_a_warm_start_keeps_its_head_as_epoch_0():
 
 
 def test_guesses_of_some_epochs_are_stored_with_what_became_of_them():
-    _, _, _, guesses = train("fixmatch", {"evaluations": 6}, threshold=0.0)
+    _, _, _, guesses = train("fixmatch", {"n_evaluations": 6}, threshold=0.0)
     frame = guesses.to_pandas()
     assert guesses.schema.equals(ONLINE_PSEUDO_LABELS)
     assert sorted(frame.epoch.unique()) == [0, 1, 2, 4, 5]

@@ -3,8 +3,9 @@ from contextlib import nullcontext
 import pytest
 import torch
 import torch.nn.functional as F
-from pocketscope.models import fast_convolutions
 from torch import nn
+
+from pocketscope.models import fast_convolutions
 
 CASES = [  # kernel, stride, padding, height, width
     (3, 1, 1, 9, 9),
@@ -23,11 +24,11 @@ CASES = [  # kernel, stride, padding, height, width
 ]
 
 
-def gradients(quick, arithmetic, kernel, stride, padding, height, width):
+def gradients(quick, train_dtype, kernel, stride, padding, height, width):
     torch.manual_seed(0)
     layer = nn.Conv2d(6, 6, kernel, stride, padding, groups=6)
     images = torch.randn(3, 6, height, width).contiguous(memory_format=torch.channels_last).requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16, enabled=arithmetic == "bf16"):
+    with torch.autocast("cpu", torch.bfloat16, enabled=train_dtype == "bf16"):
         if quick:
             with fast_convolutions.quick("cpu"):
                 found = layer(images)
@@ -51,18 +52,18 @@ def test_gradients_in_bf16_are_within_its_rounding(case):
         assert ours.dtype == torch.bfloat16 or ours.dtype == theirs.dtype
 
 
-@pytest.mark.parametrize("arithmetic", ["fp32", "bf16"])
-def test_a_convolution_of_single_pixels_is_that_of_torch(arithmetic):
+@pytest.mark.parametrize("train_dtype", ["fp32", "bf16"])
+def test_a_convolution_of_single_pixels_is_that_of_torch(train_dtype):
     found = []
     for context in (fast_convolutions.quick("cpu"), nullcontext()):
         torch.manual_seed(0)
         layer, images = nn.Conv2d(8, 12, 1), torch.randn(2, 8, 5, 5, requires_grad=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=arithmetic == "bf16"), context:
+        with torch.autocast("cpu", torch.bfloat16, enabled=train_dtype == "bf16"), context:
             result = layer(images)
         (result.float() ** 2).sum().backward()
         found.append((result.float(), images.grad, layer.weight.grad, layer.bias.grad))
     for ours, theirs in zip(*found, strict=True):
-        assert (ours - theirs).abs().max() <= (0.02 if arithmetic == "bf16" else 1e-5) * theirs.abs().max()
+        assert (ours - theirs).abs().max() <= (0.02 if train_dtype == "bf16" else 1e-5) * theirs.abs().max()
 
 
 @pytest.mark.parametrize("options", [{"groups": 2}, {"groups": 4, "dilation": 2}, {"groups": 4, "padding": "same"}, {}])

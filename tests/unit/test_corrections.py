@@ -2,12 +2,13 @@
 
 import pyarrow as pa
 import pytest
+
 from pocketscope.core.errors import InputError
 from pocketscope.data import corrections
 
 IMAGES = pa.table({"image_id": list("xyz"), "paths": [["ill/1.png"], ["well/2.png"], ["../new/3.png", "../new/4.png"]]})
 LABELS = pa.table({"image_id": list("xyz"), "label": ["ill", "well", None]})
-ANSWERS = "path,class,probability,sure,label\n"
+ANSWERS = "path,class,probability,reliable,label\n"
 
 
 @pytest.fixture

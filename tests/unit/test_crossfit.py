@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pocketscope.core.errors import InputError
 from pocketscope.distillation import cross_fit, folds
 from pocketscope.models import networks

@@ -1,8 +1,10 @@
 """What the report takes from a study's runs."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
+
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data import near_duplicates
@@ -213,7 +215,7 @@ def test_timings_are_freed_of_drift_and_costs_are_what_ships(tmp_path):
         paths.append(write(tmp_path / f"{network}.parquet", schema, **columns))
     timed = evidence.timings(paths)
     assert "reference" not in set(timed["runtime"])
-    assert (timed.groupby(["runtime", "precision", "threads"])["latency_ms"].nunique() == 1).all()
+    assert (timed.groupby(["runtime", "precision", "threads"])["latency_ms"].nunique() == 1).all()  # noqa: PD101
     assert set(timed["images_per_second"]) == {100.0}
     costs = evidence.costs(timed).set_index(["network", "precision"])
     assert costs.loc[("b", "int8")].to_dict() == {"size_mb": 2.0, "latency_ms": 5.0}

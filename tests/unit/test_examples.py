@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pocketscope.models.tensors import to_pixels, to_tensor
 from pocketscope.tables import images
 from pocketscope.training import batches

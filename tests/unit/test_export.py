@@ -6,19 +6,20 @@ import numpy as np
 import onnx
 import pyarrow as pa
 import pytest
-import tiny_models
 import torch
+from torch import nn
+
+import tiny_models
 from pocketscope.core.errors import InputError
 from pocketscope.inference import onnx_model
 from pocketscope.models import networks, onnx_export
 from pocketscope.tables.label_set import digest_of_labels, human_labels
-from torch import nn
 
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory):
     network = tiny_models.entry(licence="BSD-3-Clause")
-    return tiny_models.ship(tmp_path_factory.mktemp("shipped"), network, fit="pad", page=2)
+    return tiny_models.ship(tmp_path_factory.mktemp("shipped"), network, resize="pad", page=2)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -27,14 +28,14 @@ def test_the_file_alone_says_how_to_use_it_and_what_it_rests_on(shipped, precisi
     assert json.loads(entry.value) == {
         "classes": tiny_models.CLASSES,
         "image_size": 32,
-        "fit": "pad",
+        "resize": "pad",
         "page": 2,
         "network": "torchvision shufflenet_v2_x0_5",
         "licence": "BSD-3-Clause",
         "training_data": "0123456789abcdef",
     }
     opened = onnx_model.open_model(shipped / f"model.{precision}.onnx", threads=1)
-    assert (opened.classes, opened.image_size, opened.fit, opened.page) == (tiny_models.CLASSES, 32, "pad", 2)
+    assert (opened.classes, opened.image_size, opened.resize, opened.page) == (tiny_models.CLASSES, 32, "pad", 2)
 
 
 def test_opset_and_operators_are_those_that_mobile_and_web_builds_read(shipped):

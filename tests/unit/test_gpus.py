@@ -5,6 +5,7 @@ import signal
 import subprocess
 
 import pytest
+
 from helpers import ROOT
 from pocketscope.runtime import devices, gpus
 

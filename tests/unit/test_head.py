@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from pocketscope.models import linear_head, networks
 from pocketscope.models.tensors import to_pixels
 from pocketscope.training import batches

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pandas as pd
-import published
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pocketscope.statistics import hypothesis_tests
 from scipy import stats
+
+import published
+from pocketscope.statistics import hypothesis_tests
 
 # Few distinct whole numbers, so that ties within and between blocks are common.
 tables = hnp.arrays(float, st.tuples(st.integers(2, 9), st.integers(2, 6)), elements=st.integers(0, 6).map(float))

@@ -4,6 +4,7 @@ import signal
 import time
 
 import pytest
+
 from helpers import ROOT
 
 SCRIPTS = ROOT / "workflow_scripts"

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from pocketscope.core import parquet, seeds
 from pocketscope.core.errors import InputError
 from pocketscope.evaluation import metrics

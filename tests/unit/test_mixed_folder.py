@@ -3,8 +3,9 @@
 import imagecodecs
 import numpy as np
 import pytest
-from image_files import animated, dicom, png_header, saved, tiff
 from PIL import Image
+
+from image_files import animated, dicom, png_header, saved, tiff
 from pocketscope.core import parquet
 from pocketscope.data import packing
 from pocketscope.images import decode
@@ -87,7 +88,7 @@ def packed(tmp_path_factory):
     (root / "images" / "without" / "Thumbs.db").write_bytes(b"x")
     (root / "images" / "loose.png").write_bytes(saved(scene(41), "PNG"))
     paths = {name: root / "packed" / f"{name}.parquet" for name in TABLES}
-    options = {"image_size": 24, "fit": "pad", "max_skipped_share": 0.5, "processes": 2}
+    options = {"image_size": 24, "resize": "pad", "max_skipped_share": 0.5, "processes": 2}
     summary = packing.pack({"kind": "folder", "path": "images"}, root, **paths, **options)
     return summary, {name: parquet.read(path, TABLES[name]).to_pylist() for name, path in paths.items()}, paths
 

@@ -3,12 +3,16 @@
 import io
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
+
+from pocketscope.core import parquet
 from pocketscope.data import near_duplicates, packing
 from pocketscope.tables.images import IMAGES
+from pocketscope.tables.near_duplicates import PAIRS
 
 
 def scene(seed, side=120):
@@ -33,11 +37,11 @@ def pairs_of(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             picture.save(path)
         tables = {name: tmp_path / "out" / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
-        packing.pack({"kind": "folder", "path": "images"}, tmp_path, **tables, image_size=64, fit="squeeze")
+        packing.pack({"kind": "folder", "path": "images"}, tmp_path, **tables, image_size=64, resize="stretch")
         rows = parquet.read(tables["images"], IMAGES, columns=["image_id", "paths"]).to_pylist()
         name_of = {row["image_id"]: row["paths"][0] for row in rows}
         pairs = near_duplicates.near_duplicates(tables["images"])
-        assert pairs.schema == near_duplicates.PAIRS
+        assert pairs.schema == PAIRS
         return pairs, name_of
 
     return pack_and_compare
@@ -80,9 +84,7 @@ def test_images_of_equal_hash_are_paired_with_the_first(pairs_of):
 
 def test_only_pairs_between_test_and_the_rest():
     rows = [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("a", "gone")]
-    pairs = pa.Table.from_pylist(
-        [{"image_id": one, "other": two, "distance": 1} for one, two in rows], schema=near_duplicates.PAIRS
-    )
+    pairs = pa.Table.from_pylist([{"image_id": one, "other": two, "distance": 1} for one, two in rows], schema=PAIRS)
     images = pa.table({"image_id": list("abcd"), "paths": [[f"{name}.png", "copy"] for name in "abcd"]})
     fold_0 = {"a": "test", "b": "labelled", "c": "unlabelled", "d": "validation"}
     fold_1 = {"a": "labelled", "b": "labelled", "c": "test", "d": "test"}

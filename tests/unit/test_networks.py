@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
+
 from helpers import ROOT
 from pocketscope.config.base import plain
 from pocketscope.config.training import Training
@@ -17,7 +19,6 @@ from pocketscope.models import networks, onnx_export, unfold_batch_norm
 from pocketscope.models.tensors import to_pixels
 from pocketscope.training import batches, history, loop, optimization, supervised
 from pocketscope.training.batches import Examples
-from safetensors.torch import save_file
 
 CPU = torch.device("cpu")
 CATALOGUE = yaml.safe_load((ROOT / "config" / "networks.yaml").read_text())
@@ -46,7 +47,7 @@ def test_every_network_is_built_trained_a_step_exported_and_read_back(name, tmp_
     images = random_images()
     labelled = Examples(images, batches.one_hot(np.arange(4) % 3, 3), np.ones(4, bool))
     learner = optimization.Learner(
-        classifier, steps=2, learning_rate=0.1, lowest_layers=0.1, weight_decay=0.01, ema=0.5
+        classifier, steps=2, learning_rate=0.1, lowest_layer_lr_ratio=0.1, weight_decay=0.01, ema=0.5
     )
     targets = torch.from_numpy(labelled.targets)
     plan = loop.StepPlan(1, 1, 1, 0)
@@ -67,7 +68,7 @@ def test_every_network_is_built_trained_a_step_exported_and_read_back(name, tmp_
     loaded = networks.load(tmp_path / "model.safetensors").classifier
     expected = history.logits(classifier, torch.from_numpy(images), CPU).softmax(1).numpy()
     assert np.array_equal(history.logits(loaded, torch.from_numpy(images), CPU).softmax(1).numpy(), expected)
-    onnx_export.to_onnx(trained, tmp_path / "model.onnx", images=images, about={"fit": "squeeze", "page": 0})
+    onnx_export.to_onnx(trained, tmp_path / "model.onnx", images=images, about={"resize": "stretch", "page": 0})
     shipped = onnx_model.open_model(tmp_path / "model.onnx", threads=1)
     assert np.abs(onnx_model.probabilities(shipped, images) - expected).max() < 1e-4
 
@@ -166,7 +167,7 @@ def test_frozen_statistics_are_those_that_the_weights_came_with_and_folded_weigh
     def statistics():
         return [norm.running_mean.clone() for norm in classifier.modules() if isinstance(norm, torch.nn.BatchNorm2d)]
 
-    settings = plain(Training(steps=2, evaluations=1, batch_norm="frozen"))
+    settings = plain(Training(steps=2, n_evaluations=1, batch_norm="frozen"))
     sharing = {"pretrained": True, "settings": settings, "symmetries": [], "seed": 0, "device": CPU}
     unfold_batch_norm.prepare(classifier, labelled.images, CPU)  # changes nothing a second time, in training
     before = statistics()

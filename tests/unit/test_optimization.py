@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from pocketscope.config.base import plain
 from pocketscope.config.training import Training
 from pocketscope.models import networks
@@ -31,15 +32,21 @@ def test_the_heads_weights_learn_as_slowly_as_features_are_large():
 def learner(ema, steps=5):
     classifier = networks.build(TINY, 2, None, seed=0)
     return optimization.Learner(
-        classifier, steps=steps, learning_rate=0.01, lowest_layers=1.0, weight_decay=0.0, ema=ema
+        classifier, steps=steps, learning_rate=0.01, lowest_layer_lr_ratio=1.0, weight_decay=0.0, ema=ema
     )
 
 
-@pytest.mark.parametrize(("gradient_norm", "expected"), [(0.0, 10.0), (20.0, 10.0), (1.0, 1.0)])
-def test_large_gradients_are_scaled_down_to_the_norm(gradient_norm, expected):
+@pytest.mark.parametrize(("max_grad_norm", "expected"), [(0.0, 10.0), (20.0, 10.0), (1.0, 1.0)])
+def test_large_gradients_are_scaled_down_to_the_norm(max_grad_norm, expected):
     classifier = networks.build(TINY, 2, None, seed=0)
     one = optimization.Learner(
-        classifier, steps=2, learning_rate=0.1, lowest_layers=1.0, weight_decay=0.0, ema=0, gradient_norm=gradient_norm
+        classifier,
+        steps=2,
+        learning_rate=0.1,
+        lowest_layer_lr_ratio=1.0,
+        weight_decay=0.0,
+        ema=0,
+        max_grad_norm=max_grad_norm,
     )
     parameters = list(classifier.parameters())
     for parameter in parameters:
@@ -102,10 +109,10 @@ def steps(images, pretrained=True, **given):
 
 def test_budgets_grow_mildly_with_the_set():
     """Twenty times the images are not twenty times the steps; and few images are not few steps."""
-    assert steps(100, steps=100, growth=0.5) == steps(20, steps=100) == 100
-    assert steps(2000, steps=100, growth=0.5) == 447
-    assert steps(2000, steps=100, growth=0) == 100
-    assert steps(2000, steps=100, growth=1) == 2000
+    assert steps(100, steps=100, steps_exponent=0.5) == steps(20, steps=100) == 100
+    assert steps(2000, steps=100, steps_exponent=0.5) == 447
+    assert steps(2000, steps=100, steps_exponent=0) == 100
+    assert steps(2000, steps=100, steps_exponent=1) == 2000
     assert steps(50) > 60
     assert steps(100, pretrained=False, steps_from_scratch=7) == 7
 
@@ -134,7 +141,7 @@ def test_the_range_test_finds_a_rate_and_leaves_the_network_as_it_was():
     classifier = networks.build(TINY, 2, None, seed=0)
     before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     rates = {
-        rule: optimization.range_test(classifier, valley(classifier, 1.0), rule, lowest_layers=0.01)
+        rule: optimization.range_test(classifier, valley(classifier, 1.0), rule, lowest_layer_lr_ratio=0.01)
         for rule in ("minimum", "tenth_of_minimum")
     }
     assert all(torch.equal(tensor, before[name]) for name, tensor in classifier.state_dict().items())
@@ -151,4 +158,4 @@ def test_where_the_lowest_loss_is_at_once_the_rate_is_a_usual_one():
             parameter.grad = torch.zeros_like(parameter)
         return float(next(rising))
 
-    assert optimization.range_test(classifier, backward, "minimum", lowest_layers=1.0) == 1e-3
+    assert optimization.range_test(classifier, backward, "minimum", lowest_layer_lr_ratio=1.0) == 1e-3

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data import packing
@@ -45,7 +46,7 @@ def root(tmp_path):
 
 def pack(root, source=None, out="out", **options):
     source = {"kind": "folder", "path": "images"} | (source or {})
-    options = {"image_size": 8, "fit": "crop"} | options
+    options = {"image_size": 8, "resize": "crop"} | options
     paths = {name: root / out / f"{name}.parquet" for name in TABLES}
     summary = packing.pack(source, root, **paths, **options)
     return summary, {name: parquet.read(path, TABLES[name]).to_pylist() for name, path in paths.items()}
@@ -77,7 +78,7 @@ def test_every_image_is_there_once_with_its_label(root):
 def test_what_the_tables_carry_beside_their_rows(root):
     pack(root)
     path = root / "out" / "images.parquet"
-    assert parquet.notes(path) == {"image_size": 8, "fit": "crop", "page": 0}
+    assert parquet.notes(path) == {"image_size": 8, "resize": "crop", "page": 0}
     hugging_face = json.loads(pq.read_schema(path).metadata[b"huggingface"])
     assert hugging_face["info"]["features"]["image"] == {"_type": "Image"}
 
@@ -103,7 +104,7 @@ def test_row_groups_are_small(root, monkeypatch):
 
 def test_identity_and_labels_do_not_depend_on_size_and_fit(root):
     _, small = pack(root, out="small")
-    _, large = pack(root, out="large", image_size=16, fit="pad")
+    _, large = pack(root, out="large", image_size=16, resize="pad")
     assert small["labels"] == large["labels"]
 
 
@@ -277,7 +278,7 @@ def test_the_files_table_serves_as_index(root):
 
 def test_digits(tmp_path):
     paths = {name: tmp_path / f"{name}.parquet" for name in TABLES}
-    summary = packing.pack({"kind": "digits"}, tmp_path, **paths, image_size=8, fit="squeeze")
+    summary = packing.pack({"kind": "digits"}, tmp_path, **paths, image_size=8, resize="stretch")
     assert summary["images"] == 1797
     assert len(summary["classes"]) == 10
 

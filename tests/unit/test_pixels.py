@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from image_files import animated, dicom, png_header, saved, tiff, written
 from PIL import Image, ImageOps
+from pydicom import dcmread, uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian
+
+from image_files import animated, dicom, png_header, saved, tiff, written
 from pocketscope.images import resize
 from pocketscope.images.codec import content_id, decode_packed, encode
 from pocketscope.images.decode import decode, load
 from pocketscope.images.pixels import Unreadable, to_8_bits
 from pocketscope.images.resize import to_square
-from pydicom import dcmread, uid
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (11, 17, 3), dtype=np.uint8)
 GREY = COLOUR[..., 0]
@@ -392,7 +393,7 @@ def test_damage_is_never_a_crash(data):
 # ---- fit, encode, identity
 
 
-@pytest.mark.parametrize("how", resize.FITS)
+@pytest.mark.parametrize("how", resize.RESIZES)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (7, 3), (32, 32), (300, 200)])
 def test_fit_gives_the_size_asked_for(how, shape):
     result = to_square(np.full((*shape, 3), 9, np.uint8), 32, how)
@@ -403,7 +404,7 @@ def test_fit_gives_the_size_asked_for(how, shape):
 
 def test_fit_leaves_what_fits():
     image = np.random.default_rng(3).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    for how in resize.FITS:
+    for how in resize.RESIZES:
         assert (to_square(image, 32, how) == image).all()
 
 
@@ -418,11 +419,11 @@ def test_crop_keeps_the_middle_and_pad_everything():
 
 def test_shrinking_averages():
     board = np.indices((512, 512)).sum(0) % 2 * 255
-    assert np.abs(to_square(rgb(board.astype(np.uint8)), 16, "squeeze").astype(int) - 127).max() <= 2
+    assert np.abs(to_square(rgb(board.astype(np.uint8)), 16, "stretch").astype(int) - 127).max() <= 2
 
 
 def test_unknown_fit():
-    with pytest.raises(ValueError, match="squeeze, crop, pad"):
+    with pytest.raises(ValueError, match="stretch, crop, pad"):
         to_square(COLOUR, 8, "stretch")
 
 

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pocketscope.core.errors import InputError
 from pocketscope.distillation import vote
 from pocketscope.tables.label_set import by_people, human_labels
@@ -76,21 +77,21 @@ def test_each_class_gets_the_surest_share_of_its_own_predictions():
     """Dogs, of which the teachers are never very sure, are learned too."""
     sure, unsure = [0.9, 0.1, 0], [0.45, 0.55, 0]
     proposed = propose([sure, [0.8, 0.2, 0], [0.95, 0.05, 0], [0.7, 0.3, 0], unsure, [0.4, 0.6, 0]])
-    found = vote.accept(proposed, "per_class", 0.5, 0.5)
+    found = vote.accept(proposed, "top_share_per_class", 0.5, 0.5)
     assert found["accepted"].to_pylist() == [True, False, True, False, False, True]
-    assert not vote.accept(proposed, "per_class", 0.6, 0.5)["accepted"].to_pylist()[5]  # the floor
+    assert not vote.accept(proposed, "top_share_per_class", 0.6, 0.5)["accepted"].to_pylist()[5]  # the floor
 
 
 def test_a_class_that_is_given_to_one_image_is_learned_too():
     proposed = propose([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.4, 0.6, 0]])
-    assert vote.accept(proposed, "per_class", 0.5, 0.3)["accepted"].to_pylist() == [True, False, True]
+    assert vote.accept(proposed, "top_share_per_class", 0.5, 0.3)["accepted"].to_pylist() == [True, False, True]
 
 
 @given(st.lists(st.tuples(*[st.floats(0.01, 1)] * 3), min_size=1, max_size=30), st.floats(0.01, 1), st.floats(0, 1))
 def test_no_class_gets_more_than_its_share_nor_any_below_the_floor(rows, share, floor):
     array = np.array(rows)
     proposed = propose(array / array.sum(axis=1, keepdims=True))
-    found = vote.accept(proposed, "per_class", floor, share).to_pandas()
+    found = vote.accept(proposed, "top_share_per_class", floor, share).to_pandas()
     assert (found.loc[found["accepted"], "confidence"] > floor).all()
     for _, given_ in found.groupby("label"):
         assert given_["accepted"].sum() <= max(1, share * len(given_) + 0.5)

@@ -3,9 +3,10 @@
 import numpy as np
 import onnx
 import pytest
-import tiny_models
 from onnx import numpy_helper
 from onnxruntime.quantization import shape_inference
+
+import tiny_models
 from pocketscope.deploy import quantization
 from pocketscope.inference import onnx_model
 

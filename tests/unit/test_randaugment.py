@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from pocketscope.training import randaugment
 
 NAMES = list(randaugment.OPERATIONS)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import published
 import pytest
+
+import published
 import synthetic_study
 from pocketscope.report import figures, page
 from pocketscope.report.build import build_report

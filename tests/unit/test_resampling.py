@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
+
 from pocketscope.core.errors import InputError
 from pocketscope.statistics import bootstrap, recommendation, score_table
-from sklearn.metrics import f1_score
 
 
 def simulate(*, rows=3, seeds=2, images=200, classes=3, units=None, accuracy=(0.9, 0.85, 0.6), seed=0):

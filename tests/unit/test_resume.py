@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+
 from helpers import ROOT
 from pocketscope.runtime import resume
 
@@ -22,7 +23,7 @@ from pocketscope import config, examples, networks, resume, training
 
 resume.SECONDS_BETWEEN = 0.0
 SETTINGS = base.plain(training.Training(
-    steps=12, batch_size=4, evaluations=6, patience=6, ema=0.9, mixup=0.3, batch_norm="trained",
+    steps=12, batch_size=4, n_evaluations=6, patience=6, ema=0.9, mixup=0.3, batch_norm="trained",
     learning_rate="minimum",
 ))
 NETWORK = {"library": "torchvision", "name": "mobilenet_v2", "weights": "none", "options": {"width_mult": 0.25}}

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from pocketscope.config.base import plain
 from pocketscope.config.methods import Method
 from pocketscope.core.errors import InputError

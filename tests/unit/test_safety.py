@@ -8,6 +8,7 @@ import pty
 import subprocess
 
 import pytest
+
 from helpers import ROOT
 
 RUNS_CODE = {"eval", "exec", "yaml.load", "yaml.unsafe_load", "pd.read_pickle", "pickle.load", "pickle.loads",

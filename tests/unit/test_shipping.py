@@ -1,16 +1,18 @@
-"""Which answers are sure, and the table that people open."""
+"""Which answers are reliable, and the table that people open."""
 
 import csv
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
+
 from pocketscope.data import corrections
 from pocketscope.deploy import answers
 from pocketscope.deploy.card import model_card
 from pocketscope.deploy.reliable import Reliable, least_reliable
-from scipy import stats
 
 
 def test_sure_is_what_the_test_part_shows():
@@ -40,9 +42,9 @@ def test_equal_probabilities_are_sure_together_and_the_count_is_true(answers, sh
     probabilities, right = np.array([a for a, _ in answers], float), np.array([b for _, b in answers], bool)
     found = least_reliable(probabilities, right, share)
     if found.probability is not None:
-        sure = probabilities >= found.probability
-        assert (found.answered, found.right) == (sure.sum(), right[sure].sum())
-        assert right[sure].mean() > share
+        reliable = probabilities >= found.probability
+        assert (found.answered, found.right) == (reliable.sum(), right[reliable].sum())
+        assert right[reliable].mean() > share
 
 
 def test_answers_stand_by_file_the_least_probable_first_and_can_be_given_back(tmp_path):
@@ -71,17 +73,21 @@ def test_nothing_is_sure_without_a_threshold(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sure", "precision", "said"),
+    ("reliable", "precision", "said"),
     [
-        (Reliable(0.87, 40, 39), "fp32", "sure from the probability 0.8700 on. Of the test images, 40 were"),
-        (Reliable(None, 20, 15), "int8", "No answer is called sure: the 20 test images, of which 15"),
+        (Reliable(0.87, 40, 39), "fp32", "reliable from the probability 0.8700 on. Of the test images, 40 were"),
+        (Reliable(None, 20, 15), "int8", "No answer is called reliable: the 20 test images, of which 15"),
     ],
 )
-def test_the_card_says_what_the_model_is(sure, precision, said):
+def test_the_card_says_what_the_model_is(reliable, precision, said):
     text = model_card(
-        {"dataset": "cells", "study": "mine", "row": {"method": "plain", "network": "tiny", "precision": precision}}
-        | {"classes": ["a", 'say "b"'], "image_size": 64, "fit": "crop", "human": 120, "pseudo": 80, "f1": 0.876}
-        | {"positive": None, "tested": 44, "sure": sure, "share": 0.9, "answers": 300, "sure_answers": 200}
+        {
+            "dataset": "cells",
+            "study": "mine",
+            "candidate": {"method": "plain", "network": "tiny", "precision": precision},
+        }
+        | {"classes": ["a", 'say "b"'], "image_size": 64, "resize": "crop", "human": 120, "pseudo": 80, "f1": 0.876}
+        | {"positive": None, "tested": 44, "reliable": reliable, "share": 0.9, "answers": 300, "reliable_answers": 200}
         | {"same": 98, "compared": 100, "recommendation": None}
     )
     for part in (said, "F1 87.6 (mean over the classes) on 44 test images", "uint8 (N, 64, 64, 3)", "`crop`",

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+
 from pocketscope.core.errors import InputError
 from pocketscope.data import packing
 from pocketscope.data.sources import kinds, medmnist_source
@@ -93,7 +94,7 @@ def test_a_packed_table_can_be_a_source_again(tmp_path):
     paths = {name: tmp_path / "out" / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
     hugging_face(tmp_path / "data" / "train.parquet", [0, 1, 0, 1, 0])
     summary = packing.pack(
-        {"kind": "parquet", "path": "data"}, tmp_path, **paths, image_size=8, fit="crop", processes=2
+        {"kind": "parquet", "path": "data"}, tmp_path, **paths, image_size=8, resize="crop", processes=2
     )
     assert summary["classes"] == {"cat": 3, "dog": 2}
     again = listed(tmp_path, path="out/images.parquet", label="role")
@@ -183,7 +184,7 @@ def test_a_damaged_npz(npz, tmp_path):
 def test_medmnist_is_packed(npz, tmp_path):
     paths = {name: tmp_path / "out" / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
     source = {"kind": "medmnist", "name": "breastmnist", "path": "small.npz"}
-    summary = packing.pack(source, tmp_path, **paths, image_size=28, fit="crop", processes=2)
+    summary = packing.pack(source, tmp_path, **paths, image_size=28, resize="crop", processes=2)
     assert (summary["images"], summary["test"]) == (12, 4)
 
 
@@ -218,7 +219,7 @@ def test_download(npz, tmp_path, monkeypatch):
     assert len(medmnist(tmp_path, path=None, size=64)) == 12
     paths = {name: tmp_path / "out" / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
     source = {"kind": "medmnist", "name": "breastmnist", "size": 64, "path": None}
-    packing.pack(source, tmp_path, **paths, image_size=28, fit="crop")
+    packing.pack(source, tmp_path, **paths, image_size=28, resize="crop")
     known = kinds.fingerprint(source, tmp_path, paths["files"])
     assert known == kinds.fingerprint(source, tmp_path)
     monkeypatch.setitem(information, "url", remote.as_uri())

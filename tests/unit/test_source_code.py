@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from pocketscope.runtime import code_digest
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"

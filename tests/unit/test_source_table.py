@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+
 from pocketscope.core.errors import InputError
 from pocketscope.data.sources import kinds
 from pocketscope.data.sources.record import TEST

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
+
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data.sources import kinds

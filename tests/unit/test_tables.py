@@ -8,6 +8,7 @@ import time
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from helpers import ROOT
 from pocketscope.core import files, parquet
 from pocketscope.core.errors import InputError

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
-import tiny_models
 import torch
+from torch import nn
+
+import tiny_models
 from pocketscope.config.base import plain
 from pocketscope.config.training import Training
 from pocketscope.core import parquet
@@ -14,7 +16,6 @@ from pocketscope.report import evidence
 from pocketscope.runtime import devices
 from pocketscope.tables.history import HISTORY
 from pocketscope.tables.timing import TIMING
-from torch import nn
 
 
 def test_forms_take_turns():

@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+
 from pocketscope.config.base import plain
 from pocketscope.config.training import Augmentation, Training
 from pocketscope.core.errors import InputError
@@ -26,7 +27,7 @@ CPU = torch.device("cpu")
 
 
 def settings(**changes):
-    small = {"steps": 6, "steps_from_scratch": 6, "batch_size": 4, "evaluations": 3, "augmentation": CALM}
+    small = {"steps": 6, "steps_from_scratch": 6, "batch_size": 4, "n_evaluations": 3, "augmentation": CALM}
     return plain(Training(**small)) | changes
 
 
@@ -71,7 +72,7 @@ def test_a_separable_set_is_learned():
 
 
 def test_the_head_alone_separates_before_any_step():
-    _, history = train(bright_and_dark(), bright_and_dark(seed=1), pretrained=True, steps=1, evaluations=1)
+    _, history = train(bright_and_dark(), bright_and_dark(seed=1), pretrained=True, steps=1, n_evaluations=1)
     assert history.step.tolist() == [0, 1]
     assert history.validation_f1[0] > 0.9
 
@@ -80,7 +81,7 @@ def test_the_best_epoch_by_validation_is_kept():
     """With a rate that destroys the network, the head that was fitted first is the best, and comes back."""
     validation = bright_and_dark(seed=1)
     classifier, history = train(
-        bright_and_dark(), validation, pretrained=True, learning_rate=0.3, lowest_layers=1.0, patience=9
+        bright_and_dark(), validation, pretrained=True, learning_rate=0.3, lowest_layer_lr_ratio=1.0, patience=9
     )
     assert history.kept.sum() == 1
     best = history[history.kept].iloc[0]
@@ -91,19 +92,21 @@ def test_the_best_epoch_by_validation_is_kept():
 
 def test_training_stops_early_where_nothing_gets_better():
     _, history = train(
-        bright_and_dark(), bright_and_dark(seed=1), pretrained=True, steps=50, evaluations=50, patience=3,
-        learning_rate=0.3, lowest_layers=1.0,
+        bright_and_dark(), bright_and_dark(seed=1), pretrained=True, steps=50, n_evaluations=50, patience=3,
+        learning_rate=0.3, lowest_layer_lr_ratio=1.0,
     )  # fmt: skip
     assert len(history) < 30
 
 
 def test_a_loss_that_is_no_number_names_step_and_rate():
     with pytest.raises(InputError, match=r"the loss became .* at step \d+, learning rate"):
-        train(bright_and_dark(), learning_rate_from_scratch=1e30, steps_from_scratch=30, evaluations=1)
+        train(bright_and_dark(), learning_rate_from_scratch=1e30, steps_from_scratch=30, n_evaluations=1)
 
 
 def test_after_a_loss_that_is_no_number_the_best_epoch_is_kept(caplog):
-    classifier, history = train(bright_and_dark(), pretrained=True, learning_rate=1e30, lowest_layers=1.0, steps=30)
+    classifier, history = train(
+        bright_and_dark(), pretrained=True, learning_rate=1e30, lowest_layer_lr_ratio=1.0, steps=30
+    )
     assert history.stage.tolist() == ["head"]
     assert "the loss became" in caplog.text
     assert "The weights of epoch 0 are kept" in caplog.text
@@ -138,7 +141,7 @@ def test_nothing_to_train_on_is_refused():
 @pytest.mark.parametrize("count", [1, 3])
 def test_fewer_images_than_a_batch_and_a_class_without_any_still_train(count):
     examples = bright_and_dark(count)
-    classifier, history = train(examples, pretrained=True, steps=2, evaluations=1)
+    classifier, history = train(examples, pretrained=True, steps=2, n_evaluations=1)
     assert history.step.max() == 2
     assert all(tensor.isfinite().all() for tensor in classifier.parameters())
 
@@ -177,9 +180,9 @@ def test_a_head_by_gradient_comes_first_and_leaves_the_rest_alone():
         moved = {name for name, tensor in classifier.named_parameters() if not torch.equal(tensor, before[name])}
         seen.append((plan.stage, plan.steps, moved))
 
-    paper = plain(Training(recipe="paper", augmentation=CALM)) | {"epochs": 2, "evaluations": 2}
+    paper = plain(Training(recipe="paper", augmentation=CALM)) | {"epochs": 2, "n_evaluations": 2}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "fit", watch)
+        patch.setattr(loop, "resize", watch)
         supervised.train(
             classifier, bright_and_dark(40), None, pretrained=True, settings=paper, symmetries=[], seed=0, device=CPU
         )
@@ -325,7 +328,7 @@ def shipped(tmp_path_factory):
     classifier, _ = train(examples, steps_from_scratch=40, batch_size=12)
     trained = networks.Trained(classifier, ["dark", "bright"], 32)
     networks.save(trained, TINY, folder / "model.safetensors")
-    about = onnx_export.description(TINY, {"fit": "squeeze", "page": 0}, "digest")
+    about = onnx_export.description(TINY, {"resize": "stretch", "page": 0}, "digest")
     onnx_export.to_onnx(trained, folder / "model.fp32.onnx", images=examples.images, about=about)
     quantization.quantize(folder / "model.fp32.onnx", examples.images, folder / "model.int8.onnx")
     return folder

@@ -5,6 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+
 from pocketscope.config.base import plain
 from pocketscope.config.views import View, ViewStrengths
 from pocketscope.distillation import predict_views, views

@@ -12,21 +12,22 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pytest
+
 from helpers import CATALOGUE, ROOT, script_command, snakemake, study, write_config
 from pocketscope.core import files, parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data import packing, splitting
 from pocketscope.models import networks, onnx_export
-from pocketscope.tables.images import IMAGES
+from pocketscope.tables.images import IMAGES as IMAGES_SCHEMA
 from pocketscope.tables.source_labels import SOURCE_LABELS
 from pocketscope.tables.split import SPLIT, TRUTH
 
-DIGITS = {"source": {"kind": "digits"}, "classes": ["0", "1", "2"], "page": 0, "image_size": 32, "fit": "squeeze",
+DIGITS = {"source": {"kind": "digits"}, "classes": ["0", "1", "2"], "page": 0, "image_size": 32, "resize": "stretch",
           "max_skipped_share": 0.1}  # fmt: skip
 PACKED = {name: f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
 VIEWS = ["identity", "gamma"]
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-ABOUT = {"fit": "squeeze", "page": 0}
+ABOUT = {"resize": "stretch", "page": 0}
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 
 
@@ -45,7 +46,7 @@ def parts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parts")
     packing.pack(DIGITS["source"], ROOT, **{name: folder / file for name, file in PACKED.items()},
                  **{key: value for key, value in DIGITS.items() if key != "source"})  # fmt: skip
-    images = parquet.read(folder / "images.parquet", IMAGES, columns=["image_id", "group", "role"])
+    images = parquet.read(folder / "images.parquet", IMAGES_SCHEMA, columns=["image_id", "group", "role"])
     labels = parquet.read(folder / "labels.parquet", SOURCE_LABELS)
     shares = {"test_share": 0.25, "test_seed": 0, "validation_share": 0.2, "min_validation": 20, "strict": False}
     split, truth, notes = splitting.assign(images, labels, labelled=4, seed=0, test="share", **shares)

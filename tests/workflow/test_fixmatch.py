@@ -34,7 +34,7 @@ def test_a_consistency_method_is_trained_evaluated_and_audited(tmp_path):
     ]  # the head is that of the network that people's labels trained
     assert history.used_share[1:].between(0, 1).all()
     roles = parquet.read(split / "split.parquet", SPLIT).to_pandas().set_index("image_id").role
-    guesses = parquet.read(run / "guesses.parquet", ONLINE_PSEUDO_LABELS).to_pandas()
+    guesses = parquet.read(run / "online_pseudo_labels.parquet", ONLINE_PSEUDO_LABELS).to_pandas()
     assert set(roles[guesses.image_id]) == {"unlabelled"}
     audited = parquet.read(split / "audit/classes.parquet", AUDIT).to_pandas()
     totals = audited[audited["class"].isna()]

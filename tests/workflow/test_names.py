@@ -7,8 +7,9 @@ import shutil
 import numpy as np
 import onnx
 import pytest
-from helpers import clone, planned, snakemake, study, write_config
 from PIL import Image
+
+from helpers import clone, planned, snakemake, study, write_config
 from pocketscope.core import parquet
 from pocketscope.tables.images import IMAGES
 from pocketscope.tables.scores import SCORES

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
+
 from helpers import ROOT, snakemake, study, write_config
 from pocketscope.core import parquet
 from pocketscope.tables.images import IMAGES

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from helpers import clone, planned, snakemake, study, write_config
 from pocketscope.core import parquet
 from pocketscope.tables.history import HISTORY

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from helpers import ROOT
 
 SCRIPTS = ROOT / "workflow_scripts"

@@ -5,14 +5,15 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers import planned, snakemake, study, write_config
 from PIL import Image
+from sklearn.datasets import load_digits
+
+from helpers import planned, snakemake, study, write_config
 from pocketscope.core import parquet
 from pocketscope.inference import onnx_model
 from pocketscope.tables.images import IMAGES, load_images
 from pocketscope.tables.scores import SCORES
 from pocketscope.tables.split import SPLIT
-from sklearn.datasets import load_digits
 
 CLASSES = {0: "it's $HOME", 1: 'two\nlines "x"', 2: "3rd Ä細胞"}
 EACH = 24
@@ -56,7 +57,7 @@ def test_each_unlabelled_file_is_answered_by_the_model_that_ships(shipped):
     files = {path.relative_to(shipped).as_posix() for path in (shipped / "new").rglob("*.png")}
     assert {row["path"].removeprefix("../") for row in given} == files - {"new/broken.png"}
     assert [float(row["probability"]) for row in given] == sorted(float(row["probability"]) for row in given)
-    assert {row["sure"] for row in given} <= {"yes", "no"}
+    assert {row["reliable"] for row in given} <= {"yes", "no"}
     assert {row["label"] for row in given} == {""}
     model = onnx_model.open_model(shipped / "results/small/ship/mine/model.onnx", threads=1)
     assert model.classes == sorted(CLASSES.values())

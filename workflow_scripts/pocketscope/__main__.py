@@ -1,11 +1,11 @@
-"""The command line: `python -m pocketscope`."""
+"""The command line: `pocketscope`."""
 
 import argparse
 import importlib
 import sys
 
-from pocketscope import __version__
 from pocketscope.core.errors import InputError
+from pocketscope.version import VERSION
 
 COMMANDS = {
     "classify": "classify images with a model file",
@@ -19,12 +19,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; return 0, or 1 where the input was wrong."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="pocketscope", description="Compact classifiers for biomedical images.")
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, said in COMMANDS.items():
         command = commands.add_parser(name, help=said, description=f"{said[0].upper()}{said[1:]}.")
         if name in arguments[:1]:  # its module alone is imported: a light command does not wait for pandas
-            module = importlib.import_module(f"pocketscope.command_{name}")
+            module = importlib.import_module(f"pocketscope.cli.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.main)
     parsed = parser.parse_args(arguments)

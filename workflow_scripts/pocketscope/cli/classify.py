@@ -1,4 +1,4 @@
-"""`python -m pocketscope classify`: what a model file says of images."""
+"""`pocketscope classify`: what a model file says of images."""
 
 import argparse
 import csv

@@ -1,10 +1,9 @@
-"""`python -m pocketscope compare`: the statistics and the report of any table of scores."""
+"""`pocketscope compare`: the statistics and the report of any table of scores."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from pocketscope.report.build import build_report
 from pocketscope.statistics import comparison, score_table
 
 
@@ -77,6 +76,8 @@ def main(args: argparse.Namespace) -> None:
     written = comparison.write(answers, args.out, notes={"protocol": args.protocol, "alpha": args.alpha})
     for remark in score_table.score_remarks(scores):
         print(f"warning: {args.scores}: {remark}", file=sys.stderr)
+
+    from pocketscope.report.build import build_report  # draws: whoever asks for help needs no matplotlib
 
     found = build_report(
         args.out / "report",

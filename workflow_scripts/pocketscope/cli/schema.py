@@ -1,4 +1,4 @@
-"""`python -m pocketscope schema`: the JSON schema of a configuration file."""
+"""`pocketscope schema`: the JSON schema of a configuration file."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""`python -m pocketscope summary`: the table of F1 that a run ends with."""
+"""`pocketscope summary`: the table of F1 that a run ends with."""
 
 import argparse
 from pathlib import Path

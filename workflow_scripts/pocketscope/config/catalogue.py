@@ -6,8 +6,9 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from pocketscope.config.base import Model
 from pydantic import Field
+
+from pocketscope.config.base import Model
 
 WORTH = 1.1  # times as quick as in fp32, a training in bfloat16 is worth its rounding
 BEST_TEACHER = "best_teacher"  # the student that is a method's best teacher
@@ -47,11 +48,11 @@ class Network(Model):
 def train_dtypes(network: str, image_size: int, root: Path) -> dict[str, str]:
     """Return fp32 or bf16 by kind of device: bf16 where it clearly trains `network` quicker, at the nearest size known.
 
-    The table `config/arithmetic.csv` is written by `benchmarks/train_throughput.py`: device, network (the library's own
-    name), image_size, and images/s in fp32 and bf16.
+    The table `config/train_dtype.csv` is written by `benchmarks/train_throughput.py`: device, network (the library's
+    own name), image_size, and images/s in fp32 and bf16.
     """
     nearest: dict[str, tuple[float, str]] = {}
-    for row in _throughputs(root / "config/arithmetic.csv"):
+    for row in _throughputs(root / "config/train_dtype.csv"):
         if row["network"] == network:
             distance = abs(math.log(int(row["image_size"]) / image_size))
             chosen = "bf16" if float(row["bf16"]) > WORTH * float(row["fp32"]) else "fp32"

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pocketscope.config.base import Model, Share, each_once
 from pydantic import AfterValidator, Field
+
+from pocketscope.config.base import Model, Share, each_once
 
 Symmetry = Literal["horizontal_flip", "vertical_flip", "quarter_turn"]
 
@@ -84,7 +85,7 @@ class Dataset(Model):
     )
     page: int = Field(0, ge=0, description="Which page of a TIFF, or frame of a DICOM file, is the image.")
     image_size: int = Field(224, ge=16, le=1024, description="Side of the square that every network sees, in pixels.")
-    fit: Literal["squeeze", "crop", "pad"] = Field("squeeze", description="How an oblong image becomes a square.")
+    resize: Literal["stretch", "crop", "pad"] = Field("stretch", description="How an oblong image becomes a square.")
     positive: str | None = Field(
         None, description="Two classes: the one whose F1 is reported; the rarer one where none is named."
     )

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import nearest
-from pydantic import BaseModel, ValidationError
 
 
 def validate(model: type[BaseModel], raw: Any, where: str) -> Any:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
 from pocketscope.config.base import Model, Name, each_once
 from pocketscope.config.views import View
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 
 class Method(Model):
@@ -36,24 +37,27 @@ class Method(Model):
     vote: Literal["mean_probability", "majority"] = Field(
         "mean_probability", description="How the predictions of all teachers and views become one label."
     )
-    acceptance: Literal["threshold", "per_class"] = Field(
+    selection: Literal["threshold", "top_share_per_class"] = Field(
         "threshold",
-        description="threshold: every label above it; per_class: of the images given to each class the surest `share`.",
+        description="Which predictions become pseudo-labels. threshold: all above it; top_share_per_class: the most "
+        "confident `share` of each predicted class.",
     )
     threshold: float = Field(
         0.8, ge=0, le=1, description="A label is accepted where its confidence is strictly above this."
     )
-    share: float = Field(0.5, gt=0, le=1, description="Of the images given to a class, with `acceptance: per_class`.")
+    share: float = Field(
+        0.5, gt=0, le=1, description="Share of each predicted class, with `selection: top_share_per_class`."
+    )
     targets: Literal["hard", "soft"] = Field(
         "hard", description="soft: students learn the teachers' mean probabilities in the place of the label."
     )
     target_temperature: float = Field(1.0, gt=0, le=5, description="Below 1 soft targets are sharpened.")
     rounds: int = Field(1, ge=1, le=20, description="How often teachers are trained and label, at most.")
-    stop: Literal["unlabelled", "rounds", "no_improvement"] = Field(
-        "unlabelled",
-        description="unlabelled: a label once given stays, and rounds end when none is left to give; rounds: each "
-        "round labels anew all that people did not; no_improvement: like unlabelled, and rounds end when the teachers' "
-        "validation F1 no longer rises.",
+    stop: Literal["all_labelled", "rounds", "no_improvement"] = Field(
+        "all_labelled",
+        description="all_labelled: a label once given stays, and rounds end when none is left to give; rounds: each "
+        "round labels anew all that people did not; no_improvement: like all_labelled, and rounds end when the "
+        "teachers' validation F1 no longer rises.",
     )
     training: Literal["fast", "frozen", "paper", "paper_automl"] | None = Field(
         None, description="The recipe that the students are trained by, where it is not that of the study's 'training'."
@@ -66,7 +70,7 @@ class Method(Model):
         if self.labels != "teachers" and (unused := self.model_fields_set - {"labels", "training"}):
             raise ValueError(f"with 'labels: {self.labels}' the key '{min(unused)}' has no effect; leave it out")
         for key, other, value in (
-            ("share", "acceptance", "per_class"),
+            ("share", "selection", "top_share_per_class"),
             ("target_temperature", "targets", "soft"),
             ("stop", "rounds", None),
         ):
@@ -93,15 +97,15 @@ CONSISTENCY_PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "ema_rises": True, "threshold": 0.95,
     },
     ("mixmatch", "reference"): {
-        "unlabelled_ratio": 1, "unlabelled_weight": 75.0, "ramp_up": 16000, "ema_rises": False, "guesses": 2,
+        "unlabelled_ratio": 1, "unlabelled_weight": 75.0, "ramp_up": 16000, "ema_rises": False, "n_augmentations": 2,
         "temperature": 0.5, "alpha": 0.75,
     },
     ("mixmatch", "fast"): {
         "warm_start": True, "unlabelled_ratio": 1, "unlabelled_weight": 3.0, "ramp_up": 0.4, "ema_rises": True,
-        "guesses": 2, "temperature": 0.5, "alpha": 0.1,
+        "n_augmentations": 2, "temperature": 0.5, "alpha": 0.1,
     },
 }  # fmt: skip
-CONSISTENCY_KEYS = {"fixmatch": {"threshold"}, "mixmatch": {"guesses", "temperature", "alpha"}}
+CONSISTENCY_KEYS = {"fixmatch": {"threshold"}, "mixmatch": {"n_augmentations", "temperature", "alpha"}}
 
 
 def _by_preset(schema: dict[str, Any]) -> None:
@@ -162,7 +166,7 @@ class Consistency(Model):
         description="FixMatch: a guess is learned where its confidence reaches this.",
         json_schema_extra=_by_preset,
     )
-    guesses: int | None = Field(
+    n_augmentations: int | None = Field(
         None, ge=1, le=8, description="MixMatch: changed copies that are guessed at.", json_schema_extra=_by_preset
     )
     temperature: float | None = Field(
@@ -188,9 +192,11 @@ class Consistency(Model):
         return CONSISTENCY_PRESETS.get((algorithm, given.get("preset", "fast")), {}) | named
 
     @property
-    def images_a_label(self) -> int:
+    def images_per_label(self) -> int:
         """How many images go through the network at once for each labelled one, itself included."""
-        return 1 + self.unlabelled_ratio * (self.guesses or 2)  # FixMatch: one weakly and one strongly changed copy
+        return 1 + self.unlabelled_ratio * (
+            self.n_augmentations or 2
+        )  # FixMatch: one weakly and one strongly changed copy
 
 
 AnyMethod = Annotated[

@@ -1,7 +1,7 @@
 """The study's configuration: one typed model, validated before anything runs.
 
-Defaults live here and nowhere else. `config/study.json_schema.json`, which editors complete and check against, is
-generated from this module by `python -m pocketscope schema`.
+Defaults live here and nowhere else. `config/config.schema.json`, which editors complete and check against, is
+generated from this module by `pocketscope schema`.
 """
 
 import json
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
 from pocketscope.config.base import Model, Name, Precision, Share, each_once
 from pocketscope.config.catalogue import BEST_TEACHER, Network
 from pocketscope.config.datasets import Dataset, Split
@@ -19,30 +21,12 @@ from pocketscope.config.training import Training
 from pocketscope.config.views import View, ViewStrengths, allowed_views
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import nearest
-from pydantic import AfterValidator, Field, field_validator, model_validator
 
 RESERVED = {"datasets"}  # folders of results/ that are no study's: packed images, which studies share
 
 
-STEPS = ("epochs", "steps", "steps_from_scratch")
-# What has no effect where no layer but the head is trained, and what has none where a regression fits the head.
-# `batch_size` always has one: the training steps that are timed are of this size.
-OF_STEPS = {"growth", "lowest_layers", "evaluations", "patience"}
-OF_GRADIENTS = {
-    "learning_rate", "learning_rate_from_scratch", "gradient_norm", "weight_decay", "batch_norm", "ema",
-    "label_smoothing", "class_weights", "mixup", "human_share", "monitor", "augmentation",
-}  # fmt: skip
-
-
-def _refuse_without_effect(given: Mapping[str, Any], *, regression: bool) -> None:
-    """Raise ValueError where a key of a `training` of the head alone has no effect on how the head is trained."""
-    if unused := (OF_STEPS | (OF_GRADIENTS if regression else set())) & set(given):
-        head = ", and a regression fits the head" if regression else ""
-        raise ValueError(f"no layer but the head is trained{head}: '{min(unused)}' has no effect; leave it out")
-
-
 class Statistics(Model):
-    """How rows are compared; docs/statistics.md says what each protocol does."""
+    """How candidates are compared; docs/statistics.md says what each protocol does."""
 
     protocol: Literal["sound", "paper"] = Field("sound", description="paper: as the published comparison did.")
     controls: Annotated[list[str], AfterValidator(each_once)] = Field(
@@ -53,8 +37,8 @@ class Statistics(Model):
     margin: float = Field(2.0, ge=0, description="Points of F1 that a smaller network may lose to be recommended.")
 
 
-class Row(Model):
-    """A row of the study's tables."""
+class Candidate(Model):
+    """A candidate of the study's tables."""
 
     method: Name
     network: Name
@@ -64,9 +48,13 @@ class Row(Model):
 class Ship(Model):
     """What the target `ship` makes: a model trained on every label, and its answers."""
 
-    row: Row | None = Field(None, description="What to ship; the recommended row where none is named.")
-    sure: Share = Field(
-        0.9, description="An answer is sure where at least this share of test answers as probable were right."
+    candidate: Candidate | None = Field(
+        None, description="What to ship; the recommended candidate where none is named."
+    )
+    reliable: Share = Field(
+        0.9,
+        description="An answer is reliable where the test set shows that at least this share of predictions with the "
+        "same or a higher probability is correct.",
     )
 
 
@@ -75,10 +63,10 @@ class Compute(Model):
 
     threads: int = Field(1, ge=1, description="Threads of a job that runs a network.")
     device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one.")
-    arithmetic: Literal["auto", "fp32", "bf16"] = Field(
+    train_dtype: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
         description="Of the forward pass in training. auto: bf16 where it was quicker by a tenth for the network, at "
-        "the nearest size, on the device, by config/arithmetic.csv; fp32 elsewhere, and where that has no row.",
+        "the nearest size, on the device, by config/train_dtype.csv; fp32 elsewhere, and where that has no candidate.",
     )
 
 
@@ -126,19 +114,23 @@ class Config(Model):
         return students
 
     @model_validator(mode="after")
-    def _row_that_ships(self) -> "Config":
-        row = self.ship.row
-        if row is None:
+    def _candidate_that_ships(self) -> "Config":
+        asked = self.ship.candidate
+        if asked is None:
             return self
-        if row.method not in self.methods:
-            raise ValueError(f"ship.row.method: there is no method '{row.method}'{nearest(row.method, self.methods)}")
-        if self.methods[row.method].labels == "full":
-            raise ValueError(f"ship.row.method: '{row.method}' is the upper bound; name a method that could be used")
-        if row.precision not in self.students.get(row.network, []):
-            rows = [f"{network} {precision}" for network, all_ in self.students.items() for precision in all_]
+        if asked.method not in self.methods:
             raise ValueError(
-                f"ship.row: '{row.network} {row.precision}' is not measured by this study; 'students' has "
-                f"{', '.join(rows)}"
+                f"ship.candidate.method: there is no method '{asked.method}'{nearest(asked.method, self.methods)}"
+            )
+        if self.methods[asked.method].labels == "full":
+            raise ValueError(
+                f"ship.candidate.method: '{asked.method}' is the upper bound; name a method that could be used"
+            )
+        if asked.precision not in self.students.get(asked.network, []):
+            measured = [f"{network} {precision}" for network, all_ in self.students.items() for precision in all_]
+            raise ValueError(
+                f"ship.candidate: '{asked.network} {asked.precision}' is not measured by this study; 'students' has "
+                f"{', '.join(measured)}"
             )
         return self
 
@@ -273,18 +265,18 @@ def control_names(study: Config, networks: Mapping[str, Network]) -> list[str]:
     nothing else, and precisions are compared over the networks that have them all.
     """
     methods = [name for name, method in study.methods.items() if method.labels != "full"] or list(study.methods)
-    rows, families = [], []
+    candidates, families = [], []
     for name, precisions in study.students.items():
         for precision in precisions:
-            rows.append(name if precision == "fp32" else f"{name} {precision}")
+            candidates.append(name if precision == "fp32" else f"{name} {precision}")
             if precision != "fp32":
                 families.append("quantised")
             elif name in networks:
                 families.append(networks[name].family)
     every = {precision for precisions in study.students.values() for precision in precisions}
     compared = sorted(every) if any(set(precisions) == every for precisions in study.students.values()) else []
-    pairs = [f"{method}/{row}" for method in methods for row in rows]
-    return list(dict.fromkeys([*methods, *rows, *families, *compared, *pairs]))
+    pairs = [f"{method}/{candidate}" for method in methods for candidate in candidates]
+    return list(dict.fromkeys([*methods, *candidates, *families, *compared, *pairs]))
 
 
 def read_config(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:

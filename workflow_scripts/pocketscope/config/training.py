@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pocketscope.config.base import Model
-from pocketscope.config.study import STEPS, _refuse_without_effect
 from pydantic import Field, model_validator
+
+from pocketscope.config.base import Model
 
 
 class Augmentation(Model):
@@ -18,13 +18,30 @@ class Augmentation(Model):
     contrast: float = Field(0.05, ge=0, lt=1, description="Share, at most, either way.")
 
 
+STEPS = ("epochs", "steps", "steps_from_scratch")
+# What has no effect where no layer but the head is trained, and what has none where a regression fits the head.
+# `batch_size` always has one: the training steps that are timed are of this size.
+OF_STEPS = {"steps_exponent", "lowest_layer_lr_ratio", "n_evaluations", "patience"}
+OF_GRADIENTS = {
+    "learning_rate", "learning_rate_from_scratch", "max_grad_norm", "weight_decay", "batch_norm", "ema",
+    "label_smoothing", "class_weights", "mixup", "labelled_fraction", "monitor", "augmentation",
+}  # fmt: skip
+
+
+def _refuse_without_effect(given: Mapping[str, Any], *, regression: bool) -> None:
+    """Raise ValueError where a key of a `training` of the head alone has no effect on how the head is trained."""
+    if unused := (OF_STEPS | (OF_GRADIENTS if regression else set())) & set(given):
+        head = ", and a regression fits the head" if regression else ""
+        raise ValueError(f"no layer but the head is trained{head}: '{min(unused)}' has no effect; leave it out")
+
+
 PAPER: dict[str, Any] = {
     "head": 2,
     "batch_size": 32,
     "learning_rate": "minimum",
     "learning_rate_from_scratch": "minimum",
-    "lowest_layers": 0.01,
-    "gradient_norm": 0.0,
+    "lowest_layer_lr_ratio": 0.01,
+    "max_grad_norm": 0.0,
     "batch_norm": "trained",
     "ema": 0.0,
     "label_smoothing": 0.0,
@@ -37,8 +54,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     # The features of the pretrained network as they are, and a logistic regression: no layer is trained.
     "frozen": {"steps": 0, "steps_from_scratch": 0},
     # Both studies': 2 epochs of the head, then 50 (A) or 8 (B) of all layers, at rates that a range test finds.
-    "paper": PAPER | {"epochs": 50, "evaluations": 50, "patience": 8},
-    "paper_automl": PAPER | {"epochs": 8, "evaluations": 8, "patience": 8},
+    "paper": PAPER | {"epochs": 50, "n_evaluations": 50, "patience": 8},
+    "paper_automl": PAPER | {"epochs": 8, "n_evaluations": 8, "patience": 8},
 }
 
 
@@ -57,8 +74,8 @@ class Training(Model):
         200, ge=0, description="Steps of all layers, from pretrained weights, for a hundred images or fewer."
     )
     steps_from_scratch: int = Field(600, ge=0, description="The same without pretrained weights.")
-    growth: float = Field(
-        0.5, ge=0, le=1, description="With n times a hundred images there are n ** growth times as many steps."
+    steps_exponent: float = Field(
+        0.5, ge=0, le=1, description="With n times a hundred images there are n ** steps_exponent times as many steps."
     )
     epochs: float | None = Field(None, gt=0, description="Passes over the images, in the place of a number of steps.")
     batch_size: int = Field(16, ge=2)
@@ -69,10 +86,10 @@ class Training(Model):
     learning_rate_from_scratch: Annotated[float, Field(gt=0)] | Literal["minimum", "tenth_of_minimum"] = Field(
         3e-3, description="Of all layers, without pretrained weights."
     )
-    lowest_layers: float = Field(
+    lowest_layer_lr_ratio: float = Field(
         1.0, gt=0, le=1, description="Learning rate of the lowest layers as a share of the highest's, if pretrained."
     )
-    gradient_norm: float = Field(
+    max_grad_norm: float = Field(
         1.0, ge=0, description="Gradients of a larger norm are scaled down to this one; 0: none are."
     )
     weight_decay: float = Field(0.01, ge=0)
@@ -87,8 +104,8 @@ class Training(Model):
         "none", description="balanced: rare classes count as much as frequent ones."
     )
     mixup: float = Field(0.0, ge=0, description="Alpha of the Beta distribution that shares are drawn from; 0: none.")
-    human_share: float = Field(0.5, ge=0, le=1, description="Share of each batch that people labelled.")
-    evaluations: int = Field(
+    labelled_fraction: float = Field(0.5, ge=0, le=1, description="Share of each batch that people labelled.")
+    n_evaluations: int = Field(
         10, ge=1, description="How often the validation part is looked at; an epoch in the tables."
     )
     patience: int = Field(5, ge=1, description="Stop after so many evaluations without a better one.")
@@ -101,7 +118,7 @@ class Training(Model):
         if not isinstance(given, Mapping):
             return given
         recipe = RECIPES.get(given.get("recipe", "fast"), {})
-        if given.get("epochs") and (unused := {"steps", "steps_from_scratch", "growth"} & set(given)):
+        if given.get("epochs") and (unused := {"steps", "steps_from_scratch", "steps_exponent"} & set(given)):
             raise ValueError(f"with 'epochs' the key '{min(unused)}' has no effect; leave one of them out")
         if {"steps", "steps_from_scratch"} & set(given):
             recipe = recipe | {"epochs": None}

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from pocketscope.config.base import Model
 from pydantic import Field, model_validator
+
+from pocketscope.config.base import Model
 
 View = Literal[
     "identity", "horizontal_flip", "vertical_flip", "both_flips", "rotate_90", "rotate_270", "box_blur",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
 

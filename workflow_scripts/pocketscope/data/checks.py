@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
+
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean
 from pocketscope.tables.classes import CLASSES

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean, listing
 from pocketscope.data.sources import kinds

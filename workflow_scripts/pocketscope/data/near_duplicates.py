@@ -7,17 +7,10 @@ import imagehash
 import numpy as np
 import pyarrow as pa
 from PIL import Image
+
 from pocketscope.core import parquet
 from pocketscope.tables.images import IMAGES, read_images
-from pocketscope.tables.near_duplicates import ACROSS
-
-PAIRS = pa.schema(
-    [
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("other", pa.string(), nullable=False),
-        pa.field("distance", pa.int32(), nullable=False),
-    ]
-)
+from pocketscope.tables.near_duplicates import ACROSS, PAIRS
 
 HASH_SIDE = 16  # 256 bits: with 64, different images of one kind lie as near to one another as copies do
 FLAT = 4.0  # grey levels of standard deviation; the hash of an empty image is that of its noise

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import named, whole
@@ -48,7 +49,7 @@ def pack(
     skipped: str | os.PathLike,
     files: str | os.PathLike,
     image_size: int,
-    fit: str,
+    resize: str,
     classes: Sequence[str] | None = None,
     page: int = 0,
     processes: int = 1,
@@ -69,7 +70,7 @@ def pack(
         See `pocketscope.data.sources.kinds.records`.
     images, labels, skipped, files
         Where the tables `IMAGES`, `LABELS`, `SKIPPED` and `FILES` go. None is written where an error is raised.
-    image_size, fit
+    image_size, resize
         See `pocketscope.images.resize.to_square`.
     classes
         The classes to keep; images of others are left out. All where None.
@@ -96,7 +97,7 @@ def pack(
     listed = _of_classes(list(kinds.records(source, root)), classes, name)
     check_labels(listed, name)
     surveyed = kinds.survey(kinds.files(source, root))  # before decoding: what changes meanwhile is seen next time
-    prepare = partial(_prepare, image_size=image_size, fit=fit, page=page)
+    prepare = partial(_prepare, image_size=image_size, resize=resize, page=page)
     with named(images), tempfile.TemporaryFile(dir=_folder_of(images)) as spill:
         packed, reasons = _decode_all(listed, prepare, processes, spill)
         reasons |= _contradictions(packed)
@@ -104,7 +105,7 @@ def pack(
         kept = [record for copies in packed.values() for record in copies.records]
         _warn_of_lost_classes(listed, kept)
         check_labels(kept, name)
-        _write_images(images, packed, spill, {"image_size": image_size, "fit": fit, "page": page})
+        _write_images(images, packed, spill, {"image_size": image_size, "resize": resize, "page": page})
     label_of = {identity: packed[identity].label for identity in sorted(packed)}
     parquet.write(_table(label_of.items(), SOURCE_LABELS), labels, SOURCE_LABELS)
     parquet.write(_table(sorted(reasons.items()), SKIPPED), skipped, SKIPPED)
@@ -234,7 +235,7 @@ class _Copies:
         return self._one("role")
 
 
-def _prepare(record: Record, *, image_size: int, fit: str, page: int) -> _Prepared | str:
+def _prepare(record: Record, *, image_size: int, resize: str, page: int) -> _Prepared | str:
     """Return the image of a record, or the reason why there is none."""
     try:
         image = decode.decode(record.read(), page=page)
@@ -243,7 +244,7 @@ def _prepare(record: Record, *, image_size: int, fit: str, page: int) -> _Prepar
     except OSError as error:
         return f"cannot be opened ({error.strerror or error})"
     height, width = image.shape[:2]
-    return _Prepared(codec.content_id(image), width, height, codec.encode(to_square(image, image_size, fit)))
+    return _Prepared(codec.content_id(image), width, height, codec.encode(to_square(image, image_size, resize)))
 
 
 def _prepare_chunk(chunk: list[Record], prepare: partial) -> list[_Prepared | str]:

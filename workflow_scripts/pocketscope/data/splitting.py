@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+
 from pocketscope.core.errors import InputError
 from pocketscope.core.seeds import rank
 from pocketscope.tables.split import SPLIT, TRUTH, columns

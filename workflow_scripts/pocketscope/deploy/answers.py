@@ -1,4 +1,4 @@
-"""What a user takes away: answers for images that nobody labelled, how sure they are, and a page about the model."""
+"""Answers for images that nobody labelled, and which of them are reliable."""
 
 import csv
 import os
@@ -11,7 +11,7 @@ from pocketscope.inference.onnx_model import Shipped
 from pocketscope.tables.images import load_images
 
 CHUNK = 2048  # images in memory at once
-COLUMNS = ("path", "class", "probability", "sure", "label")
+COLUMNS = ("path", "class", "probability", "reliable", "label")
 COMPARED = 512  # images on which two precisions are compared
 
 
@@ -28,9 +28,9 @@ def write_answers(
     path: str | os.PathLike,
     answers: Sequence[tuple[str, str, float]],
     paths: Mapping[str, Sequence[str]],
-    sure: Reliable,
+    reliable: Reliable,
 ) -> int:
-    """Write answers as CSV, the least probable first, and return how many of them are sure.
+    """Write answers as CSV, the least probable first, and return how many of them are reliable.
 
     Parameters
     ----------
@@ -40,10 +40,10 @@ def write_answers(
         What `answer` yields.
     paths
         By image, the paths of all its copies: each is a row.
-    sure
-        From which probability on an answer is sure.
+    reliable
+        From which probability on an answer is reliable.
     """
-    least = 2.0 if sure.probability is None else sure.probability
+    least = 2.0 if reliable.probability is None else reliable.probability
     with files.whole(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)

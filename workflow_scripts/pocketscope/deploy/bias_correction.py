@@ -11,9 +11,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
 from pocketscope.inference import onnx_model
 
-LARGEST = 127  # of a weight in 8 bits
+LARGEST = 64  # of a rounded weight: see `quantization.quantize`
 
 
 def correct_layers(model: onnx.ModelProto, batches: Sequence[NDArray[np.uint8]]) -> None:
@@ -70,7 +71,7 @@ def _has_outputs_first(node: onnx.NodeProto) -> bool:
 
 
 def _rounded(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return weights as the quantiser rounds them: by channel, to steps of 1/127 of the largest."""
+    """Return weights as the quantiser rounds them: by channel, to steps of 1/64 of the largest."""
     step = np.abs(kernel).max(axis=tuple(range(1, kernel.ndim)), keepdims=True) / LARGEST
     return np.divide(kernel, step, out=np.zeros_like(kernel), where=step > 0).round() * step
 

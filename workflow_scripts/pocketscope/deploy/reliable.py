@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from pocketscope.evaluation import metrics
 from scipy import stats
 
-LEVEL = 0.95  # of the bound that says which answers are sure
+from pocketscope.evaluation import metrics
+
+LEVEL = 0.95  # of the bound that says which answers are reliable
 
 
 class Reliable(NamedTuple):
-    """From which probability on an answer is sure, and what that rests on.
+    """From which probability on an answer is reliable, and what that rests on.
 
     `probability` is None where no answer is. `right` of `answered` test answers of at least that probability were
     right; where there is none, of all.
@@ -25,7 +26,7 @@ class Reliable(NamedTuple):
 def measured(
     probabilities: np.ndarray, truth: Sequence[str], classes: Sequence[str], positive: str | None, share: float
 ) -> dict[str, Any]:
-    """Return what the test part says of a row: `f1`, `positive`, `tested` (images), `share` and `sure`, for `card`.
+    """Return what the test part says of a row: `f1`, `positive`, `tested` (images), `share` and `reliable`, for `card`.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def measured(
         "positive": positive,
         "tested": len(truth),
         "share": share,
-        "sure": least_reliable(probabilities.max(axis=1), right, share),
+        "reliable": least_reliable(probabilities.max(axis=1), right, share),
     }
 
 

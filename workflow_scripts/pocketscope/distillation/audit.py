@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from pocketscope.distillation import vote
 from pocketscope.tables.audit import AUDIT, COVERAGE
 from pocketscope.tables.online_pseudo_labels import epoch_remarks

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+
 from pocketscope.distillation import views
 from pocketscope.models import linear_head, networks
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
 from pocketscope.core.errors import InputError
 from pocketscope.tables.predictions import PREDICTIONS
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 
 def assign(labels: Sequence[str], groups: Sequence[str], count: int, seed: int) -> np.ndarray:

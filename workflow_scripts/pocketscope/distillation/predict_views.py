@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 import torch
+
 from pocketscope.distillation import views
 from pocketscope.models import networks
 

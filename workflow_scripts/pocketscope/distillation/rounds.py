@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from pocketscope.core.errors import InputError
 from pocketscope.distillation import calibration, vote
 from pocketscope.tables.label_set import by_people
@@ -117,7 +118,7 @@ def label(
         proposed = PROPOSALS.empty_table()
     else:
         proposed = vote.propose(image_ids, probabilities, classes, settings["vote"])
-        proposed = vote.accept(proposed, settings["acceptance"], settings["threshold"], settings["share"])
+        proposed = vote.accept(proposed, settings["selection"], settings["threshold"], settings["share"])
     log.info("round %d: %d of %d images labelled", round_number, proposed["accepted"].to_numpy().sum(), len(proposed))
     for name, given, kept in vote.counts_by_class(proposed, classes):
         log.info("  %s: %d of %d predicted", name, kept, given)

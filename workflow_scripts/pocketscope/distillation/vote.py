@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+
 from pocketscope.distillation import calibration
 from pocketscope.tables.label_set import LABEL_SET, count_labels
 from pocketscope.tables.probabilities import probability_array, probability_lists
@@ -71,25 +72,25 @@ def accept(proposed: pa.Table, rule: str, threshold: float, share: float) -> pa.
     Parameters
     ----------
     proposed
-        Schema CANDIDATES.
+        Schema PROPOSALS.
     rule
-        `threshold`: all whose confidence is strictly above the threshold (both studies). `per_class`: of the images
-        given to each class the surest `share`, one at least, so that a class of which teachers are never very sure is
-        learned too, and none gets more than it was given; never one whose confidence is not strictly above the
+        `threshold`: all whose confidence is strictly above the threshold (both studies). `top_share_per_class`: of the
+        images given to each class the surest `share`, one at least, so that a class of which teachers are never very
+        sure is learned too, and none gets more than it was given; never one whose confidence is not strictly above the
         threshold.
     threshold
         In [0, 1].
     share
-        In (0, 1], for `per_class`.
+        In (0, 1], for `top_share_per_class`.
 
     Returns
     -------
     pyarrow.Table
-        Schema CANDIDATES.
+        Schema PROPOSALS.
     """
     confidence = proposed["confidence"].to_numpy()
     accepted = confidence > threshold
-    if rule == "per_class":
+    if rule == "top_share_per_class":
         labels = proposed["label"].to_numpy(zero_copy_only=False)
         for label in np.unique(labels.astype(str)):
             given = np.flatnonzero(labels == label)
@@ -107,7 +108,7 @@ def extend(labels: pa.Table, proposed: pa.Table, *, round_number: int, targets: 
     labels
         Schema LABELS: kept as it is.
     proposed
-        Schema CANDIDATES.
+        Schema PROPOSALS.
     round_number
         Written beside each new label.
     targets
@@ -141,7 +142,7 @@ def round_remarks(proposed: pa.Table, classes: Sequence[str]) -> list[str]:
     Parameters
     ----------
     proposed
-        Schema CANDIDATES, after `accept`.
+        Schema PROPOSALS, after `accept`.
     classes
         All class names.
     """

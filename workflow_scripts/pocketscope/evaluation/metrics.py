@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support
+
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.tables.predictions import PREDICTIONS
 from pocketscope.tables.probabilities import probability_array
 from pocketscope.tables.scores import KEYS, METRICS, SCORES
 from pocketscope.tables.split import TRUTH, without_fold
-from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support
 
 
 def measure(probabilities: np.ndarray, truth: list[str], classes: list[str], positive: str | None) -> pa.Table:

@@ -1,9 +1,9 @@
-"""What a program that classifies one image holds in memory: run in a process of its own, by `timing`."""
+"""What a program that classifies one image holds in memory: run by `timing` as a program of its own."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
-from pocketscope.inference import onnx_model
 
 
 def main(runtime: str, path: str) -> None:
@@ -13,12 +13,15 @@ def main(runtime: str, path: str) -> None:
 
 
 def _onnx(path: str) -> None:
+    from pocketscope.inference import onnx_model
+
     model = onnx_model.open_model(path, threads=1)
     onnx_model.probabilities(model, np.zeros((1, model.image_size, model.image_size, 3), np.uint8))
 
 
 def _eager(path: str) -> None:
     import torch
+
     from pocketscope.models import networks
 
     trained = networks.load(path)
@@ -31,3 +34,7 @@ def _peak() -> int:
     # Not getrusage: what it tells includes the parent's memory at the time of the fork.
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) * 1024
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -21,13 +21,15 @@ import onnxruntime
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
+from torch.utils.flop_counter import FlopCounterMode
+
+from pocketscope.evaluation import peak_memory as peak_memory_of
 from pocketscope.inference import onnx_model
 from pocketscope.models import networks
 from pocketscope.runtime import devices
 from pocketscope.tables.timing import REFERENCE, TIMING
 from pocketscope.training import batches, supervised
 from pocketscope.training.batches import Examples
-from torch.utils.flop_counter import FlopCounterMode
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +123,7 @@ def training_step(
     *,
     settings: Mapping[str, Any],
     device: torch.device,
-    arithmetic: torch.dtype = torch.float32,
+    train_dtype: torch.dtype = torch.float32,
 ) -> float:
     """Return how long a step of training takes, in ms: the median of 30, with augmentation, as the study trains.
 
@@ -129,7 +131,7 @@ def training_step(
     ----------
     weights
         What `networks.save` wrote.
-    settings, device, arithmetic
+    settings, device, train_dtype
         See `supervised.train`.
     """
     trained = networks.load(weights)
@@ -138,8 +140,11 @@ def training_step(
     targets = batches.one_hot(np.arange(count) % len(trained.classes), len(trained.classes))
     images = rng.integers(0, 256, (count, trained.image_size, trained.image_size, 3), dtype=np.uint8)
     # An epoch a step, because epochs are timed; a small rate, because a loss that is no number would end the training.
-    steps = dict.fromkeys(("steps", "steps_from_scratch", "evaluations", "patience"), TRAINING_STEPS)
-    steps |= dict.fromkeys(("learning_rate", "learning_rate_from_scratch"), 1e-6) | {"epochs": None, "growth": 0}
+    steps = dict.fromkeys(("steps", "steps_from_scratch", "n_evaluations", "patience"), TRAINING_STEPS)
+    steps |= dict.fromkeys(("learning_rate", "learning_rate_from_scratch"), 1e-6) | {
+        "epochs": None,
+        "steps_exponent": 0,
+    }
     _, timings = supervised.train(
         trained.classifier,
         Examples(images, targets, np.ones(count, bool)),
@@ -149,7 +154,7 @@ def training_step(
         symmetries=[],
         seed=0,
         device=device,
-        arithmetic=arithmetic,
+        train_dtype=train_dtype,
     )
     return float(np.median(timings["seconds"].to_numpy()) * 1e3)
 
@@ -173,10 +178,9 @@ def peak_memory(runtime: str, path: str | os.PathLike) -> float | None:
     """
     if not sys.platform.startswith("linux"):
         return None
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; from pocketscope import peak_memory; peak_memory.main(*sys.argv[1:])",
-         runtime, os.fspath(path)],
+        [sys.executable, "-m", peak_memory_of.__name__, runtime, os.fspath(path)],
         env=os.environ | {"PYTHONPATH": str(package), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -7,6 +7,7 @@ import io
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
 from pocketscope.images.dicom import decode_dicom, is_dicom
 from pocketscope.images.pixels import (
     MAX_PIXELS,

@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 import numpy as np
+
 from pocketscope.images.pixels import Unreadable, check_page, check_size, grey_to_rgb, rounded, to_8_bits
 
 _LOSSLESS_JPEG = {  # DICOM transfer syntaxes, and what decodes them

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-FITS = ("squeeze", "crop", "pad")
+RESIZES = ("stretch", "crop", "pad")
 
 
 def to_square(image: np.ndarray, size: int, how: str) -> np.ndarray:
@@ -19,7 +19,7 @@ def to_square(image: np.ndarray, size: int, how: str) -> np.ndarray:
     size
         Side of the result, pixels.
     how
-        `squeeze` changes the proportions; `crop` keeps them and the middle square; `pad` keeps them and everything,
+        `stretch` changes the proportions; `crop` keeps them and the middle square; `pad` keeps them and everything,
         between black bars.
 
     Returns
@@ -29,7 +29,7 @@ def to_square(image: np.ndarray, size: int, how: str) -> np.ndarray:
     """
     height, width = image.shape[:2]
     picture = Image.fromarray(image)
-    if how == "squeeze":
+    if how == "stretch":
         return np.array(_resize(picture, (size, size)))
     if how == "crop":
         side = min(width, height)
@@ -42,7 +42,7 @@ def to_square(image: np.ndarray, size: int, how: str) -> np.ndarray:
         result = np.zeros((size, size, 3), np.uint8)
         result[top : top + inner[1], left : left + inner[0]] = np.asarray(_resize(picture, inner))
         return result
-    raise ValueError(f"fit '{how}' is none of {', '.join(FITS)}")
+    raise ValueError(f"resize '{how}' is none of {', '.join(RESIZES)}")
 
 
 def _resize(picture: Image.Image, size: tuple[int, int], box: tuple[float, ...] | None = None) -> Image.Image:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
 from pocketscope.images.pixels import (
     MAX_PIXELS,
     ORIENTATION_TAG,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+
 from pocketscope.images import decode
 from pocketscope.images.files import read_file
 from pocketscope.images.pixels import Unreadable
@@ -50,7 +51,7 @@ def classify(model: Shipped, paths: Sequence[str], *, threads: int) -> Iterator[
     threads
         How many threads decode.
     """
-    prepare = partial(_prepare, size=model.image_size, how=model.fit, page=model.page)
+    prepare = partial(_prepare, size=model.image_size, how=model.resize, page=model.page)
     for batch in _batches(_ahead(prepare, paths, threads, 4 * onnx_model.BATCH), onnx_model.BATCH):
         readable = [image for _, image in batch if not isinstance(image, str)]
         rows = iter(onnx_model.probabilities(model, np.stack(readable)) if readable else ())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+
 from pocketscope.core.errors import InputError
 
 BATCH = 32
@@ -20,14 +21,14 @@ class Shipped:
         Takes uint8 images (N, image_size, image_size, 3), gives float32 probabilities (N, classes).
     classes
         Names, in the order of the probabilities.
-    image_size, fit, page
+    image_size, resize, page
         How a file becomes pixels; see `decode.load`.
     """
 
     session: onnxruntime.InferenceSession
     classes: list[str]
     image_size: int
-    fit: str
+    resize: str
     page: int
 
 
@@ -50,7 +51,7 @@ def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
         ) from error
     try:
         about = json.loads(session.get_modelmeta().custom_metadata_map["pocketscope"])
-        return Shipped(session, *(about[key] for key in ("classes", "image_size", "fit", "page")))
+        return Shipped(session, *(about[key] for key in ("classes", "image_size", "resize", "page")))
     except (KeyError, ValueError) as error:
         raise InputError(
             f"{path}: not a model of pocketscope: its metadata does not say {error}; name a model file of a study"

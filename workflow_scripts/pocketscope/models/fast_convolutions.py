@@ -49,8 +49,8 @@ def _convolve(
     if not (depthwise and slow and dilations == (1, 1) and "same" not in paddings and "valid" not in paddings):
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
     if torch.is_autocast_enabled("cpu"):
-        arithmetic = torch.get_autocast_dtype("cpu")
-        input, weight = input.to(arithmetic), weight.to(arithmetic)
+        train_dtype = torch.get_autocast_dtype("cpu")
+        input, weight = input.to(train_dtype), weight.to(train_dtype)
     result = _Depthwise.apply(input, weight, strides, paddings)
     return result if bias is None else result + bias.to(result.dtype)[:, None, None]
 
@@ -122,7 +122,7 @@ def _of_tiny(images: torch.Tensor, shape: tuple, gradient: torch.Tensor, stride:
     return (pairs.flatten(1) @ reads).reshape(channels, 1, *shape)
 
 
-def _reads(out: int, size: int, side: int, stride: int, padding: int, arithmetic: torch.dtype) -> torch.Tensor:
+def _reads(out: int, size: int, side: int, stride: int, padding: int, train_dtype: torch.dtype) -> torch.Tensor:
     """Return (out, size, side): 1 where an output's pixel reads an image's pixel by a place of the weights, else 0."""
     read = torch.arange(out)[:, None, None] * stride + torch.arange(side) - padding
-    return (read == torch.arange(size)[:, None]).to(arithmetic)
+    return (read == torch.arange(size)[:, None]).to(train_dtype)

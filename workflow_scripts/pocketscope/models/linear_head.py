@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from pocketscope.models import networks
-from pocketscope.models.tensors import to_pixels, to_tensor
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+from pocketscope.models import networks
+from pocketscope.models.tensors import to_pixels, to_tensor
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pocketscope.core.errors import InputError
-from pocketscope.core.files import whole
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
+
+from pocketscope.core.errors import InputError
+from pocketscope.core.files import whole
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

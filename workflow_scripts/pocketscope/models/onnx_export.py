@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 import pyarrow as pa
 import torch
+from torch import nn
+
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
 from pocketscope.models.networks import Classifier, Trained
 from pocketscope.tables.images import load_images
 from pocketscope.tables.label_set import digest_of_labels
-from torch import nn
 
 OPSET = 17  # read by ONNX Runtime's mobile and web builds
 PARITY_IMAGES = 8
@@ -127,7 +128,7 @@ def description(network: Mapping[str, Any], preprocessing: Mapping[str, Any], tr
     network
         An entry of the catalogue as `base.plain` gives it.
     preprocessing
-        The notes of the packed images: `fit` and `page`, as `pixels` takes them.
+        The notes of the packed images: `resize` and `page`, as `pixels` takes them.
     training_data
         A digest of the label set.
 
@@ -140,7 +141,7 @@ def description(network: Mapping[str, Any], preprocessing: Mapping[str, Any], tr
     return {
         "network": f"{network['library']} {network['name']}",
         "licence": network.get("licence"),
-        "fit": preprocessing["fit"],
+        "resize": preprocessing["resize"],
         "page": preprocessing["page"],
         "training_data": training_data,
     }

@@ -4,9 +4,10 @@ import logging
 
 import numpy as np
 import torch
+from torch import nn
+
 from pocketscope.models import networks
 from pocketscope.models.tensors import to_pixels, to_tensor
-from torch import nn
 
 log = logging.getLogger(__name__)
 

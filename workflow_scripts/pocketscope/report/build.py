@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
 from pocketscope.core import files
 from pocketscope.report import page
 from pocketscope.report.sections.costs import costs_section
@@ -21,6 +22,7 @@ from pocketscope.report.sections.mistakes import examples_section, mistakes_sect
 from pocketscope.report.sections.scores import scores_section
 from pocketscope.report.sections.training import pseudo_labels_section, training_section
 from pocketscope.statistics import bootstrap, comparison, recommendation, score_table
+from pocketscope.version import VERSION
 
 
 def build_report(
@@ -128,7 +130,7 @@ def build_report(
         headline=_headline(study),
         sections=sections,
         warnings=[*warnings, *score_table.score_remarks(scores)],
-        version=__version__,
+        version=VERSION,
     )
     for section in sections:
         for block in page.walk(section["blocks"]):

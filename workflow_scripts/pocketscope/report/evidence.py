@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.statistics import bootstrap, score_table

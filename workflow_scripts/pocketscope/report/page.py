@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
+
 from pocketscope.report import figures
 
 TABLE_ROWS = 1000  # beyond, a page is slow on a phone; the CSV files hold all

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pocketscope.core import parquet
-from pocketscope.core.errors import InputError
-from pocketscope.tables.scores import SCORES
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from pocketscope.core import parquet
+from pocketscope.core.errors import InputError
+from pocketscope.tables.scores import SCORES
 
 
 def show(study: Path) -> None:

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Mapping
 
 import torch
+
 from pocketscope.core.errors import InputError
 from pocketscope.runtime import gpus
 
@@ -50,14 +51,14 @@ def kind(device: torch.device) -> str:
     return "cpu-amx" if torch.cpu.get_capabilities().get("amx_bf16") else "cpu"
 
 
-def arithmetic(asked: str | Mapping[str, str], device: torch.device) -> torch.dtype:
+def train_dtype(asked: str | Mapping[str, str], device: torch.device) -> torch.dtype:
     """Return the floating point type of a training's forward pass.
 
     Parameters
     ----------
     asked
-        `fp32`, `bf16`, or one of the two by kind of device (`catalogue.train_dtypes`); fp32 where the device is not among
-        them.
+        `fp32`, `bf16`, or one of the two by kind of device (`catalogue.train_dtypes`); fp32 where the device is not
+        among them.
     device
         Where the job trains.
     """

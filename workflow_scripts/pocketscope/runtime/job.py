@@ -41,7 +41,7 @@ def begin(snakemake: Any) -> Path:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     sys.excepthook = _report
     scripts = Path(snakemake.scriptdir)
-    if Path(__file__).resolve().parents[1] != scripts.resolve():
+    if Path(__file__).resolve().parents[2] != scripts.resolve():
         raise RuntimeError(f"{__file__} was imported instead of {scripts}/pocketscope; uninstall the other pocketscope")
     _be_alone(snakemake.output[0])
     for path in snakemake.output:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from pocketscope.core.files import whole
 
 log = logging.getLogger(__name__)

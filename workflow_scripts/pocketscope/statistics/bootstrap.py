@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
 from pocketscope.core.errors import InputError
 from pocketscope.statistics import hypothesis_tests
-from scipy import stats
 
 FEWEST_UNITS = 6  # with fewer, not even a difference of one sign in all units reaches 0.05 (two-sided, 2^(1-n))
 RELIABLE_FROM = 15  # test images of the rarest class, below which intervals are known to be too short

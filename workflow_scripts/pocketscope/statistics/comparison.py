@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
+
 from pocketscope.core import files
 from pocketscope.core.errors import InputError
 from pocketscope.statistics import score_table

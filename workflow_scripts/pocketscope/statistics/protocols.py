@@ -4,10 +4,11 @@ import itertools
 import math
 
 import numpy as np
+from scipy import stats
+
 from pocketscope.statistics import hypothesis_tests
 from pocketscope.statistics.questions import Question
 from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, NOT_SHOWN, TOO_FEW
-from scipy import stats
 
 QUADE_BELOW = 5  # with fewer groups, Quade's test has more power than Friedman's (Conover 1999, section 5.8)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import pandas as pd
+
 from pocketscope.statistics import score_table
 
 

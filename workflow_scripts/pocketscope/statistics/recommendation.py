@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
+
 from pocketscope.core.errors import InputError
 from pocketscope.statistics import bootstrap, score_table
-from scipy import stats
 
 MARGIN = 2.0  # points of F1
 CHEAPEST = {"size_mb": "smallest", "latency_ms": "fastest"}  # what a row of the lowest cost is called

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from pocketscope.core.errors import InputError
 
 KEYS = ["dataset", "split", "method", "network", "precision"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.images import codec

@@ -1,8 +1,14 @@
 """Nearly equal images of which one is tested on and the other learnt from."""
 
 import pyarrow as pa
-from pocketscope.data.near_duplicates import PAIRS
 
+PAIRS = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("other", pa.string(), nullable=False),
+        pa.field("distance", pa.int32(), nullable=False),
+    ]
+)
 ACROSS = pa.schema(
     [
         *PAIRS,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pyarrow as pa
+
 from pocketscope.tables.label_set import count_labels
 
 ONLINE_PSEUDO_LABELS = pa.schema(  # what a consistency method made of unlabelled images, the last time in an epoch

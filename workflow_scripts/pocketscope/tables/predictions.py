@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+
 from pocketscope.core.errors import InputError
 from pocketscope.tables.probabilities import probability_array, probability_lists
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import torch
+
 from pocketscope.core import seeds
 from pocketscope.tables.images import load_images
 from pocketscope.tables.probabilities import probability_array
@@ -76,7 +77,7 @@ def one_hot(indices: np.ndarray, classes: int) -> np.ndarray:
     return np.eye(classes, dtype=np.float32)[indices]
 
 
-def batch_sampler(human: np.ndarray, size: int, human_share: float, seed: int) -> Callable[[int], torch.Tensor]:
+def batch_sampler(human: np.ndarray, size: int, labelled_fraction: float, seed: int) -> Callable[[int], torch.Tensor]:
     """Return the batches of a training, as a function of the step.
 
     A batch depends on the seed and the step alone, so that a training that resumes needs no stream's state. Batches are
@@ -88,7 +89,7 @@ def batch_sampler(human: np.ndarray, size: int, human_share: float, seed: int) -
         bool (N,): labelled by people.
     size
         Images a batch.
-    human_share
+    labelled_fraction
         Share of each batch that people labelled, however many labels the teachers gave; where both kinds are there.
     seed
         Of the order.
@@ -101,22 +102,22 @@ def batch_sampler(human: np.ndarray, size: int, human_share: float, seed: int) -
     by_people, by_teachers = (torch.from_numpy(np.flatnonzero(which)) for which in (human, ~human))
     if not len(by_people) or not len(by_teachers):
         return _passes(by_people if len(by_people) else by_teachers, size, seed)
-    share = _by_people(size, human_share)
+    share = _by_people(size, labelled_fraction)
     parts = [_passes(by_people, share, seed), _passes(by_teachers, size - share, seed + 1)]
     return lambda step: torch.cat([part(step) for part in parts])
 
 
-def draw_shares(human: np.ndarray, size: int, human_share: float) -> np.ndarray:
+def draw_shares(human: np.ndarray, size: int, labelled_fraction: float) -> np.ndarray:
     """Return how often `batches` draws each image, as a share of all draws: float32 (N,)."""
-    share = _by_people(size, human_share) / size if human.any() and not human.all() else human.any()
+    share = _by_people(size, labelled_fraction) / size if human.any() and not human.all() else human.any()
     counts = np.maximum([(~human).sum(), human.sum()], 1)
     return np.where(human, share / counts[1], (1 - share) / counts[0]).astype(np.float32)
 
 
-def _by_people(size: int, human_share: float) -> int:
+def _by_people(size: int, labelled_fraction: float) -> int:
     """Return how many images of a batch people labelled, where there are others: one of each kind at least."""
-    share = round(size * human_share)
-    return min(size - 1, max(1, share)) if 0 < human_share < 1 else share
+    share = round(size * labelled_fraction)
+    return min(size - 1, max(1, share)) if 0 < labelled_fraction < 1 else share
 
 
 def _passes(indices: torch.Tensor, count: int, seed: int) -> Callable[[int], torch.Tensor]:

@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 import torch.nn.functional as F
+from torch import nn
+
 from pocketscope.core import seeds
 from pocketscope.models import networks
 from pocketscope.models.tensors import to_tensor
@@ -27,7 +29,6 @@ from pocketscope.training import augmentation, batches, optimization, randaugmen
 from pocketscope.training.batches import Examples
 from pocketscope.training.history import History, OnlinePseudoLabels
 from pocketscope.training.loop import Objective, Outcome
-from torch import nn
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ def train(
     symmetries: list[str],
     seed: int,
     device: torch.device,
-    arithmetic: torch.dtype = torch.float32,
+    train_dtype: torch.dtype = torch.float32,
     resume: Resume | None = None,
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Train `classifier` in place on labelled and unlabelled images.
@@ -123,7 +124,7 @@ def train(
         Class names, in the order of the targets' columns.
     method
         The configuration of a method with `labels: consistency`.
-    labelled, validation, pretrained, settings, symmetries, seed, device, arithmetic, resume
+    labelled, validation, pretrained, settings, symmetries, seed, device, train_dtype, resume
         See `supervised.train`. Labelled images are changed as there, unlabelled ones weakly: flips and shifts.
 
     Returns
@@ -150,7 +151,7 @@ def train(
         objective = supervised.supervised_objective(labelled, settings, symmetries, seed, device)
     supervised.learn(
         classifier, labelled, objective, history, pretrained=pretrained, settings=settings, symmetries=symmetries,
-        seed=seed, arithmetic=arithmetic, resume=resume, trained=method["warm_start"],
+        seed=seed, train_dtype=train_dtype, resume=resume, trained=method["warm_start"],
     )  # fmt: skip
     guesses = guess_table(history, unlabelled.image_ids, classes)
     for epoch in sorted(set(guesses["epoch"].to_pylist())):
@@ -199,7 +200,7 @@ def mixmatch(task: Task) -> Objective:
 
     def draw(step: int) -> tuple[torch.Tensor, ...]:
         pixels, targets = labels.draw(step)
-        places, views = draw_weak(step, task.method["guesses"])
+        places, views = draw_weak(step, task.method["n_augmentations"])
         return pixels, targets, places, task.weights(step, len(places)), *views
 
     def loss(classifier: nn.Module, pixels, targets, places, weights, *views) -> Outcome:
@@ -275,7 +276,7 @@ def ramp(step: int, steps: int, ramp_up: float) -> float:
 
 
 def guess_table(history: History, image_ids: Sequence[str], classes: Sequence[str]) -> pa.Table:
-    """Return the guesses (schema online_pseudo_labels.ONLINE_PSEUDO_LABELS) of some epochs: the one that is kept, and others evenly."""
+    """Return the guesses of some epochs (schema ONLINE_PSEUDO_LABELS): the one that is kept, and others evenly."""
     epochs = sorted(history.guesses)
     stored = {epochs[i] for i in np.linspace(0, len(epochs) - 1, STORED).round().astype(int)} if epochs else set()
     found = [ONLINE_PSEUDO_LABELS.empty_table()]

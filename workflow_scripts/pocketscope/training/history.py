@@ -8,11 +8,12 @@ from typing import Any
 import pyarrow as pa
 import torch
 import torch.nn.functional as F
+from sklearn.metrics import accuracy_score, f1_score
+from torch import nn
+
 from pocketscope.models.tensors import BATCH, to_pixels, to_tensor
 from pocketscope.tables.history import HISTORY, TIMINGS
 from pocketscope.training.batches import Examples
-from sklearn.metrics import accuracy_score, f1_score
-from torch import nn
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class OnlinePseudoLabels:
     loss: torch.Tensor
 
     @classmethod
-    def joined(cls, parts: Sequence["Guesses"]) -> "Guesses":
+    def joined(cls, parts: Sequence["OnlinePseudoLabels"]) -> "OnlinePseudoLabels":
         """Return several as one, with the mean loss."""
         names = ("images", "probabilities", "used")
         return cls(
@@ -131,7 +132,7 @@ class History:
         if not self.validation and self.best < len(self.rows) - 1:
             log.warning(
                 "the training collapsed: fewer labels are known at its end than before. The weights of epoch %d are "
-                "kept; lower 'learning_rate' or 'lowest_layers' in 'training'", self.best,
+                "kept; lower 'learning_rate' or 'lowest_layer_lr_ratio' in 'training'", self.best,
             )  # fmt: skip
 
     def _collapsed(self) -> bool:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import nn
+
 from pocketscope.core import seeds
 from pocketscope.core.errors import InputError
 from pocketscope.models import fast_convolutions, networks
 from pocketscope.runtime.resume import Resume
 from pocketscope.training import optimization
 from pocketscope.training.history import History, OnlinePseudoLabels, scored
-from torch import nn
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class StepPlan:
         Epochs without a better one after which the training stops.
     seed
         Of everything that is random; a step's numbers depend on it and on the step alone.
-    arithmetic
+    train_dtype
         Of the forward pass: torch.float32 or torch.bfloat16.
     keep_statistics
         Batch normalisation normalises by the statistics that it came with, not by those of the batch.
@@ -82,7 +83,7 @@ class StepPlan:
     epochs: int
     patience: int
     seed: int
-    arithmetic: torch.dtype = torch.float32
+    train_dtype: torch.dtype = torch.float32
     keep_statistics: bool = False
     stage: str = "all"
     parts: int = 1  # in which a batch goes through the network; more after it ran out of memory
@@ -171,7 +172,7 @@ def backward(
         outcomes, count = [], len(tensors[0])
         try:
             for part in zip(*(tensor.tensor_split(plan.parts) for tensor in tensors), strict=True):
-                in_bf16 = torch.autocast(device, plan.arithmetic, enabled=plan.arithmetic != torch.float32)
+                in_bf16 = torch.autocast(device, plan.train_dtype, enabled=plan.train_dtype != torch.float32)
                 with in_bf16, fast_convolutions.quick(device):
                     outcome = loss(classifier, *part)
                 outcome.loss = outcome.loss * (len(part[0]) / count)
@@ -190,7 +191,7 @@ def find_rate(
     objective: Objective,
     plan: StepPlan,
     rule: str,
-    lowest_layers: float,
+    lowest_layer_lr_ratio: float,
 ) -> float:
     """Return the learning rate that a range test finds; see `optimization.range_test`. It leaves no other trace."""
 
@@ -199,20 +200,20 @@ def find_rate(
         return backward(classifier, objective.draw(step), objective.loss, plan).loss.item()
 
     state = {name: tensor.clone() for name, tensor in objective.state.items()}
-    rate = optimization.range_test(classifier, loss_of_step, rule, lowest_layers=lowest_layers)
+    rate = optimization.range_test(classifier, loss_of_step, rule, lowest_layer_lr_ratio=lowest_layer_lr_ratio)
     for name, tensor in state.items():
         objective.state[name].copy_(tensor)
     return rate
 
 
 def new_learner(
-    classifier: networks.Classifier, steps: int, peak: Peak, lowest_layers: float, settings: Mapping[str, Any]
+    classifier: networks.Classifier, steps: int, peak: Peak, lowest_layer_lr_ratio: float, settings: Mapping[str, Any]
 ) -> optimization.Learner:
     """Return a learner by the configuration's `training`."""
     return optimization.Learner(
-        classifier, steps=steps, learning_rate=peak.rate, lowest_layers=lowest_layers,
+        classifier, steps=steps, learning_rate=peak.rate, lowest_layer_lr_ratio=lowest_layer_lr_ratio,
         weight_decay=settings["weight_decay"], ema=settings["ema"], ema_rises=settings.get("ema_rises", True),
-        feature_scale=peak.feature_scale, gradient_norm=settings["gradient_norm"],
+        feature_scale=peak.feature_scale, max_grad_norm=settings["max_grad_norm"],
     )  # fmt: skip
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from pocketscope.models import networks
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
+
+from pocketscope.models import networks
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Learner:
         Length of the schedule.
     learning_rate
         Of the highest layers, at the top of the cycle.
-    lowest_layers
+    lowest_layer_lr_ratio
         Rate of the lowest layers as a share of that.
     weight_decay
         Of weights; normalisation and biases have none.
@@ -44,7 +45,7 @@ class Learner:
         from.
     feature_scale
         See `parameter_groups`.
-    gradient_norm
+    max_grad_norm
         Gradients whose norm, over all weights, is larger are scaled down to it; 0: none are.
     """
 
@@ -54,15 +55,15 @@ class Learner:
         *,
         steps: int,
         learning_rate: float,
-        lowest_layers: float,
+        lowest_layer_lr_ratio: float,
         weight_decay: float,
         ema: float,
         ema_rises: bool = True,
         feature_scale: float = 1.0,
-        gradient_norm: float = 0.0,
+        max_grad_norm: float = 0.0,
     ) -> None:
-        self.classifier, self.gradient_norm = classifier, gradient_norm
-        groups = parameter_groups(classifier, learning_rate, lowest_layers, weight_decay, feature_scale)
+        self.classifier, self.max_grad_norm = classifier, max_grad_norm
+        groups = parameter_groups(classifier, learning_rate, lowest_layer_lr_ratio, weight_decay, feature_scale)
         self.optimizer = torch.optim.AdamW(groups, fused=True)
         rates = [group["lr"] for group in groups]
         self.schedule = OneCycleLR(self.optimizer, rates, total_steps=steps + 1, pct_start=WARM_UP)
@@ -80,8 +81,8 @@ class Learner:
 
     def step(self) -> None:
         """Change the weights by the gradients that have been summed up."""
-        if self.gradient_norm:
-            nn.utils.clip_grad_norm_(self.classifier.parameters(), self.gradient_norm)
+        if self.max_grad_norm:
+            nn.utils.clip_grad_norm_(self.classifier.parameters(), self.max_grad_norm)
         self.optimizer.step()
         self.schedule.step()
         if self.average:
@@ -102,11 +103,11 @@ class Learner:
 def parameter_groups(
     classifier: networks.Classifier,
     learning_rate: float,
-    lowest_layers: float,
+    lowest_layer_lr_ratio: float,
     weight_decay: float,
     feature_scale: float = 1.0,
 ) -> list[dict[str, Any]]:
-    """Return AdamW's groups: rates rise geometrically with depth, from `lowest_layers` times the rate to the rate.
+    """Return AdamW's groups: rates rise geometrically with depth, from `lowest_layer_lr_ratio` times the rate.
 
     A step of AdamW has the size of the rate, whatever the gradient's. The head's weights are as small as the features
     that they multiply are large (SqueezeNet's are about 100), so that their rate is divided by the features' scale:
@@ -121,7 +122,7 @@ def parameter_groups(
             (0.0, [p for p in trained if p.ndim <= 1]),
         ):
             if members:
-                rate = learning_rate * lowest_layers ** (1 - depth)
+                rate = learning_rate * lowest_layer_lr_ratio ** (1 - depth)
                 rate /= feature_scale if members[0] is classifier.head.weight else 1.0
                 groups.append({"params": members, "weight_decay": decay, "lr": rate})
     return groups
@@ -131,16 +132,16 @@ def budget(settings: Mapping[str, Any], images: int, *, pretrained: bool) -> int
     """Return the number of steps that `images` are trained on, by the configuration's `training`.
 
     A fixed number of epochs where one is given (both studies): the steps grow as fast as the set. Else `steps` for a
-    hundred images, and for n times as many n ** `growth` times as many steps; fewer images take no fewer steps.
+    hundred images, and for n times as many n ** `steps_exponent` times as many steps; fewer images take no fewer steps.
     """
     if settings["epochs"] is not None:
         return math.ceil(settings["epochs"] * math.ceil(images / settings["batch_size"]))
     steps = settings["steps" if pretrained else "steps_from_scratch"]
-    return round(steps * max(1.0, images / 100) ** settings["growth"])
+    return round(steps * max(1.0, images / 100) ** settings["steps_exponent"])
 
 
 def range_test(
-    classifier: networks.Classifier, backward: Callable[[int], float], rule: str, *, lowest_layers: float
+    classifier: networks.Classifier, backward: Callable[[int], float], rule: str, *, lowest_layer_lr_ratio: float
 ) -> float:
     """Find a learning rate by raising it until the loss diverges (Smith 2017); the classifier comes back as it was.
 
@@ -153,11 +154,11 @@ def range_test(
     rule
         `minimum`: the rate at the lowest loss, that of both studies. `tenth_of_minimum`: a tenth of it, for at the
         lowest loss the next rates already diverge. Where the rate is below 1e-5 it is 1e-3.
-    lowest_layers
+    lowest_layer_lr_ratio
         Rate of the lowest layers as a share of the highest's.
     """
     before = copy.deepcopy(classifier.state_dict())
-    groups = parameter_groups(classifier, 1.0, lowest_layers, 0.0)
+    groups = parameter_groups(classifier, 1.0, lowest_layer_lr_ratio, 0.0)
     optimizer = torch.optim.AdamW(groups, fused=True)
     shares = [group["lr"] for group in groups]
     rates, losses, smooth = [], [], 0.0

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import torch
+
 from pocketscope.core import parquet
 from pocketscope.models import networks, onnx_export
 from pocketscope.runtime import devices

@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import torch
 import torch.nn.functional as F
+from torch import nn
+
 from pocketscope.core.errors import InputError
 from pocketscope.models import linear_head, networks, unfold_batch_norm
 from pocketscope.models.tensors import to_tensor
@@ -21,7 +23,6 @@ from pocketscope.training import augmentation, batches, optimization
 from pocketscope.training.batches import Examples
 from pocketscope.training.history import History
 from pocketscope.training.loop import Objective, Outcome, Peak, StepPlan, find_rate, fit, new_learner
-from torch import nn
 
 
 def train(
@@ -34,7 +35,7 @@ def train(
     symmetries: list[str],
     seed: int,
     device: torch.device,
-    arithmetic: torch.dtype = torch.float32,
+    train_dtype: torch.dtype = torch.float32,
     resume: Resume | None = None,
 ) -> tuple[pa.Table, pa.Table]:
     """Train `classifier` in place.
@@ -47,7 +48,7 @@ def train(
         What to train on, and what chooses the best epoch; without it the last one is kept.
     pretrained
         Whether there are features worth protecting: the head is trained alone first, and low layers learn as
-        slowly as `lowest_layers` says.
+        slowly as `lowest_layer_lr_ratio` says.
     settings
         The configuration's `training`.
     symmetries
@@ -57,7 +58,7 @@ def train(
         bit.
     device
         Where to train. The classifier is on the CPU, in evaluation mode, when it comes back.
-    arithmetic
+    train_dtype
         Of the forward pass: torch.float32 or torch.bfloat16.
     resume
         Where the state is saved, and looked for.
@@ -76,7 +77,7 @@ def train(
     objective = supervised_objective(labelled, settings, symmetries, seed, device)
     learn(
         classifier, labelled, objective, history, pretrained=pretrained, settings=settings, symmetries=symmetries,
-        seed=seed, arithmetic=arithmetic, resume=resume,
+        seed=seed, train_dtype=train_dtype, resume=resume,
     )  # fmt: skip
     return history.tables()
 
@@ -91,7 +92,7 @@ def learn(
     settings: Mapping[str, Any],
     symmetries: list[str],
     seed: int,
-    arithmetic: torch.dtype = torch.float32,
+    train_dtype: torch.dtype = torch.float32,
     resume: Resume | None = None,
     trained: bool = False,
 ) -> None:
@@ -113,7 +114,7 @@ def learn(
     classifier.to(device, memory_format=torch.channels_last)
     steps = optimization.budget(settings, len(labelled), pretrained=pretrained)
     plan = StepPlan(
-        steps, settings["evaluations"], settings["patience"], seed, arithmetic,
+        steps, settings["n_evaluations"], settings["patience"], seed, train_dtype,
         # Folded weights come with none, and MobileNetV2 learned badly by those that `conditioning` estimates.
         keep_statistics=pretrained and settings["batch_norm"] == "frozen" and not classifier.folded,
     )  # fmt: skip
@@ -129,7 +130,7 @@ def learn(
             labels = supervised_objective(labelled, settings, symmetries, seed, device)
             fit_head(classifier, labels, plan, history, peak, settings, len(labelled))
     if steps:
-        lowest = settings["lowest_layers"] if pretrained else 1.0
+        lowest = settings["lowest_layer_lr_ratio"] if pretrained else 1.0
         if isinstance(peak.rate, str):  # the state of a training that resumes has the rate that was found
             peak.rate = 1.0 if resumed else find_rate(classifier, objective, plan, peak.rate, lowest)
         fit(new_learner(classifier, steps, peak, lowest, settings), objective, plan, history, resume)
@@ -148,7 +149,7 @@ def supervised_objective(
     images = to_tensor(labelled.images, device)
     targets = torch.from_numpy(labelled.targets).to(device)
     entropy = label_loss(labelled, settings, device)
-    batch = batches.batch_sampler(labelled.human, settings["batch_size"], settings["human_share"], seed)
+    batch = batches.batch_sampler(labelled.human, settings["batch_size"], settings["labelled_fraction"], seed)
 
     def draw(step: int) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.default_generator  # on the CPU, so that the same is drawn on every device
@@ -172,7 +173,7 @@ def label_loss(
     smoothing = settings["label_smoothing"]
     if settings["class_weights"] == "none":
         return lambda logits, targets: F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
-    drawn = batches.draw_shares(labelled.human, settings["batch_size"], settings["human_share"])
+    drawn = batches.draw_shares(labelled.human, settings["batch_size"], settings["labelled_fraction"])
     weights = class_weights(torch.from_numpy(labelled.targets), torch.from_numpy(drawn)).to(device)
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

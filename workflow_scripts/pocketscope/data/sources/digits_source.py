@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
 from pocketscope.core.errors import InputError
 from pocketscope.data.sources.record import Record
 

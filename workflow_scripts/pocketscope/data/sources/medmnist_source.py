@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
 from pocketscope.core.messages import did_you_mean

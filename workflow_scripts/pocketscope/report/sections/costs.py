@@ -3,6 +3,7 @@
 from typing import Any
 
 import pandas as pd
+
 from pocketscope.report import figures, page
 from pocketscope.statistics import recommendation, score_table
 

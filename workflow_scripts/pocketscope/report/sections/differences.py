@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pandas as pd
+
 from pocketscope.report import figures, page
 from pocketscope.statistics import bootstrap, comparison
 from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, TOO_FEW

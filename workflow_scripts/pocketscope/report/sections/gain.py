@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
+
 from pocketscope.report import figures, page
 from pocketscope.statistics import bootstrap, score_table
-from scipy import stats
 
 
 def gain_section(study: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+
 from pocketscope.report import page
 from pocketscope.statistics import score_table
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from pocketscope.report import figures, page
 from pocketscope.statistics import bootstrap
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+
 from pocketscope.report import figures, page
 from pocketscope.statistics import score_table
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from pocketscope.report import figures, page
 from pocketscope.statistics import score_table
 
