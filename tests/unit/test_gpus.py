@@ -9,7 +9,7 @@ import pytest
 from helpers import ROOT
 from pocketscope.runtime import devices, gpus
 
-CLAIM = "from pocketscope import gpus; print(gpus.claim(poll=0.05), flush=True); input()"
+CLAIM = "from pocketscope.runtime import gpus; print(gpus.claim(poll=0.05), flush=True); input()"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ SCRIPTS = ROOT / "workflow_scripts"
 JOB = """
 import os
 from types import SimpleNamespace
-from pocketscope import job
+from pocketscope.runtime import job
 terminal = os.dup(1)
 output, log = sys.argv[1:]
 job.begin(SimpleNamespace(output=[output], log=[log], scriptdir=sys.path[0]))

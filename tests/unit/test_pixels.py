@@ -424,7 +424,7 @@ def test_shrinking_averages():
 
 def test_unknown_fit():
     with pytest.raises(ValueError, match="stretch, crop, pad"):
-        to_square(COLOUR, 8, "stretch")
+        to_square(COLOUR, 8, "squash")
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))))

@@ -25,7 +25,7 @@ def shipped(request, tmp_path_factory):
 
 
 def test_answers_are_those_of_the_fp32_file(shipped):
-    images = tiny_models.noise(40, 64, seed=5)
+    images = tiny_models.noise(200, 64, seed=5)
     found = {}
     for precision in ("fp32", "int8"):
         model = onnx_model.open_model(shipped / f"model.{precision}.onnx", threads=1)

@@ -19,10 +19,14 @@ SCRIPT = """
 import hashlib, json, os, signal, sys
 from pathlib import Path
 import numpy as np, torch
-from pocketscope import config, examples, networks, resume, training
+from pocketscope.config.base import plain
+from pocketscope.config.training import Training
+from pocketscope.models import networks
+from pocketscope.runtime import resume
+from pocketscope.training import batches, supervised
 
 resume.SECONDS_BETWEEN = 0.0
-SETTINGS = base.plain(training.Training(
+SETTINGS = plain(Training(
     steps=12, batch_size=4, n_evaluations=6, patience=6, ema=0.9, mixup=0.3, batch_norm="trained",
     learning_rate="minimum",
 ))

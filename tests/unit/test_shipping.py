@@ -38,7 +38,7 @@ def test_too_few_test_images_make_nothing_sure(count):
     share=st.sampled_from([0.5, 0.8, 0.9]),
 )
 @settings(max_examples=100)
-def test_equal_probabilities_are_sure_together_and_the_count_is_true(answers, share):
+def test_equal_probabilities_are_reliable_together_and_the_count_is_true(answers, share):
     probabilities, right = np.array([a for a, _ in answers], float), np.array([b for _, b in answers], bool)
     found = least_reliable(probabilities, right, share)
     if found.probability is not None:
@@ -49,9 +49,9 @@ def test_equal_probabilities_are_sure_together_and_the_count_is_true(answers, sh
 
 def test_answers_stand_by_file_the_least_probable_first_and_can_be_given_back(tmp_path):
     paths = {"x": ["new/ä, b.png", "new/copy.png"], "y": ["new/2.png"], "z": ["ill/3.png"]}
-    answers = [("x", "ill", 0.97), ("y", "well", 0.6)]
+    given = [("x", "ill", 0.97), ("y", "well", 0.6)]
     table = tmp_path / "answers.csv"
-    assert answers.write_answers(table, answers, paths, Reliable(0.9, 40, 39)) == 1
+    assert answers.write_answers(table, given, paths, Reliable(0.9, 40, 39)) == 1
     with table.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [tuple(row.values()) for row in rows] == [

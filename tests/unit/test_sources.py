@@ -12,6 +12,7 @@ from PIL import Image
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data.sources import kinds
+from pocketscope.data.sources.paths import top_of
 from pocketscope.data.sources.record import TEST
 from pocketscope.images import files
 from pocketscope.images.decode import decode
@@ -170,10 +171,10 @@ def test_folders_that_are_not_there(root, source, message):
 
 
 def test_the_folder_that_paths_start_from(root):
-    assert kinds.top({"kind": "folder", "path": "images"}, root) == root / "images"
-    assert kinds.top({"kind": "table", "path": "tables/labels.csv"}, root) == root / "tables"
-    assert kinds.top({"kind": "table", "path": "labels.csv", "images": "images"}, root) == root / "images"
-    assert kinds.top({"kind": "digits"}, root) == root
+    assert top_of({"kind": "folder", "path": "images"}, root) == root / "images"
+    assert top_of({"kind": "table", "path": "tables/labels.csv"}, root) == root / "tables"
+    assert top_of({"kind": "table", "path": "labels.csv", "images": "images"}, root) == root / "images"
+    assert top_of({"kind": "digits"}, root) == root
 
 
 def test_digits():

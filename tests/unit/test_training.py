@@ -182,7 +182,7 @@ def test_a_head_by_gradient_comes_first_and_leaves_the_rest_alone():
 
     paper = plain(Training(recipe="paper", augmentation=CALM)) | {"epochs": 2, "n_evaluations": 2}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "resize", watch)
+        patch.setattr(supervised, "fit", watch)
         supervised.train(
             classifier, bright_and_dark(40), None, pretrained=True, settings=paper, symmetries=[], seed=0, device=CPU
         )

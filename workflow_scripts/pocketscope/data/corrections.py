@@ -11,9 +11,8 @@ import pyarrow as pa
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean, listing
-from pocketscope.data.sources import kinds
 from pocketscope.data.sources.cells import as_label, read_cells, spelling
-from pocketscope.data.sources.paths import place_of
+from pocketscope.data.sources.paths import place_of, top_of
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
     """
     if asked is None:
         return {}
-    table, top = place_of(asked, root), kinds.top(asked["source"], root)
+    table, top = place_of(asked, root), top_of(asked["source"], root)
     if not table.is_file():
         raise InputError(f"{table}: there is no such file ('corrections' of a data set); correct the path")
     classes = set(labels["label"].drop_null().to_pylist())

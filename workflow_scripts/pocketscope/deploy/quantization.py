@@ -34,8 +34,9 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
 
     Weights are signed, with a scale for each output channel; activations unsigned, which ONNX Runtime's kernels for x86
     run faster than signed ones. Weights have 7 of 8 bits: processors without VNNI add two products in 16 bits, which
-    full weights overflow and 255 x 64 x 2 does not, so that a file answers alike on every processor. An activation's range is the mean, over batches of calibration images, of its smallest
-    and largest value, so that one odd image does not coarsen it. What rounding adds on average is taken off the biases.
+    full weights overflow and 255 x 64 x 2 does not, so that a file answers alike on every processor. An activation's
+    range is the mean, over batches of calibration images, of its smallest and largest value, so that one odd image does
+    not coarsen it. What rounding adds on average is taken off the biases.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from pocketscope.core import files
+from pocketscope.core import files, parquet
 from pocketscope.core.errors import InputError
 from pocketscope.statistics import score_table
 from pocketscope.statistics.protocols import answer_as_the_paper, answer_soundly
@@ -105,10 +105,10 @@ def write(answers: Answers, folder: str | os.PathLike, *, notes: Mapping[str, An
     """Write the four tables as Parquet and as CSV into `folder`, and return their paths."""
     written = []
     for name, (frame, schema) in answers.by_name().items():
-        parquet = Path(folder) / f"{name}.parquet"
-        parquet.write(pa.Table.from_pandas(frame, schema=schema, preserve_index=False), parquet, schema, notes=notes)
-        files.write_text(parquet.with_suffix(".csv"), frame.to_csv(index=False))
-        written += [parquet, parquet.with_suffix(".csv")]
+        path = Path(folder) / f"{name}.parquet"
+        parquet.write(pa.Table.from_pandas(frame, schema=schema, preserve_index=False), path, schema, notes=notes)
+        files.write_text(path.with_suffix(".csv"), frame.to_csv(index=False))
+        written += [path, path.with_suffix(".csv")]
     return written
 
 

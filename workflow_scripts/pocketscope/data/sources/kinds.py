@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pocketscope.data.sources import digits_source, folder_source, medmnist_source, parquet_source, table_source
-from pocketscope.data.sources.paths import place_of
 from pocketscope.data.sources.record import Gone, Record
 
 log = logging.getLogger(__name__)
@@ -51,13 +50,6 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
 def files(source: dict[str, Any], root: Path) -> dict[str, str | Path]:
     """Return every file that the content of a source depends on, by the path under which it is listed, sorted."""
     return dict(sorted(_KINDS[source["kind"]][1](source, root).items()))
-
-
-def top(source: dict[str, Any], root: Path) -> Path:
-    """Return the folder that the paths of a source's records start from."""
-    if source["kind"] == "table":
-        return table_source.top(source, root)
-    return place_of(source, root) if source.get("path") else root
 
 
 def fingerprint(source: dict[str, Any], root: Path, known: Path | None = None) -> str:

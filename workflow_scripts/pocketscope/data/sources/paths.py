@@ -8,3 +8,13 @@ from typing import Any
 def place_of(source: dict[str, Any], root: Path, key: str = "path") -> Path:
     """Return the absolute path that `source[key]` names."""
     return Path(os.path.abspath(root / Path(source[key]).expanduser()))  # noqa: PTH100 (resolve would follow links)
+
+
+def top_of(source: dict[str, Any], root: Path) -> Path:
+    """Return the folder that the paths of a source's records start from.
+
+    Those in a table start at `images`, or else at the folder that the table is in.
+    """
+    if source["kind"] == "table":
+        return place_of(source, root, "images") if source.get("images") else place_of(source, root).parent
+    return place_of(source, root) if source.get("path") else root

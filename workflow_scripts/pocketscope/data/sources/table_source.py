@@ -11,7 +11,7 @@ from typing import Any
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import listing
 from pocketscope.data.sources.cells import as_label, read_cells
-from pocketscope.data.sources.paths import place_of
+from pocketscope.data.sources.paths import place_of, top_of
 from pocketscope.data.sources.record import TEST, Gone, Record
 from pocketscope.images.files import read_file
 
@@ -53,18 +53,13 @@ def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
     """Return the table and the images of a `table` source; see `pocketscope.data.sources.kinds.files`."""
     table = place_of(source, root, "path")
     found = {row.path: row.place for row in _rows(source, root)}
-    return found | {Path(os.path.relpath(table, top(source, root))).as_posix(): table}
-
-
-def top(source: dict[str, Any], root: Path) -> Path:
-    """Return what the paths in the table are relative to: `images`, or else the folder that the table is in."""
-    return place_of(source, root, "images") if source.get("images") else place_of(source, root).parent
+    return found | {Path(os.path.relpath(table, top_of(source, root))).as_posix(): table}
 
 
 def _rows(source: dict[str, Any], root: Path) -> list[_Row]:
     """Read the table, one row an image, and refuse what nothing good can come of."""
     table = place_of(source, root, "path")
-    folder = top(source, root)
+    folder = top_of(source, root)
     if not table.is_file():
         raise Gone(f"{table}: there is no such file ('path' of a table source); correct the path")
     merged: dict[str, _Row] = {}
