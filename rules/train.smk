@@ -32,7 +32,7 @@ rule train:
         seed=ask(PLAN.seed_of, "train"),
         threads=CONFIG.compute.threads,
         device=CONFIG.compute.device,
-        train_dtype=arithmetic_of,
+        train_dtype=ask(PLAN.train_dtype),
     script:
         "../workflow_scripts/train.py"
 
@@ -71,6 +71,6 @@ rule train_consistency:
         seed=ask(PLAN.seed_of, "train"),
         threads=CONFIG.compute.threads,
         device=CONFIG.compute.device,
-        train_dtype=arithmetic_of,
+        train_dtype=ask(PLAN.train_dtype),
     script:
         "../workflow_scripts/train_consistency.py"

@@ -144,7 +144,7 @@ def test_the_upper_bound_alone_asks_for_the_truth(tmp_path):
         for rule, inputs in re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n +input: (.*)$", printed, re.MULTILINE)
         if "truth.parquet" in inputs
     }
-    assert readers == {"reveal", "scores", "audit", "report"}
+    assert readers == {"oracle_labels", "scores", "audit", "report"}
 
 
 def test_a_recipe_of_its_own_trains_a_methods_students_and_nothing_else(tmp_path):

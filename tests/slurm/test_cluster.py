@@ -176,9 +176,9 @@ def test_through_every_fault_the_same_tables_come_out(cluster, undisturbed, dist
     folder, running = disturbed
     running.send_signal(signal.SIGCONT)
 
-    def training(labelset):
-        log = folder / f"results/small/logs/train/digits.k4_s0.{labelset}.shufflenet_v2_x0_5.log"
-        wait_for(says(log, "on CPU"), f"training on {labelset}")
+    def training(label_set):
+        log = folder / f"results/small/logs/train/digits.k4_s0.{label_set}.shufflenet_v2_x0_5.log"
+        wait_for(says(log, "on CPU"), f"training on {label_set}")
         log.unlink()
         return of_rule([row for row in jobs(folder) if row["State"] == "RUNNING"], "train")[-1]
 
