@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 
-from pocketscope.models.tensors import BATCH, to_pixels, to_tensor
+from pocketscope.models import tensors
 from pocketscope.tables.history import HISTORY, TIMINGS
 from pocketscope.training.batches import Examples
 
@@ -154,8 +154,7 @@ class History:
 def logits(classifier: nn.Module, images: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return logits, float (N, classes) on the CPU, of uint8 images (N, H, W, 3); leaves evaluation mode behind."""
     classifier.eval()
-    parts = images.split(BATCH)
-    return torch.cat([classifier(to_pixels(part, device)).cpu() for part in parts])
+    return torch.cat([classifier(part).cpu() for part in tensors.batches(images, device)])
 
 
 def summary(guesses: OnlinePseudoLabels) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -183,7 +182,7 @@ def summary(guesses: OnlinePseudoLabels) -> tuple[dict[str, torch.Tensor], dict[
 
 def validate(classifier: nn.Module, validation: Examples, device: torch.device) -> dict[str, float]:
     """Return loss, accuracy and macro F1 of a classifier on the validation part, by their names in HISTORY."""
-    scores = logits(classifier, to_tensor(validation.images, device), device)
+    scores = logits(classifier, tensors.to_tensor(validation.images, device), device)
     targets = torch.from_numpy(validation.targets)
     told = {"validation_loss": F.cross_entropy(scores, targets).item()}
     return told | scored("validation", targets.argmax(1), scores.argmax(1))
