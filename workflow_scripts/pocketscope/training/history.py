@@ -58,7 +58,7 @@ class History:
     validation
         What the epochs are judged by; without it the last one is the best, unless the training collapsed before.
     monitor
-        `f1` (macro), `accuracy` or `loss` of the validation part. Of equals the one with the lower loss is better: a
+        `f1` (macro), `accuracy` or `loss` of the validation set. Of equals the one with the lower loss is better: a
         small part has few distinct values.
     device
         Where the classifier is.
@@ -109,11 +109,11 @@ class History:
         log.info("epoch %d: %s", epoch, told)
 
     def epochs_since_best(self) -> int:
-        """Return how many epochs have ended since the best one; without a validation part 0: nothing ends early."""
+        """Return how many epochs have ended since the best one; without a validation set 0: nothing ends early."""
         return len(self.rows) - 1 - self.best if self.validation else 0
 
     def tables(self) -> tuple[pa.Table, pa.Table]:
-        """Return the history (schema HISTORY) and the timings (schema TIMINGS), a row an epoch."""
+        """Return the history (schema HISTORY) and the timings (schema TIMINGS), one row per epoch."""
         rows = [row | {"kept": i == self.best} for i, row in enumerate(self.rows)]
         return pa.Table.from_pylist(rows, schema=HISTORY), pa.Table.from_pylist(self.seconds, schema=TIMINGS)
 
@@ -163,7 +163,7 @@ def summary(guesses: OnlinePseudoLabels) -> tuple[dict[str, torch.Tensor], dict[
     Returns
     -------
     tuple of dict
-        Tensors on the CPU, a row an image, in the images' order: `images` and `classes` (int64), `confidences`
+        Tensors on the CPU, one row per image, in the images' order: `images` and `classes` (int64), `confidences`
         (float32) and `used` (bool). And unlabelled_loss, used_share and class_shares, null where no guess was learned.
     """
     confidences, classes = guesses.probabilities.float().cpu().max(1)
@@ -181,7 +181,7 @@ def summary(guesses: OnlinePseudoLabels) -> tuple[dict[str, torch.Tensor], dict[
 
 
 def validate(classifier: nn.Module, validation: Examples, device: torch.device) -> dict[str, float]:
-    """Return loss, accuracy and macro F1 of a classifier on the validation part, by their names in HISTORY."""
+    """Return loss, accuracy and macro F1 of a classifier on the validation set, by their names in HISTORY."""
     scores = logits(classifier, tensors.to_tensor(validation.images, device), device)
     targets = torch.from_numpy(validation.targets)
     told = {"validation_loss": F.cross_entropy(scores, targets).item()}
