@@ -15,18 +15,25 @@ import tempfile
 import time
 from pathlib import Path
 
-from pocketscope.config.base import plain
-from pocketscope.config.training import Training
-
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow_scripts"))
+
+from pocketscope.config.base import plain  # noqa: E402
+from pocketscope.config.training import Training  # noqa: E402
+
 JOB = """
 import json, sys, time
 started = time.perf_counter()
 from pathlib import Path
 import numpy as np, yaml
-from pocketscope import devices, examples, export, job, networks, pseudo_labels, splits, tables, training
-from pocketscope import history as records
-from pocketscope.resume import Resume
+from pocketscope.core import parquet
+from pocketscope.models import networks, onnx_export
+from pocketscope.runtime import devices, job
+from pocketscope.runtime.resume import Resume
+from pocketscope.tables.history import HISTORY
+from pocketscope.tables.label_set import LABEL_SET
+from pocketscope.tables.split import SPLIT
+from pocketscope.training import batches, outputs, supervised
 imported = time.perf_counter()
 root, folder, name, threads = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 settings = json.loads(sys.argv[5])
@@ -46,7 +53,7 @@ made = networks.Trained(classifier, list("abcd"), 32)
 networks.save(made, entry, folder / "model.safetensors")
 about = onnx_export.description(entry, {"resize": "stretch", "page": 0}, "none")
 onnx_export.to_onnx(made, folder / "model.onnx", images=images[:8], about=about)
-parquet.write(history, folder / "history.parquet", records.HISTORY)
+parquet.write(history, folder / "history.parquet", HISTORY)
 ended = time.perf_counter()
 print(json.dumps({"imports": imported - started, "network": built - imported, "training": trained - built,
                   "writing": ended - trained}))
@@ -59,8 +66,6 @@ def main() -> None:
     parser.add_argument("--network", default="shufflenet_scratch")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    sys.path.insert(0, str(ROOT / "workflow_scripts"))
-
     settings = plain(Training(epochs=1, n_evaluations=1))
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-W", "ignore", "-c", JOB, str(ROOT), folder, options.network, str(options.threads)]

@@ -1,4 +1,4 @@
-"""Run the model file that would ship on the test part."""
+"""Run the model file that would ship on the test set."""
 
 import numpy as np
 

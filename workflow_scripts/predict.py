@@ -1,4 +1,4 @@
-"""Let a trained network see every image of the training side under every view."""
+"""Let a trained network see every image of the training set under every view."""
 
 from pocketscope.core import parquet
 from pocketscope.distillation import predict_views

@@ -1,4 +1,4 @@
-"""Make the int8 form of a model, calibrated on images of the training part."""
+"""Make the int8 form of a model, calibrated on images of the training set."""
 
 from pocketscope.core import parquet, seeds
 from pocketscope.deploy import quantization

@@ -97,7 +97,7 @@ def test_rounds_are_unrolled_and_students_trained_on_the_last(tmp_path):
 
 
 def test_fold_teachers_are_trained_once_for_all_methods(tmp_path):
-    """Below the smallest validation part: five folds a teacher, whatever rests on them."""
+    """Below the smallest validation set: five folds a teacher, whatever rests on them."""
     asked = {"calibration": "temperature", "teachers": ["resnet50"]}
     methods = {"one": asked, "two": asked | {"views": "auto"}, "three": asked | {"fold_teachers": True}}
     config = study_a(methods=methods, crossfit="full") | {"students": {"resnet18": ["fp32"]}}
@@ -185,7 +185,7 @@ def test_a_cross_validation_trains_each_fold_and_scores_them_together(tmp_path):
 
 
 def test_a_row_that_is_named_ships_without_the_rest_of_the_study(tmp_path):
-    """Trained once with a test part, for its figures, and once with every label."""
+    """Trained once with a test set, for its figures, and once with every label."""
     row = {"method": "model", "network": "resnet18", "precision": "int8"}
     counts = plan(tmp_path, study_a(ship={"candidate": row}), target="ship")
     assert counts == {

@@ -256,3 +256,36 @@ def test_arithmetic_is_that_of_the_nearest_size_that_was_measured(tmp_path):
     assert train_dtypes("resnet18", 200, tmp_path) == {"cpu-amx": "bf16", "cuda-9.0": "bf16"}
     assert train_dtypes("resnet18", 80, tmp_path) == {"cpu-amx": "fp32", "cuda-9.0": "bf16"}
     assert train_dtypes("resnet34", 80, tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (["datasets", "digits", "fit"], "crop", "'datasets.digits.fit' is now called 'resize'"),
+        (["datasets", "digits", "resize"], "squeeze", "'squeeze' is now called 'stretch'"),
+        (["training"], {"growth": 0.2}, "'training.growth' is now called 'steps_exponent'"),
+        (["training"], {"human_share": 0.2}, "'training.human_share' is now called 'labelled_fraction'"),
+        (["ship"], {"row": None}, "'ship.row' is now called 'candidate'"),
+        (["compute"], {"arithmetic": "bf16"}, "'compute.arithmetic' is now called 'train_dtype'"),
+        (["methods", "plain"], {"teachers": ["resnet18"], "acceptance": "per_class"}, "is now called 'selection'"),
+        (
+            ["methods", "plain"],
+            {"teachers": ["resnet18"], "selection": "per_class"},
+            "'per_class' is now called 'top_share_per_class'",
+        ),
+        (
+            ["methods", "plain"],
+            {"teachers": ["resnet18"], "rounds": 2, "stop": "unlabelled"},
+            "'unlabelled' is now called 'all_labelled'",
+        ),
+        (
+            ["methods", "mix"],
+            {"labels": "consistency", "algorithm": "mixmatch", "guesses": 3},
+            "'methods.mix.guesses' is now called 'n_augmentations'",
+        ),
+    ],
+)
+def test_a_key_or_value_that_was_renamed_is_refused_with_its_new_name(path, value, told):
+    with pytest.raises(InputError) as error:
+        load_config(changed(path, value), ROOT)
+    assert told in str(error.value)

@@ -183,3 +183,13 @@ def test_a_range_is_the_mean_over_batches(tmp_path):
         steps.append(float(stored[first.input[1]]))
     assert steps[0] != pytest.approx(steps[1], rel=0.05)
     assert steps[2] == pytest.approx(np.mean(steps[:2]), rel=5e-3)  # biases differ a little
+
+
+def test_weights_have_seven_bits_so_that_no_processor_overflows(shipped):
+    """Processors without VNNI add two products of 8 bits in 16: 255 x 64 x 2 fits, 255 x 127 x 2 does not."""
+    graph = onnx.load(shipped / "model.int8.onnx").graph
+    weights = [
+        numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.INT8
+    ]
+    assert weights
+    assert max(np.abs(weight.astype(int)).max() for weight in weights if weight.ndim > 1) <= 64

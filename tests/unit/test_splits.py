@@ -191,7 +191,7 @@ def test_nothing_labelled_is_refused():
 def test_nothing_to_test_on_is_refused_with_the_reason():
     with pytest.raises(InputError, match="no image to test on: every class has one image or group alone; label more"):
         assign([("x", "a", None), ("y", "b", None)])
-    with pytest.raises(InputError, match="the source's own test part has no label"):
+    with pytest.raises(InputError, match="the source's own test set has no label"):
         assign([*plain(9), ("x", None, None, "test")])
     with pytest.raises(InputError, match=r"in fold 4: .*, or ask for fewer split\.folds"):
         assign(plain(2), test=(4, 5))
@@ -243,7 +243,7 @@ def test_folds_are_equal_for_every_number_of_labels_and_seed():
 
 
 def test_a_source_with_a_test_part_of_its_own_is_not_cross_validated():
-    with pytest.raises(InputError, match=r"names its own test part.*set split\.evaluation to holdout"):
+    with pytest.raises(InputError, match=r"names its own test set.*set split\.evaluation to holdout"):
         assign([*plain(9), ("x", "a", None, "test")], test=(0, 5))
 
 

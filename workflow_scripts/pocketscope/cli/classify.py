@@ -102,5 +102,5 @@ class _Progress:
         seconds = max(self.shown - self.started, 1e-6)
         rate = self.done / seconds
         left = f", about {(self.total - self.done) / rate:.0f} s left" if 0 < self.done < self.total else ""
-        text = f"{self.done:,} of {self.total:,} images, {rate:.3g} a second{left}"
+        text = f"{self.done:,} of {self.total:,} images, {rate:.3g} per second{left}"
         print(f"\r\x1b[K{text}" if self.terminal else text, end=end, file=sys.stderr, flush=True)

@@ -16,12 +16,12 @@ class DigitsSource(Model):
 
 
 class FolderSource(Model):
-    """A folder with one sub-folder a class."""
+    """A folder with one sub-folder per class."""
 
     kind: Literal["folder"]
     path: str = Field(description="The folder; a relative path starts at the folder of the Snakefile.")
     unlabelled: str | None = Field(None, description="A folder of images that nobody has labelled.")
-    test: str | None = Field(None, description="A folder, one sub-folder a class, whose images are the test part.")
+    test: str | None = Field(None, description="A folder, one sub-folder per class, whose images are the test set.")
 
 
 class Columns(Model):
@@ -34,7 +34,7 @@ class Columns(Model):
 
 
 class TableSource(Model):
-    """A CSV or Parquet table with a row an image."""
+    """A CSV or Parquet table with one row per image."""
 
     kind: Literal["table"]
     path: str = Field(description="The table; a relative path starts at the folder of the Snakefile.")
@@ -53,11 +53,11 @@ class ParquetSource(Model):
     image: str | None = Field(None, description="The images' column. Default: image.")
     label: str | None = Field(None, description="The labels' column. Default: label.")
     group: str | None = Field(None, description="The column of patient, slide or plate.")
-    test: str | None = Field(None, description="A file, a folder or a pattern of images that are the test part.")
+    test: str | None = Field(None, description="A file, a folder or a pattern of images that are the test set.")
 
 
 class MedmnistSource(Model):
-    """A set of MedMNIST, which the medmnist package downloads; its own test part is kept."""
+    """A set of MedMNIST, which the medmnist package downloads; its own test set is kept."""
 
     kind: Literal["medmnist"]
     name: str = Field(description="The set, such as bloodmnist.")
@@ -107,7 +107,7 @@ class Split(Model):
     """Which images are tested on, labelled and unlabelled."""
 
     labelled: Annotated[list[Annotated[int, Field(ge=1)] | Literal["all"]], AfterValidator(each_once)] = Field(
-        default=[25], min_length=1, description="Labelled images a class, validation part included; each is a split."
+        default=[25], min_length=1, description="Labelled images per class, validation set included; each is a split."
     )
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(each_once)] = Field(default=[0], min_length=1)
     evaluation: Literal["holdout", "crossvalidation"] = Field(
@@ -117,12 +117,12 @@ class Split(Model):
     folds: int = Field(5, ge=2, le=20, description="Parts of a cross-validation; each is trained without.")
     test_share: Share = 0.25
     test_seed: int = Field(
-        0, ge=0, description="Draws the test part, or the folds, which are equal for every k and every seed."
+        0, ge=0, description="Draws the test set, or the folds, which are equal for every k and every seed."
     )
     validation_share: Share = Field(0.2, description="Share of the labelled images that choose the best epoch.")
     min_validation: int = Field(
         50,
         ge=1,
-        description="There is a validation part where more than half of the classes have so many labelled images.",
+        description="There is a validation set where more than half of the classes have so many labelled images.",
     )
     strict: bool = Field(False, description="A class with fewer images than asked for is an error, not a warning.")

@@ -8,8 +8,29 @@ from pydantic import BaseModel, ValidationError
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import nearest
 
+# What keys and values were once called, by the part of the configuration that they stand in.
+RENAMED_KEYS = {
+    ("datasets", "fit"): "resize",
+    ("methods", "acceptance"): "selection",
+    ("methods", "guesses"): "n_augmentations",
+    ("training", "lowest_layers"): "lowest_layer_lr_ratio",
+    ("training", "gradient_norm"): "max_grad_norm",
+    ("training", "growth"): "steps_exponent",
+    ("training", "evaluations"): "n_evaluations",
+    ("training", "human_share"): "labelled_fraction",
+    ("ship", "row"): "candidate",
+    ("ship", "sure"): "reliable",
+    ("compute", "arithmetic"): "train_dtype",
+}
+RENAMED_VALUES = {
+    ("resize", "squeeze"): "stretch",
+    ("selection", "per_class"): "top_share_per_class",
+    ("stop", "unlabelled"): "all_labelled",
+}
+
 
 def validate(model: type[BaseModel], raw: Any, where: str) -> Any:
+    """Return `raw` as `model`; raise InputError with a line for each fault, which begins with `where`."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -20,10 +41,14 @@ def _message(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
     # pydantic puts the chosen member of a union into the path; a user's file does not have it.
     path = [str(part) for i, part in enumerate(fault["loc"]) if not _is_union_member(fault["loc"], i)]
     key = ".".join(path) or "the whole"
+    if new := RENAMED_KEYS.get((path[0], path[-1])) if fault["type"] == "extra_forbidden" else None:
+        return f"'{key}' is now called '{new}'; rename it"
     if fault["type"] == "extra_forbidden":
         return f"'{key}' is not a key{nearest(path[-1], _siblings(model, fault['loc']))}"
     if fault["type"] == "missing":
         return f"'{key}' is missing"
+    if new := RENAMED_VALUES.get((path[-1], fault["input"])) if fault["type"] == "literal_error" else None:
+        return f"'{key}': '{fault['input']}' is now called '{new}'; rename it"
     return f"'{key}': {fault['msg'].removeprefix('Value error, ')}"
 
 

@@ -88,7 +88,7 @@ class Config(Model):
     view_strengths: ViewStrengths = ViewStrengths()
     crossfit: Literal["frozen", "full"] = Field(
         "frozen",
-        description="Where there is no validation part, held-out predictions come from folds: frozen, of a head on the "
+        description="Where there is no validation set, held-out predictions come from folds: frozen, of a head on the "
         "pretrained features; full, of teachers trained without a fold.",
     )
     crossfit_folds: int = Field(5, ge=2, le=10, description="Of the cross-fit.")
@@ -153,8 +153,8 @@ class Config(Model):
                 )
             if method.stop == "no_improvement" and False in validated:
                 raise ValueError(
-                    f"methods.{name}: 'stop: no_improvement' looks at the validation part, which splits with fewer "
-                    f"than {self.split.min_validation} labelled a class do not have (split.min_validation)"
+                    f"methods.{name}: 'stop: no_improvement' looks at the validation set, which splits with fewer "
+                    f"than {self.split.min_validation} labelled per class do not have (split.min_validation)"
                 )
             for dataset, settings in self.datasets.items():
                 if not allowed_views(views, settings.symmetries):
@@ -179,7 +179,7 @@ class Config(Model):
             raise ValueError(f"methods.{name}: consistency is learned in steps, of which 'training' has none")
 
     def has_validation(self, labelled: int | str) -> bool | None:
-        """Return whether a split with so many labelled images a class has a validation part; None: the data decide."""
+        """Return whether a split with so many labelled images per class has a validation set; None: the data decide."""
         return None if labelled == "all" else labelled >= self.split.min_validation
 
 

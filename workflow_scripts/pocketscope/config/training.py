@@ -106,10 +106,12 @@ class Training(Model):
     mixup: float = Field(0.0, ge=0, description="Alpha of the Beta distribution that shares are drawn from; 0: none.")
     labelled_fraction: float = Field(0.5, ge=0, le=1, description="Share of each batch that people labelled.")
     n_evaluations: int = Field(
-        10, ge=1, description="How often the validation part is looked at; an epoch in the tables."
+        10, ge=1, description="How often the validation set is looked at; an epoch in the tables."
     )
     patience: int = Field(5, ge=1, description="Stop after so many evaluations without a better one.")
-    monitor: Literal["f1", "accuracy", "loss"] = Field("f1", description="Of the validation part: what is better.")
+    monitor: Literal["f1", "accuracy", "loss"] = Field(
+        "f1", description="Metric on the validation set that picks the best epoch."
+    )
     augmentation: Augmentation = Augmentation()
 
     @model_validator(mode="before")

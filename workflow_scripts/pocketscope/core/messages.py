@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 LISTED = 5  # how many of many things an error names
 
@@ -13,15 +12,20 @@ def listing(lines: Sequence[str]) -> str:
     return shown + (f"  and {len(lines) - LISTED} more\n" if len(lines) > LISTED else "")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """End a sentence that says that there is no `name`: with the nearest that there is, or with a full stop."""
-    folded = {candidate.casefold(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1)
-    return f"; did you mean {folded[near[0]]!r}?" if near else "."
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = ".") -> str:
+    """End a sentence that says that there is no `name`: with the nearest that there is, or with `otherwise`.
+
+    Examples
+    --------
+    >>> did_you_mean("resnet81", ["resnet18", "fbnet"])
+    "; did you mean 'resnet18'?"
+    """
+    folded = {candidate.casefold(): candidate for candidate in map(str, known)}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    return f"; did you mean {folded[near[0]]!r}?" if near else otherwise
 
 
-def nearest(name: str, known: Any) -> str:
-    known = list(known)
-    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
-        return f"; did you mean '{close[0]}'?"
-    return f"; there are: {', '.join(sorted(known))}" if known else ""
+def nearest(name: str, known: Iterable[str]) -> str:
+    """End a sentence as `did_you_mean` does; where nothing is near, name all that there are."""
+    known = sorted(map(str, known))
+    return did_you_mean(name, known, f"; there are: {', '.join(known)}" if known else "")

@@ -1,7 +1,7 @@
 """Part a data set into test, labelled, validation and unlabelled images, from identities alone: no pixels.
 
-Whether a unit is in the test part depends on its own hash and on nothing else. So an image added, or a label corrected,
-moves no other image between training and test; the price is that the test part's size is as asked only on average
+Whether a unit is in the test set depends on its own hash and on nothing else. So an image added, or a label corrected,
+moves no other image between training and test; the price is that the test set's size is as asked only on average
 (a quota that is met exactly has to move an image when another one comes).
 """
 
@@ -35,34 +35,34 @@ def assign(
 ) -> tuple[pa.Table, pa.Table, dict[str, Any]]:
     """Give each image its role.
 
-    A unit is a group (patient, slide, plate) where one is given, else an image. Units never straddle the training side
-    and the test part, nor labelled and validation images. Labelled images are the first of their class in the order of
+    A unit is a group (patient, slide, plate) where one is given, else an image. Units never straddle the training set
+    and the test set, nor labelled and validation images. Labelled images are the first of their class in the order of
     a hash, so that k of them are among any k + 1.
 
-    The test part is drawn from what the source says, before anything is corrected: a correction moves no image, and an
+    The test set is drawn from what the source says, before anything is corrected: a correction moves no image, and an
     image that has its label from a correction alone is learnt from and never tested on. People correct what a model is
-    unsure of; a test part that such images join would grow harder from run to run.
+    unsure of; a test set that such images join would grow harder from run to run.
 
     Parameters
     ----------
     images
-        Columns image_id, group and role; role is `test` where the source itself names the test part.
+        Columns image_id, group and role; role is `test` where the source itself names the test set.
     labels
         Columns image_id and label; null where nobody labelled the image.
     labelled
-        How many images a class are labelled, the validation part included, or `all`.
+        How many images per class are labelled, the validation set included, or `all`.
     seed
         Draws the labelled and the validation images.
     test
-        `share`: the test part that the source names, or else a share of the units. Two numbers: this fold, from 0, of
-        so many of a cross-validation. None: there is no test part, and no validation part; every label is for training,
-        those of the source's own test part too.
+        `share`: the test set that the source names, or else a share of the units. Two numbers: this fold, from 0, of
+        so many of a cross-validation. None: there is no test set, and no validation set; every label is for training,
+        those of the source's own test set too.
     test_share, test_seed
         Of the units that hold a label, the share to test on, and what draws it, or the folds.
     validation_share
         Share of a class's labelled images that validate.
     min_validation
-        There is no validation part where most classes have fewer labelled images than this.
+        There is no validation set where most classes have fewer labelled images than this.
     strict
         Raise an error where a class has fewer images than `labelled`, instead of a warning.
     corrected
@@ -77,7 +77,7 @@ def assign(
     ------
     pocketscope.core.errors.InputError
         No training image is labelled; no image can be tested on; folds are asked for where the source names its own
-        test part; or a class is too small and `strict` is set.
+        test set; or a class is too small and `strict` is set.
     """
     given = {i: label for i, label in zip(*columns(labels, "image_id", "label"), strict=True) if label is not None}
     label_of = given | dict(corrected or {})
@@ -109,7 +109,7 @@ def assign(
 
 
 def oracle_labels(split: pa.Table, truth: pa.Table) -> tuple[list[str], list[str]]:
-    """Return the images of the training side, without the validation part, whose label is known, and the labels."""
+    """Return the images of the training set, without the validation set, whose label is known, and the labels."""
     known = dict(zip(*columns(truth, "image_id", "label"), strict=True))
     found = {}
     for image_id, role, label in zip(*columns(split, "image_id", "role", "label"), strict=True):
@@ -135,14 +135,14 @@ def _tested(
         tested = {unit_of[i] for i in named} if named else _test_units(label_of, unit_of, share, seed)
     elif named:
         raise InputError(
-            "the source names its own test part, which a cross-validation would train on; set split.evaluation to "
+            "the source names its own test set, which a cross-validation would train on; set split.evaluation to "
             "holdout, or take 'test' out of the source"
         )
     else:
         asked, folds = test
         tested = {unit for unit, fold in _folds(label_of, unit_of, folds, seed).items() if fold == asked}
     if not any(unit_of[image_id] in tested for image_id in label_of):
-        what = "the source's own test part has no label" if named else "every class has one image or group alone"
+        what = "the source's own test set has no label" if named else "every class has one image or group alone"
         raise InputError(
             f"there is no image to test on{'' if test == 'share' else f' in fold {test[0]}'}: {what}; label more images"
             + ("" if test == "share" else ", or ask for fewer split.folds")
@@ -153,7 +153,7 @@ def _tested(
 def _folds(label_of: Mapping[str, str], unit_of: Mapping[str, str], folds: int, seed: int) -> dict[str, int]:
     """Deal the units of each class out to folds, in the order of a hash: their numbers differ by at most one.
 
-    Chance alone, as it draws the test part, would leave folds without an image of a small class. An image that is
+    Chance alone, as it draws the test set, would leave folds without an image of a small class. An image that is
     added can move others to another fold; each is still tested once, by a network that has not seen it. Where all units
     of a class would be in one fold, as a class's only unit is, one is in none: something of the class must be learnt.
     """

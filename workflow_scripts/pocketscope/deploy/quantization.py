@@ -43,7 +43,7 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
     source
         A model that `onnx_export.to_onnx` wrote.
     images
-        uint8 (N, H, W, 3) of the training part: the range of each activation is measured on them.
+        uint8 (N, H, W, 3) of the training set: the range of each activation is measured on them.
     path
         The quantised model; it keeps the metadata of `source`.
 
@@ -54,7 +54,7 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
     """
     onnx_model.open_model(source, threads=1)
     if not len(images):
-        raise InputError(f"{source}: no image to calibrate the quantised model with; the training part is empty")
+        raise InputError(f"{source}: no image to calibrate the quantised model with; the training set is empty")
     images = images[:CALIBRATION_IMAGES]
     batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     with tempfile.TemporaryDirectory() as folder, whole(path) as temporary:

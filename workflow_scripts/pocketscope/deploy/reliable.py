@@ -26,7 +26,7 @@ class Reliable(NamedTuple):
 def measured(
     probabilities: np.ndarray, truth: Sequence[str], classes: Sequence[str], positive: str | None, share: float
 ) -> dict[str, Any]:
-    """Return what the test part says of a row: `f1`, `positive`, `tested` (images), `share` and `reliable`, for `card`.
+    """Return what the test set says of a row: `f1`, `positive`, `tested` (images), `share` and `reliable`, for `card`.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def measured(
 def least_reliable(probabilities: np.ndarray, right: np.ndarray, share: float) -> Reliable:
     """Find the lowest probability from which on answers can be relied on.
 
-    That is the lowest for which the test part shows that at least `share` of the answers with this probability or a
+    That is the lowest for which the test set shows that at least `share` of the answers with this probability or a
     higher one are right: the lower bound of Clopper and Pearson, one-sided, at the level `LEVEL`. It is looked for
     among all probabilities that occur, so that it is slightly optimistic; and it holds for images taken as the test
     images were.

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from pocketscope.distillation import views
-from pocketscope.models import networks
+from pocketscope.models import networks, tensors
 
 log = logging.getLogger(__name__)
 
 
-BATCH = 64
 EVERY = 20  # batches between two lines of the log
 
 
@@ -52,7 +51,7 @@ def probabilities(
     image_ids: list[str] = []
     started = time.perf_counter()
     for number, (identities, pixels) in enumerate(_batches(images)):
-        batch = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
+        batch = tensors.to_pixels(torch.from_numpy(pixels), device)
         rows = slice(len(image_ids), len(image_ids) + len(identities))
         image_ids += identities
         for i, name in enumerate(names):
@@ -69,5 +68,5 @@ def probabilities(
 
 def _batches(images: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[list[str], np.ndarray]]:
     waiting = iter(images)
-    while batch := list(islice(waiting, BATCH)):
+    while batch := list(islice(waiting, tensors.BATCH)):
         yield [image_id for image_id, _ in batch], np.stack([pixels for _, pixels in batch])

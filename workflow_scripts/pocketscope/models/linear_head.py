@@ -13,13 +13,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-from pocketscope.models import networks
-from pocketscope.models.tensors import to_pixels, to_tensor
+from pocketscope.models import networks, tensors
 
 log = logging.getLogger(__name__)
 
 
-BATCH = 64
 FOLDS = 5
 STRENGTHS = 10.0 ** np.arange(-3, 3)  # C, the inverse strength, on features of variance 1
 DEFAULT_STRENGTH = 1.0  # where a class has too few images to be held out
@@ -75,8 +73,8 @@ def features(
 ) -> np.ndarray:
     """Return the pooled features, float64 (N, features), of uint8 images (N, H, W, 3) under a view."""
     classifier.eval()
-    parts = to_tensor(images, device).split(BATCH)
-    found = [classifier.features(view(to_pixels(part, device))).cpu() for part in parts]
+    parts = tensors.batches(tensors.to_tensor(images, device), device)
+    found = [classifier.features(view(part)).cpu() for part in parts]
     return torch.cat(found).double().numpy()
 
 

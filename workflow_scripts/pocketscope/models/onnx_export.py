@@ -15,6 +15,7 @@ from torch import nn
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
+from pocketscope.models import tensors
 from pocketscope.models.networks import Classifier, Trained
 from pocketscope.tables.images import load_images
 from pocketscope.tables.label_set import digest_of_labels
@@ -156,7 +157,7 @@ def _assert_parity(trained: Trained, path: str | os.PathLike, images: np.ndarray
         raise InputError(f"network '{name}' cannot be run by ONNX Runtime: {error}; choose another network") from error
     (found,) = session.run(None, {"images": images})
     with torch.inference_mode():
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+        pixels = tensors.to_pixels(torch.from_numpy(images), torch.device("cpu"))
         expected = trained.classifier.cpu().eval()(pixels).softmax(dim=1).numpy()
     difference = np.abs(found - expected).max(initial=0)
     if not difference <= PARITY:

@@ -6,14 +6,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from pocketscope.models import networks
-from pocketscope.models.tensors import to_pixels, to_tensor
+from pocketscope.models import networks, tensors
 
 log = logging.getLogger(__name__)
 
 
 IMAGES = 256  # that statistics are estimated from
-BATCH = 64
 
 
 @torch.no_grad()
@@ -47,8 +45,8 @@ def prepare(classifier: networks.Classifier, images: np.ndarray, device: torch.d
 
     hooks = [module.register_forward_pre_hook(watch) for module in folded]
     classifier.eval()
-    for part in to_tensor(images[:IMAGES], device).split(BATCH):
-        classifier.features(to_pixels(part, device))
+    for part in tensors.batches(tensors.to_tensor(images[:IMAGES], device), device):
+        classifier.features(part)
     for hook in hooks:
         hook.remove()
     for module, (count, total, squares) in sums.items():

@@ -88,7 +88,7 @@ def batch_sampler(human: np.ndarray, size: int, labelled_fraction: float, seed: 
     human
         bool (N,): labelled by people.
     size
-        Images a batch.
+        Images per batch.
     labelled_fraction
         Share of each batch that people labelled, however many labels the teachers gave; where both kinds are there.
     seed

@@ -138,7 +138,7 @@ def train(
     pocketscope.core.errors.InputError
         See `supervised.train`.
     """
-    # The classifier that is kept, and judged by the validation part, has the averaged weights.
+    # The classifier that is kept, and judged by the validation set, has the averaged weights.
     settings = lasting(settings, method["duration"]) | {"ema": method["ema"], "ema_rises": method["ema_rises"]}
     pretrained = pretrained or method["warm_start"]
     history = History(validation, settings["monitor"], device)

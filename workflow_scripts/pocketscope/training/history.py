@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 
-from pocketscope.models.tensors import BATCH, to_pixels, to_tensor
+from pocketscope.models import tensors
 from pocketscope.tables.history import HISTORY, TIMINGS
 from pocketscope.training.batches import Examples
 
@@ -58,7 +58,7 @@ class History:
     validation
         What the epochs are judged by; without it the last one is the best, unless the training collapsed before.
     monitor
-        `f1` (macro), `accuracy` or `loss` of the validation part. Of equals the one with the lower loss is better: a
+        `f1` (macro), `accuracy` or `loss` of the validation set. Of equals the one with the lower loss is better: a
         small part has few distinct values.
     device
         Where the classifier is.
@@ -109,11 +109,11 @@ class History:
         log.info("epoch %d: %s", epoch, told)
 
     def epochs_since_best(self) -> int:
-        """Return how many epochs have ended since the best one; without a validation part 0: nothing ends early."""
+        """Return how many epochs have ended since the best one; without a validation set 0: nothing ends early."""
         return len(self.rows) - 1 - self.best if self.validation else 0
 
     def tables(self) -> tuple[pa.Table, pa.Table]:
-        """Return the history (schema HISTORY) and the timings (schema TIMINGS), a row an epoch."""
+        """Return the history (schema HISTORY) and the timings (schema TIMINGS), one row per epoch."""
         rows = [row | {"kept": i == self.best} for i, row in enumerate(self.rows)]
         return pa.Table.from_pylist(rows, schema=HISTORY), pa.Table.from_pylist(self.seconds, schema=TIMINGS)
 
@@ -154,8 +154,7 @@ class History:
 def logits(classifier: nn.Module, images: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return logits, float (N, classes) on the CPU, of uint8 images (N, H, W, 3); leaves evaluation mode behind."""
     classifier.eval()
-    parts = images.split(BATCH)
-    return torch.cat([classifier(to_pixels(part, device)).cpu() for part in parts])
+    return torch.cat([classifier(part).cpu() for part in tensors.batches(images, device)])
 
 
 def summary(guesses: OnlinePseudoLabels) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -164,7 +163,7 @@ def summary(guesses: OnlinePseudoLabels) -> tuple[dict[str, torch.Tensor], dict[
     Returns
     -------
     tuple of dict
-        Tensors on the CPU, a row an image, in the images' order: `images` and `classes` (int64), `confidences`
+        Tensors on the CPU, one row per image, in the images' order: `images` and `classes` (int64), `confidences`
         (float32) and `used` (bool). And unlabelled_loss, used_share and class_shares, null where no guess was learned.
     """
     confidences, classes = guesses.probabilities.float().cpu().max(1)
@@ -182,8 +181,8 @@ def summary(guesses: OnlinePseudoLabels) -> tuple[dict[str, torch.Tensor], dict[
 
 
 def validate(classifier: nn.Module, validation: Examples, device: torch.device) -> dict[str, float]:
-    """Return loss, accuracy and macro F1 of a classifier on the validation part, by their names in HISTORY."""
-    scores = logits(classifier, to_tensor(validation.images, device), device)
+    """Return loss, accuracy and macro F1 of a classifier on the validation set, by their names in HISTORY."""
+    scores = logits(classifier, tensors.to_tensor(validation.images, device), device)
     targets = torch.from_numpy(validation.targets)
     told = {"validation_loss": F.cross_entropy(scores, targets).item()}
     return told | scored("validation", targets.argmax(1), scores.argmax(1))

@@ -66,7 +66,7 @@ class StepPlan:
     """How `fit` goes through its steps.
 
     steps, epochs
-        How many steps, in how many epochs: after each the validation part is looked at.
+        How many steps, in how many epochs: after each the validation set is looked at.
     patience
         Epochs without a better one after which the training stops.
     seed
@@ -121,7 +121,7 @@ def fit(
     plan
         How many steps, and how.
     history
-        Takes a row an epoch, and keeps the best weights.
+        Takes one row per epoch, and keeps the best weights.
     resume
         Where the state is saved, and looked for.
     """

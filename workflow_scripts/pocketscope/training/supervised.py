@@ -66,7 +66,7 @@ def train(
     Returns
     -------
     tuple of pyarrow.Table
-        The history (schema history.HISTORY) and the timings (schema history.TIMINGS), a row an epoch.
+        The history (schema history.HISTORY) and the timings (schema history.TIMINGS), one row per epoch.
 
     Raises
     ------
@@ -103,12 +103,12 @@ def learn(
     objective
         Of all layers. The head, which learns first, learns labels.
     history
-        Takes a row an epoch. It says how epochs are judged, and where the classifier is trained.
+        Takes one row per epoch. It says how epochs are judged, and where the classifier is trained.
     trained
         The classifier comes with a head for these classes: it is kept, as epoch 0 of the history.
     """
     if not len(labelled):
-        raise InputError("there is no labelled image to train on; label some, or ask for fewer a class")
+        raise InputError("there is no labelled image to train on; label some, or ask for fewer per class")
     device = history.device
     torch.manual_seed(seed)
     classifier.to(device, memory_format=torch.channels_last)

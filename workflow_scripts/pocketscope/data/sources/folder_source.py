@@ -1,4 +1,4 @@
-"""Images in folders, one folder a class."""
+"""Images in folders, one folder per class."""
 
 import os
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def _listing(source: dict[str, Any], root: Path) -> list[_Found]:
         leave_out = {extra.get("test")}
         parts["unlabelled"] = _files(extra["unlabelled"], top, None, leave_out=leave_out, labelled=False)
     if not any(parts.values()):
-        raise Gone(f"{top}: holds no image; put one folder a class into it, with the class's images inside")
+        raise Gone(f"{top}: holds no image; put one folder per class into it, with the class's images inside")
     for key, folder in extra.items():
         if not parts[key]:
             raise InputError(f"{folder}: holds no image ('{key}' of a folder source); correct it or leave it out")

@@ -57,7 +57,7 @@ def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
 
 
 def _rows(source: dict[str, Any], root: Path) -> list[_Row]:
-    """Read the table, one row an image, and refuse what nothing good can come of."""
+    """Read the table, one row per image, and refuse what nothing good can come of."""
     table = place_of(source, root, "path")
     folder = top_of(source, root)
     if not table.is_file():
@@ -68,7 +68,7 @@ def _rows(source: dict[str, Any], root: Path) -> list[_Row]:
         merged[row.path] = _merge(merged[row.path], row, table) if row.path in merged else row
     rows = list(merged.values())
     if not rows:
-        raise InputError(f"{table}: has no row; give one row an image")
+        raise InputError(f"{table}: has no row; give one row per image")
     _check_places(rows, folder, table, bool(source.get("outside")))
     _check_decimals(rows, table)
     return rows
