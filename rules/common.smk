@@ -126,7 +126,7 @@ def what_ships(wildcards):
     """Return what a shipped model is made of; which candidate ships is known when the study has recommended one."""
     candidate, found = plain(CONFIG.ship)["candidate"], {}
     if candidate is None:
-        found["recommendation"] = checkpoints.report.get().output.recommendation
+        found["recommendation"] = checkpoints.recommend.get().output.recommendation
         recommended = json.loads(Path(found["recommendation"]).read_text(encoding="utf-8"))["datasets"]
         candidate = {key: recommended[wildcards.dataset][key] for key in ("method", "network", "precision")}
     return found | PLAN.what_ships(wildcards.dataset, candidate)
