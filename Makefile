@@ -6,29 +6,42 @@ BIN := $(VENV)/bin
 LOCK := envs/requirements.lock
 READY := $(VENV)/ready
 
-.PHONY: demo ship test test-browser test-cluster lint format lock schema clean clean-results help
+.PHONY: install demo ship test test-browser test-cluster lint format lock schema clean clean-results help
 
 help:
 	@echo "make demo    install into .venv and run the demo: ten minutes without a GPU"
 	@echo "make ship    train the recommended network on every label, and answer for the unlabelled images (CONFIG=...)"
+	@echo "make install  install into .venv, the command pocketscope too; the others do it where it is due"
 	@echo "make test    unit, DAG and workflow tests"
 	@echo "make test-browser  the report in a headless Chromium"
 	@echo "make test-cluster  a study on a SLURM cluster of two nodes, through faults: up to half an hour"
-	@echo "make lint    check style, code and workflow"
+	@echo "make lint    check style, code, imports and workflow"
 	@echo "make format  bring the code into the project's style"
 	@echo "make schema  write the configuration's JSON schema"
 	@echo "make lock    resolve the dependencies of pyproject.toml anew"
 	@echo "make clean   remove .venv and caches; results stay"
 	@echo "make clean-results  delete the results of every study: shows them and asks (CONFIRM=yes: does not ask)"
 
+# A path with a space in it: Snakemake and the scripts in a virtual environment cannot be relied on there.
+NO_SPACES = $(if $(filter 1,$(words $(CURDIR))),,$(error the path of this checkout, "$(CURDIR)", holds a space: move \
+	the checkout to a path without one))
+
 # uv installs the CUDA build of torch in seconds where pip takes minutes; it runs without a GPU too. Compiled once, here:
-# each job is a process of its own, and would compile what it imports where Python may not keep that.
-$(READY): $(LOCK)
+# each job is a process of its own, and would compile what it imports where Python may not keep that. The checkout itself
+# comes last and is not copied (-e), so that commands and rules run what stands here.
+$(READY): $(LOCK) pyproject.toml
+	$(NO_SPACES)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pocketscope needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(LOCK)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
+
+# Also where it was done before: another copy of pocketscope may have taken the checkout's place.
+install:
+	rm -f $(READY)
+	$(MAKE) --no-print-directory $(READY)
 
 demo: $(READY)
 	$(BIN)/snakemake
@@ -51,6 +64,7 @@ test-cluster: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check --compact-diff Snakefile rules
 	$(BIN)/snakemake --lint
 
@@ -60,15 +74,16 @@ format: $(READY)
 	$(BIN)/snakefmt Snakefile rules
 
 schema: $(READY)
-	PYTHONPATH=workflow_scripts $(BIN)/python -m pocketscope schema > config/config.schema.json
+	$(BIN)/pocketscope schema > config/config.schema.json
 
 lock: $(READY)
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \
-		--no-header --quiet --output-file $(LOCK)
+	$(BIN)/uv pip compile pyproject.toml --extra formats --extra workflow --extra dev --universal \
+		--generate-hashes --python-version 3.11 --no-header --quiet --output-file $(LOCK)
 	$(BIN)/python envs/environment.py > envs/environment.yaml
 
 clean:
 	rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf build workflow_scripts/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Results are days of computing: nothing goes before it was shown, and a person, or CONFIRM=yes, said so.

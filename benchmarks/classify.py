@@ -99,7 +99,7 @@ def measure(folder: Path, model: Path, options: argparse.Namespace) -> dict[str,
 
 
 def command(model: Path, images: Path, folder: Path, *, threads: int) -> float:
-    """Return how long `python -m pocketscope classify` takes, in seconds."""
+    """Return how long `pocketscope classify` takes, in seconds."""
     arguments = ["classify", str(model), str(images), "--csv", str(folder / "out.csv"), "--threads", str(threads)]
     return timed(
         lambda: subprocess.run(

@@ -64,7 +64,7 @@ def run(per_class: int, repetitions: int, seed: int) -> dict[str, float]:
             held_with_seeds.append(line.lower_with_seeds <= expected[0] - expected[j] <= line.upper_with_seeds)
             width.append(line.upper - line.lower)
         found = recommendation.recommend(result, COSTS, margin=MARGIN)
-        row = ROWS.index(found["row"])
+        row = ROWS.index(found["candidate"])
         loss.append(100 * (worth.max() - worth[row]))
         beyond.append(loss[-1] > MARGIN)
         bias_raw.append(100 * (found["f1"] - worth[row]))

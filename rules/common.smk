@@ -16,7 +16,7 @@ ROOT = Path(workflow.basedir)
 SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 # Jobs are processes of their own. They run this checkout's code, whichever other one is installed.
-os.environ["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+os.environ.update(PYTHONPATH=os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 from pocketscope.config.base import digest_of_value, plain
 from pocketscope.config.catalogue import BEST_TEACHER
@@ -139,7 +139,7 @@ def what_ships(wildcards):
     """Return what a shipped model is made of; which candidate ships is known when the study has recommended one."""
     candidate, found = plain(CONFIG.ship)["candidate"], {}
     if candidate is None:
-        found["recommendation"] = checkpoints.report.get().output.recommendation
+        found["recommendation"] = checkpoints.recommend.get().output.recommendation
         recommended = json.loads(Path(found["recommendation"]).read_text(encoding="utf-8"))["datasets"]
         candidate = {key: recommended[wildcards.dataset][key] for key in ("method", "network", "precision")}
     return found | PLAN.what_ships(wildcards.dataset, candidate)

@@ -1,24 +1,23 @@
-"""A page that people read."""
+"""A page that people read: it draws what `compare` and `recommend` found."""
 
 
-# A checkpoint for the sake of `ship` alone: only when the recommendation is there is it known what will be trained.
-checkpoint report:
+rule report:
     input:
         scores=LAYOUT.scores(),
-        predictions=PLAN.test_predictions(),
+        recommendation=LAYOUT.recommendation,
+        compared=[LAYOUT.statistics(table) for table in ("groups", "omnibus", "pairs", "skipped")],
+        decided=[LAYOUT.statistics(table) for table in ("differences", "gains", "costs", "reliable", "answers")],
         timings=PLAN.timings(),
         histories=PLAN.histories(),
         labels=[path for path, *_ in PLAN.pseudo_label_sets()],
         audits=PLAN.audits(),
         coverages=PLAN.audits("coverage"),
-        splits=[LAYOUT.split(*where).roles for where in PLAN.all_splits()],
-        truths=[LAYOUT.split(*where).truth for where in PLAN.all_splits()],
+        truths=[LAYOUT.split(dataset, split).truth for _, dataset, split, *_ in PLAN.pseudo_label_sets()],
         images=[PLAN.packed(dataset) for dataset in CONFIG.datasets],
         classes=[LAYOUT.classes(dataset) for dataset in CONFIG.datasets],
         near_duplicates=[LAYOUT.near_duplicates(dataset) for dataset in CONFIG.datasets],
     output:
         page=report(LAYOUT.report, caption="../captions/report.rst", category="Page"),
-        recommendation=f"{LAYOUT.study}/report/recommendation.json",
         figures=report(
             directory(LAYOUT.figures),
             patterns=["{figure}.svg"],
@@ -30,15 +29,13 @@ checkpoint report:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(3000),
-        runtime=minutes(60),
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         code=code("report.py"),
         template=digest_of_value((SCRIPTS / "pocketscope/report/templates/report.html").read_text(encoding="utf-8")),
-        statistics=plain(CONFIG.statistics),
-        families=PLAN.families(),
+        protocol=CONFIG.statistics.protocol,
         bounds=PLAN.upper_bounds,
-        candidates=PLAN.candidates,
         splits=PLAN.all_splits(),
         label_sets=[about for _, *about in PLAN.pseudo_label_sets()],
         datasets=list(CONFIG.datasets),

@@ -1,4 +1,4 @@
-"""A small study with known worth, all that a report can be given: for tests and for looking at."""
+"""A small study with known worth, all that a decision and its page can be given: for tests and for looking at."""
 
 import io
 
@@ -74,7 +74,7 @@ def timings() -> pd.DataFrame:
 
 
 def extras() -> dict:
-    """Everything else that a report takes."""
+    """Everything else that the page takes."""
     epochs = np.arange(1, 21)
     histories = pd.concat(
         [
@@ -104,19 +104,12 @@ def extras() -> dict:
             examples.append(
                 {"kind": kind, "image": image, "truth": "neutrophil", "answer": "basophil", "confidence": sure}
             )
-    card = {
-        "name": "cells: squeezenet int8",
-        "text": "Trained on all labels there are.",
-        "facts": {"Size": "0.7 MB", "Input": "96 × 96 RGB", "Labels": "75 by people, 320 automatic"},
-    }
     provenance = {"pocketscope": "0.1.0", "Device": "CPU, 2 cores", "Seed": "0", "Config digest": "3fa1c9"}
     return {
         "histories": histories,
         "pseudo_labels": pseudo,
         "pseudo_label_curves": curves,
         "examples": examples,
-        "models": [card],
         "provenance": provenance,
-        "costs": costs(),
         "timings": timings(),
     }

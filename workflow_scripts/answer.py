@@ -6,10 +6,10 @@ from pathlib import Path
 from pocketscope.core import files, parquet
 from pocketscope.deploy import answers
 from pocketscope.deploy.card import model_card
-from pocketscope.deploy.reliable import measured
 from pocketscope.evaluation import metrics
 from pocketscope.inference import onnx_model
 from pocketscope.runtime import job
+from pocketscope.statistics.reliable import measured
 from pocketscope.tables.images import IMAGES
 from pocketscope.tables.label_set import LABEL_SET
 from pocketscope.tables.split import SPLIT, images_with

@@ -9,7 +9,7 @@ import pytest
 
 import synthetic_study
 from pocketscope.report.build import build_report
-from pocketscope.statistics import comparison, score_table
+from pocketscope.statistics import comparison, decision, score_table
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -55,7 +55,8 @@ def page(browser, tmp_path_factory):
     given = {"cells": synthetic_study.evidence("cells", ["basophil", "eosinophil", "neutrophil"], ["k25_s0", "k25_s1"])}
     scores = synthetic_study.scores(given)
     answers = comparison.compare(score_table.most_labelled(scores))
-    build_report(folder, scores, answers, evidence=given, **synthetic_study.extras())
+    decided = decision.decide(scores, synthetic_study.costs(), given)
+    build_report(folder, scores, answers, decided, **synthetic_study.extras())
     browser.get((folder / "index.html").as_uri())
     return browser
 

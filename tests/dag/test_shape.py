@@ -73,6 +73,7 @@ def test_study_a_trains_each_network_once_for_each_label_set(tmp_path):
         "time_inference": 10,  # once a network
         "scores": 1,
         "compare": 1,
+        "recommend": 1,
         "report": 1,
     }
 
@@ -134,7 +135,7 @@ def test_teachers_who_are_no_students_are_trained_for_their_predictions_alone(tm
 
 
 def test_the_upper_bound_alone_asks_for_the_truth(tmp_path):
-    """`truth.parquet` is an input of what measures or reports, and of the label set `full`, and of nothing else."""
+    """`truth.parquet` is an input of what measures, decides or reports, and of the label set `full`: of no other."""
     config = study_a(methods=METHODS_A | {"full": {"labels": "full"}})
     path = write_config(tmp_path, config, CATALOGUE | dict.fromkeys(NETWORKS_A, SCRATCH))
     printed = snakemake("--dry-run", "--verbose", config=path, results=tmp_path / "results").stdout
@@ -144,7 +145,7 @@ def test_the_upper_bound_alone_asks_for_the_truth(tmp_path):
         for rule, inputs in re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n +input: (.*)$", printed, re.MULTILINE)
         if "truth.parquet" in inputs
     }
-    assert readers == {"oracle_labels", "scores", "audit", "report"}
+    assert readers == {"oracle_labels", "scores", "audit", "recommend", "report"}
 
 
 def test_a_recipe_of_its_own_trains_a_methods_students_and_nothing_else(tmp_path):
@@ -204,7 +205,8 @@ def test_a_row_that_is_named_ships_without_the_rest_of_the_study(tmp_path):
 
 def test_what_is_recommended_is_trained_when_it_is_known(tmp_path):
     counts = plan(tmp_path, study_a(), target="ship")
-    assert counts["report"] == counts["answer"] == 1
+    assert counts["recommend"] == counts["answer"] == 1
+    assert not {"report", "compare"} & set(counts)  # what ships waits for the decision, and for no page
     assert counts["split"] == 1 + 1  # of which one is for what ships
     assert counts["train"] == 5 * 10
 

@@ -171,5 +171,6 @@ def test_no_other_library_than_onnxruntime_numpy_and_pillow_is_loaded(shipped, i
         check=False,
     )
     assert "takes the Python package 'tifffile', which is not installed" in done.stderr
+    assert "extra 'formats'" in done.stderr
     assert "1 of 5 images could not be read" in done.stderr
     assert len(done.stdout.splitlines()) == 4

@@ -302,9 +302,9 @@ def test_command_says_what_it_found_and_where_it_lies(tmp_path, capsys):
     scores.to_csv(tmp_path / "scores.csv", index=False)
     compare_from_the_command_line(tmp_path / "scores.csv", "--out", tmp_path / "out")
     told = capsys.readouterr()
-    found = json.loads((tmp_path / "out/report/recommendation.json").read_text())["overall"]
+    found = json.loads((tmp_path / "out/recommendation.json").read_text())["overall"]
     assert found["text"] in told.out
-    assert "4 tables" in told.out
+    assert "9 tables" in told.out
     assert f"The report is {tmp_path}/out/report/index.html" in told.out
     assert "scores.csv: 1 of 24 scores are exactly 0" in told.err
     assert "warning" not in told.out
@@ -313,4 +313,4 @@ def test_command_says_what_it_found_and_where_it_lies(tmp_path, capsys):
 def test_command_says_why_one_data_set_brings_no_recommendation(tmp_path, capsys):
     table(np.random.default_rng(0).random((1, 2, 2))).to_csv(tmp_path / "scores.csv", index=False)
     compare_from_the_command_line(tmp_path / "scores.csv", "--out", tmp_path / "out")
-    assert "No row is recommended: scores of one data set" in capsys.readouterr().out
+    assert "No candidate is recommended: scores of one data set" in capsys.readouterr().out

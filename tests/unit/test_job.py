@@ -1,6 +1,9 @@
 """What a rule's script does first: be alone with its files, and clear up after those that were killed."""
 
+import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -49,3 +52,16 @@ def test_what_killed_writers_left_is_deleted_and_nothing_else(begin, tmp_path):
         (tmp_path / name).touch()
     assert begin("model.onnx", "log").stdout.readline() == "alone\n"
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted([*kept, "log"])
+
+
+def test_another_copy_of_the_package_makes_nothing_and_the_remedy_is_told(tmp_path):
+    shutil.copytree(SCRIPTS / "pocketscope", tmp_path / "other/pocketscope")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'other')!r})\n{JOB}".replace(
+        "scriptdir=sys.path[0]", f"scriptdir={str(SCRIPTS)!r}"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "model", "log"], cwd=tmp_path, check=False)
+    said = (tmp_path / "log").read_text()
+    assert done.returncode == 1
+    assert f"{tmp_path}/other/pocketscope/runtime/job.py was imported instead of {SCRIPTS}/pocketscope" in said
+    assert f"`make install`, or `pip install -e .`, in {ROOT}" in said
+    assert not (tmp_path / ".snakemake").exists()

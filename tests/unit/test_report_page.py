@@ -1,6 +1,6 @@
 """The page: complete with everything given, and right and readable with next to nothing."""
 
-import json
+import inspect
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +14,17 @@ import synthetic_study
 from pocketscope.report import figures, page
 from pocketscope.report.build import build_report
 from pocketscope.report.sections.method import models_section
-from pocketscope.statistics import bootstrap, comparison, score_table
+from pocketscope.statistics import (
+    bootstrap,
+    comparison,
+    decision,
+    hypothesis_tests,
+    protocols,
+    questions,
+    recommendation,
+    reliable,
+    score_table,
+)
 
 
 def table(shape, methods=None, networks=None, seed=0, value=None):
@@ -33,10 +43,11 @@ def table(shape, methods=None, networks=None, seed=0, value=None):
     )
 
 
-def build(folder, scores, **given):
+def build(folder, scores, costs=None, evidence=None, **given):
     answers = comparison.compare(score_table.most_labelled(scores), protocol=given.get("protocol", "sound"))
-    found = build_report(folder, scores, answers, **given)
-    return (folder / "index.html").read_text(), found
+    decided = decision.decide(scores, costs, evidence)
+    build_report(folder, scores, answers, decided, **given)
+    return (folder / "index.html").read_text(), decided.found
 
 
 class Outline(HTMLParser):
@@ -70,7 +81,8 @@ def full(tmp_path_factory):
     scores = synthetic_study.scores(given)
     fewer = scores.assign(split=scores["split"].str.replace("k25", "k10"), value=scores["value"] - 0.05)
     folder = tmp_path_factory.mktemp("full")
-    page, found = build(folder, pd.concat([scores, fewer]), evidence=given, **synthetic_study.extras())
+    scores = pd.concat([scores, fewer])
+    page, found = build(folder, scores, synthetic_study.costs(), given, **synthetic_study.extras())
     return folder, page, found
 
 
@@ -78,10 +90,9 @@ def test_the_class_that_f1_is_of_is_named(full):
     _, page, found = full
     said = "F1 is that of one class of two: &#39;malignant&#39; (moles); of the other datasets it is the mean over the"
     assert said in page
-    given = {name: bootstrap.Evidence({}, None, ["a", "b"], None, one) for name, one in (("cells", None), ("moles", 1))}
     scores = pd.DataFrame({"dataset": ["cells", "moles"], "split": ["k25_s0", "k25_s0"]})
-    cards = models_section([], {"found": found, "evidence": given, "scores": scores})["blocks"]
-    assert [card["facts"]["F1 is that of"] for card in cards] == ["all classes, mean", "b"]
+    cards = models_section({"found": found, "scores": scores})["blocks"]
+    assert [card["facts"]["F1 is that of"] for card in cards] == ["all classes, mean", "malignant"]
 
 
 @pytest.mark.parametrize(("count", "named"), [(2, 2), (30, 30), (31, 16), (300, 30)])
@@ -130,16 +141,35 @@ def test_page_is_whole_and_self_contained(full):
     assert "nan" not in re.sub(r"<(script|style|svg).*?</\1>", "", page, flags=re.DOTALL).lower().split()
 
 
-def test_recommendations_are_written_for_ship(full):
-    folder, page, found = full
-    assert json.loads((folder / "recommendation.json").read_text()) == found
-    assert set(found["datasets"]) == {"cells", "moles"}
+def test_every_recommendation_is_on_the_page_and_how_far_its_answers_are_reliable(full):
+    _, page, found = full
+    table = re.search(r'id="recommendations".*?</table>', page, re.DOTALL)[0]
     for chosen in (*found["datasets"].values(), found["overall"]):
-        assert chosen["method"] in synthetic_study.METHODS
-        assert chosen["network"] in synthetic_study.NETWORKS
-        assert chosen["precision"] in synthetic_study.PRECISIONS
-        assert chosen["size_mb"] > 0
-    assert "The row to take, by dataset" in page
+        assert chosen["candidate"] in table
+    told = re.findall(r"Answers are reliable from the probability ([\d.]+) on: so are (\d+) of (\d+) test images", page)
+    assert [tested for _, _, tested in told] == ["240", "240"]
+    assert "with 95 % confidence, that at least 90 % of the answers are right" in page
+
+
+def test_the_page_decides_nothing(full, tmp_path, monkeypatch):
+    """It is drawn from tables that are read back: no resampling, no test and no cost is computed again."""
+    given = {"cells": synthetic_study.evidence("cells", ["basophil", "eosinophil", "neutrophil"], ["k25_s0"])}
+    scores = synthetic_study.scores(given)
+    decision.write(decision.decide(scores, synthetic_study.costs(), given), tmp_path)
+    comparison.write(comparison.compare(scores), tmp_path)
+
+    def fails(*_, **__):
+        raise AssertionError("the page computes")
+
+    for module in (bootstrap, recommendation, reliable, hypothesis_tests, protocols, questions):
+        for name, member in vars(module).items():
+            if inspect.isfunction(member) and member.__module__ == module.__name__:
+                monkeypatch.setattr(module, name, fails)
+    monkeypatch.setattr(decision, "decide", fails)
+    monkeypatch.setattr(comparison, "compare", fails)
+    extras = synthetic_study.extras()
+    build_report(tmp_path / "report", scores, comparison.read(tmp_path), decision.read(tmp_path), **extras)
+    assert (tmp_path / "report/figures/resampled-cells.svg").is_file()
 
 
 def test_every_figure_is_a_file_of_its_own(full):
@@ -165,7 +195,7 @@ def test_equal_inputs_give_equal_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
-        ((1, 1, 1), "There is one row"),
+        ((1, 1, 1), "There is one candidate"),
         ((1, 3, 3), "One dataset without its test predictions gives no interval"),
         ((2, 3, 3), "Two datasets are too few for an interval over datasets"),
         ((6, 1, 4), "no other method was run"),
@@ -186,7 +216,7 @@ def test_identical_scores(tmp_path):
 
 def test_no_baseline(tmp_path):
     page, _ = build(tmp_path, table((6, 2, 2), methods=["a", "b"]))
-    assert "no row was trained on the labelled images alone" in page
+    assert "no candidate was trained on the labelled images alone" in page
 
 
 def test_sixty_networks(tmp_path):
@@ -204,7 +234,7 @@ def test_names_are_escaped(tmp_path):
 def test_the_published_study(tmp_path):
     scores = score_table.read(published.path("published_results.csv"))
     page, found = build(tmp_path, scores)
-    assert found["overall"]["best_row"] == "data/mixnet"
+    assert found["overall"]["best_candidate"] == "data/mixnet"
     assert len(page) < 5e6
 
 

@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score
 
 from pocketscope.core.errors import InputError
 from pocketscope.statistics import bootstrap, recommendation, score_table
+from pocketscope.tables.decision import DIFFERENCES
 
 
 def simulate(*, rows=3, seeds=2, images=200, classes=3, units=None, accuracy=(0.9, 0.85, 0.6), seed=0):
@@ -93,7 +94,7 @@ def test_few_units_expand_the_interval_as_students_curve_does():
 def test_five_units_allow_no_recommendation():
     values = pd.DataFrame(0.6 + np.random.default_rng(0).random((5, 1)) + [0.0, -0.001, -0.2], columns=COSTS.index)
     found = recommendation.recommend(bootstrap.over_datasets(values), COSTS)
-    assert (found["row"], found["outcome"], found["units_needed"]) == ("plain/n0", "undecided", 6)
+    assert (found["candidate"], found["outcome"], found["units_needed"]) == ("plain/n0", "undecided", 6)
     assert "too few" in found["text"]
 
 
@@ -104,7 +105,7 @@ def test_differences_find_the_worse_row_and_not_the_equal_one():
     assert (frame["lower"] <= frame["difference"]).all()
     assert (frame["difference"] <= frame["upper"]).all()
     assert (frame["lower_with_seeds"] < frame["lower"]).all()
-    assert list(frame.columns) == bootstrap.DIFFERENCES.names
+    assert list(frame.columns) == DIFFERENCES.names[1:]
 
 
 def test_identical_predictions_differ_by_nothing():
@@ -157,7 +158,8 @@ COSTS = pd.DataFrame(
 def test_the_cheapest_row_within_the_margin_is_recommended():
     data = simulate(images=3000, accuracy=(0.90, 0.90, 0.6))
     found = recommendation.recommend(bootstrap.bootstrap(data, samples=500), COSTS, margin=4)
-    assert (found["row"], found["outcome"], found["method"], found["network"]) == ("plain/n1", "cheaper", "plain", "n1")
+    assert (found["candidate"], found["outcome"]) == ("plain/n1", "cheaper")
+    assert (found["method"], found["network"]) == ("plain", "n1")
     assert (found["size_mb"], found["latency_ms"], found["precision"]) == (10, 10, "fp32")
     assert found["difference_lower"] > -0.04
     json.dumps(found)
@@ -167,7 +169,7 @@ def test_too_few_images_are_said_to_be_too_few():
     data = simulate(images=60, accuracy=(0.90, 0.86, 0.6), seed=2)
     found = recommendation.recommend(bootstrap.bootstrap(data, samples=500), COSTS, margin=3)
     assert found["outcome"] == "undecided"
-    assert found["row"] == found["best_row"]
+    assert found["candidate"] == found["best_candidate"]
     assert "cannot separate" in found["text"]
     assert found["units_needed"] > 60
 
@@ -204,7 +206,7 @@ def test_over_datasets():
     result = bootstrap.over_datasets(values)
     assert result.point == pytest.approx(values.mean().to_numpy())
     found = recommendation.recommend(result, COSTS)
-    assert (found["row"], found["unit"], found["units"]) == ("plain/n1", "dataset", 10)
+    assert (found["candidate"], found["unit"], found["units"]) == ("plain/n1", "dataset", 10)
 
 
 def test_cost_is_relative_and_infinite_where_unknown():
@@ -234,7 +236,7 @@ def test_a_row_whose_latency_is_unknown_can_be_the_cheaper_one():
     costs = pd.DataFrame({"size_mb": [100, 2.0], "latency_ms": [5, np.nan]}, index=["plain/big", "plain/small"])
     values = pd.DataFrame({"plain/big": [0.9] * 6, "plain/small": [0.9] * 6})
     found = recommendation.recommend(bootstrap.over_datasets(values), costs)
-    assert (found["row"], found["outcome"]) == ("plain/small", "cheaper")
+    assert (found["candidate"], found["outcome"]) == ("plain/small", "cheaper")
     assert "plain/small is the smallest that is shown" in found["text"]  # whether the fastest, nobody knows
 
 
@@ -255,5 +257,5 @@ def test_resamples_without_a_positive_image_do_no_harm():
     names = [str(i) for i in range(5)]
     data = bootstrap.Predicted(["a/x", "b/x"], ["s0"], ["no", "yes"], names, right, truth, np.arange(5))
     found = recommendation.recommend(bootstrap.bootstrap(data, positive=1, samples=200))
-    assert found["row"] == "a/x"
+    assert found["candidate"] == "a/x"
     json.dumps(found, allow_nan=False)

@@ -65,6 +65,18 @@ def make(folder, *arguments, answer=None):
         os.close(terminal)
 
 
+def test_nothing_is_installed_below_a_path_with_a_space(tmp_path):
+    """Scripts of a virtual environment name their Python by its path, which no space may end."""
+    checkout = tmp_path / "my images"
+    (checkout / "envs").mkdir(parents=True)
+    for name in ("envs/requirements.lock", "pyproject.toml"):
+        (checkout / name).touch()
+    done = make(checkout, "demo")
+    assert done.returncode == 2
+    assert f'"{checkout}", holds a space: move the checkout to a path without one' in done.stderr
+    assert not (checkout / ".venv").exists()
+
+
 def left(folder):
     return {path.name for path in (folder / "results").iterdir()}
 

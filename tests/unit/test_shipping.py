@@ -12,7 +12,7 @@ from scipy import stats
 from pocketscope.data import corrections
 from pocketscope.deploy import answers
 from pocketscope.deploy.card import model_card
-from pocketscope.deploy.reliable import Reliable, least_reliable
+from pocketscope.statistics.reliable import Reliable, least_reliable
 
 
 def test_sure_is_what_the_test_part_shows():

@@ -21,7 +21,7 @@ METHODS = {
     "twice": {"teachers": ["shufflenet_v2_x0_5"], "threshold": 0.99, "rounds": 2},
     "full": {"labels": "full"},
 }
-TABLES = {"scores", "compare", "report"}  # what joins all runs, and is made again with any of them
+TABLES = {"scores", "compare", "recommend", "report"}  # what joins all runs, and is made again with any of them
 TRAINED = {"predict", "pseudo_label", "train", "quantize", "evaluate"}
 ONCE = dict.fromkeys(TABLES, 1)
 CONFIG = study(methods=METHODS, students={"shufflenet_v2_x0_5": ["fp32", "int8"]})
@@ -77,7 +77,7 @@ def test_a_finished_study_has_its_tables(finished):
     page = (results / "small/report/index.html").read_text(encoding="utf-8")
     assert "shufflenet_v2_x0_5" in page
     assert "https://" not in re.sub(r"xmlns[:\w]*=.[^ >]+", "", page)  # nothing is loaded from elsewhere
-    assert json.loads((results / "small/report/recommendation.json").read_text())
+    assert json.loads((results / "small/statistics/recommendation.json").read_text())
     assert (results / "small/scores.csv").read_text().startswith('"dataset","split","method"')
 
 
@@ -117,7 +117,7 @@ def test_a_fresh_checkout_and_a_moved_results_folder_make_nothing_again(copied, 
         ("pocketscope/pseudo_labels.py", "mean / 2", "mean / 3", None),
         ("pocketscope/quantization.py", "BATCH = 16", "BATCH = 8", {"quantize", "evaluate", "time_inference"} | TABLES),
         ("pocketscope/views.py", 'images ** strengths["gamma"]', 'images ** 1.6', TRAINED | TABLES | {"audit"}),
-        ("pocketscope/summary.py", "labelled a class", "labels a class", set()),
+        ("pocketscope/summary.py", "labelled per class", "labels per class", set()),
         ("pocketscope/config.py", "did you mean", "perhaps", set()),
     ],
 )  # fmt: skip
@@ -152,6 +152,7 @@ def test_a_new_method_or_threshold_trains_no_base_model(change, copied):
         "evaluate": 2,
         "scores": 1,
         "compare": 1,
+        "recommend": 1,
         "report": 1,
     }
 

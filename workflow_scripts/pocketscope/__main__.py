@@ -5,9 +5,10 @@ import importlib
 import sys
 
 from pocketscope.core.errors import InputError
+from pocketscope.core.extras import WORKFLOW, lacking
 from pocketscope.version import VERSION
 
-COMMANDS = {
+COMMANDS = {  # all but `classify` take what the extra `workflow` brings
     "classify": "classify images with a model file",
     "compare": "statistics and report of any table of scores",
     "schema": "print the JSON schema of a configuration file",
@@ -16,8 +17,24 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return 0, or 1 where the input was wrong."""
+    """Run a command; return 0, or 1 where the input was wrong or an extra of the package is not installed."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        parsed = _parse(arguments)
+        parsed.run(parsed)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        package = (error.name or "pocketscope").partition(".")[0]
+        if arguments[0] == "classify" or package == "pocketscope":  # what always is installed: a fault of ours
+            raise
+        print(f"error: `pocketscope {arguments[0]}` {lacking(package, WORKFLOW)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="pocketscope", description="Compact classifiers for biomedical images.")
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -27,13 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             module = importlib.import_module(f"pocketscope.cli.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.main)
-    parsed = parser.parse_args(arguments)
-    try:
-        parsed.run(parsed)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

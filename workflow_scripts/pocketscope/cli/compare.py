@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pocketscope.statistics import comparison, score_table
+from pocketscope.statistics import comparison, decision, score_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write `args.out`/groups, omnibus, pairs, skipped (Parquet and CSV) and `args.out`/report/index.html.
+    """Write the tables of the comparison and of the decision, recommendation.json, and report/index.html to `args.out`.
 
     What was found and where it lies goes to standard output, what is odd about the scores to standard error.
     """
@@ -74,28 +74,35 @@ def main(args: argparse.Namespace) -> None:
         alpha=args.alpha,
     )
     written = comparison.write(answers, args.out, notes={"protocol": args.protocol, "alpha": args.alpha})
+    decided = decision.decide(
+        scores,
+        score_table.read_costs(args.timing) if args.timing else None,
+        bounds=args.upper_bound,
+        margin=args.margin,
+        alpha=args.alpha,
+        baseline=args.baseline,
+    )
+    written += decision.write(decided, args.out)
     for remark in score_table.score_remarks(scores):
         print(f"warning: {args.scores}: {remark}", file=sys.stderr)
 
     from pocketscope.report.build import build_report  # draws: whoever asks for help needs no matplotlib
 
-    found = build_report(
+    build_report(
         args.out / "report",
         scores,
         answers,
+        decided,
         protocol=args.protocol,
-        alpha=args.alpha,
-        margin=args.margin,
-        baseline=args.baseline,
         bounds=args.upper_bound,
         title=args.title or args.scores.stem.replace("_", " "),
-        costs=score_table.read_costs(args.timing) if args.timing else None,
     )
-    if found["overall"]:
-        print(found["overall"]["text"])
-        if found["overall"]["remark"]:
-            print(f"warning: {found['overall']['remark']}", file=sys.stderr)
+    if overall := decided.found["overall"]:
+        print(overall["text"])
+        if overall["remark"]:
+            print(f"warning: {overall['remark']}", file=sys.stderr)
     else:
-        print("No row is recommended: scores of one data set do not say what holds of others.")
-    print(f"{len(written) // 2} tables, each as Parquet and CSV, are in {args.out}")
+        print("No candidate is recommended: scores of one data set do not say what holds of others.")
+    tables = sum(path.suffix == ".parquet" for path in written)
+    print(f"{tables} tables (Parquet, and CSV to look at) and {decision.RECOMMENDATION} are in {args.out}")
     print(f"The report is {args.out / 'report' / 'index.html'}")

@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from pocketscope.core import files
-from pocketscope.deploy.reliable import Reliable
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
+from pocketscope.statistics.reliable import Reliable
 from pocketscope.tables.images import load_images
 
 CHUNK = 2048  # images in memory at once

@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from pocketscope.deploy.reliable import LEVEL
+from pocketscope.statistics.reliable import LEVEL
 
 
 def model_card(about: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from pocketscope.core.extras import FORMATS, lacking
 from pocketscope.images import decode
 from pocketscope.images.files import read_file
 from pocketscope.images.pixels import Unreadable
@@ -75,7 +76,7 @@ def _prepare(path: str, *, size: int, how: str, page: int) -> tuple[str, np.ndar
     except MemoryError:
         return path, "too large for this machine's memory"
     except ImportError as error:
-        return path, f"to read it takes the Python package '{error.name}', which is not installed"
+        return path, f"to read it {lacking(str(error.name), FORMATS)}"
 
 
 def _ahead(prepare, paths: Sequence[str], threads: int, most: int) -> Iterator[tuple[str, np.ndarray | str]]:

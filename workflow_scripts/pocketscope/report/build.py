@@ -1,10 +1,9 @@
 """One self-contained page that says which network to take, how sure that is, and what it rests on.
 
-It is built from a score table alone; what needs more (predictions, timings, histories, images) is shown where it is
-given, and said to be absent, with the reason, where it is not.
+It draws scores and what was decided by them; what needs more (timings, histories, images) is shown where it is given,
+and said to be absent, with the reason, where it is not.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,8 @@ from pocketscope.report.sections.method import method_section, models_section
 from pocketscope.report.sections.mistakes import examples_section, mistakes_section
 from pocketscope.report.sections.scores import scores_section
 from pocketscope.report.sections.training import pseudo_labels_section, training_section
-from pocketscope.statistics import bootstrap, comparison, recommendation, score_table
+from pocketscope.statistics import comparison, score_table
+from pocketscope.statistics.decision import Decision
 from pocketscope.version import VERSION
 
 
@@ -29,25 +29,20 @@ def build_report(
     folder: str | os.PathLike,
     scores: pd.DataFrame,
     answers: comparison.Answers,
+    decision: Decision,
     *,
     protocol: str = "sound",
-    alpha: float = 0.05,
-    margin: float = recommendation.MARGIN,
     title: str = "pocketscope",
-    baseline: str = "supervised",
     bounds: Sequence[str] = score_table.BOUNDS,
-    costs: pd.DataFrame | None = None,
     timings: pd.DataFrame | None = None,
-    evidence: Mapping[str, bootstrap.Evidence] | None = None,
     histories: pd.DataFrame | None = None,
     pseudo_labels: pd.DataFrame | None = None,
     pseudo_label_curves: pd.DataFrame | None = None,
     examples: Sequence[Mapping[str, Any]] = (),
-    models: Sequence[Mapping[str, Any]] = (),
     provenance: Mapping[str, str] | None = None,
     warnings: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Write `folder`/index.html, `folder`/recommendation.json and `folder`/figures/*.svg.
+) -> None:
+    """Write `folder`/index.html and `folder`/figures/*.svg.
 
     Parameters
     ----------
@@ -57,20 +52,16 @@ def build_report(
         A checked score table, all splits.
     answers
         What `comparison.compare` returns.
-    protocol, alpha, margin
-        What `answers` was made with, and how many points of F1 a cheaper row may lose.
+    decision
+        What `decision.decide` returns.
+    protocol
+        What `answers` was made with.
     title
         The page's title.
-    baseline
-        The method that is trained on the labelled images alone.
     bounds
         Methods that know every true label, and do not compete.
-    costs
-        Columns network, and where known precision, size_mb (file), latency_ms (one image).
     timings
-        All that was timed, for a table: what `evidence.timings` returns.
-    evidence
-        Test predictions by dataset.
+        All that was timed, for a table: what `evaluation.evidence.timings` returns.
     histories
         Columns name, epoch, quantity (such as "training loss"), value.
     pseudo_labels
@@ -81,34 +72,22 @@ def build_report(
     examples
         Images to show: kind (the heading they stand under), image (bytes of a PNG or JPEG, or
         pixels: uint8, height x width x 3), truth, answer, confidence.
-    models
-        One card a shipped model: name, facts (label to text), and text.
     provenance
         Versions, device, seeds, digests: label to text.
     warnings
         What the reader must know before anything else, such as that devices were mixed.
-
-    Returns
-    -------
-    dict
-        The recommendation, as in recommendation.json.
     """
     folder = Path(folder)
     main = score_table.most_labelled(scores)
-    found, resamples = recommendation.for_study(main, costs, evidence, bounds=bounds, margin=margin, alpha=alpha)
     study = {
         "scores": main,
         "competing": score_table.competitors(main, bounds),
         "bounds": main[main["method"].isin(bounds)],
-        "baseline": baseline,
         "all_scores": score_table.competitors(scores, bounds),
         "answers": answers,
-        "found": found,
-        "resamples": resamples,
-        "costs": costs,
+        "decision": decision,
+        "found": decision.found,
         "timings": timings,
-        "evidence": evidence or {},
-        "alpha": alpha,
         "protocol": protocol,
     }
     sections = [
@@ -120,7 +99,7 @@ def build_report(
         training_section(study, histories),
         pseudo_labels_section(pseudo_labels, pseudo_label_curves),
         examples_section(examples),
-        models_section(models, study),
+        models_section(study),
         method_section(study, provenance or {}),
     ]
     rendered = page.template().render(
@@ -137,8 +116,6 @@ def build_report(
             if block["kind"] == "figure":
                 files.write_text(folder / "figures" / f"{block['id']}.svg", block["svg"])
     files.write_text(folder / "index.html", rendered)
-    files.write_text(folder / "recommendation.json", json.dumps(found, indent=2, allow_nan=False))
-    return found
 
 
 def _subtitle(scores: pd.DataFrame) -> str:
@@ -154,18 +131,13 @@ def _subtitle(scores: pd.DataFrame) -> str:
 
 
 def _headline(study: dict[str, Any]) -> dict[str, Any]:
-    """Say which row to take, with the figures that a reader wants first."""
+    """Say which candidate to take, with the figures that a reader wants first."""
     found = study["found"]
     named = found["datasets"]
     overall = found["overall"]
-    if len(named) == 1 and overall is None:
-        key, chosen = next(iter(named.items()))
-    elif overall is not None:
-        key, chosen = "overall", overall
-    elif named:
-        key, chosen = next(iter(named.items()))
-    else:
-        return _unresampled_headline(study)
+    chosen = overall or next(iter(named.values()), None)
+    if chosen is None:
+        return _unresampled_headline(found["best_mean"])
     facts = [
         {
             "label": f"F1 × 100, {100 * chosen['level']:g} % interval",
@@ -179,7 +151,7 @@ def _headline(study: dict[str, Any]) -> dict[str, Any]:
         },
         _cost_fact(chosen, "size_mb", "File size", "MB"),
         _cost_fact(chosen, "latency_ms", "Latency, one image on a CPU", "ms"),
-        _brought(study, key, chosen),
+        _brought(chosen, found["baseline"]),
     ]
     table = None
     if len(named) + (overall is not None) > 1:
@@ -195,17 +167,15 @@ def _headline(study: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unresampled_headline(study: dict[str, Any]) -> dict[str, Any]:
-    cells = score_table.cells(study["competing"]).mean()
-    method, row = cells.idxmax()
+def _unresampled_headline(best: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "network": row,
-        "method": method,
+        "network": score_table.row_name(best["network"], best["precision"]),
+        "method": best["method"],
         "undecided": True,
         "text": "It scores best. One dataset without its test predictions gives no interval, so that how sure this "
         "is, and whether a smaller network would do, cannot be said.",
         "facts": [
-            {"label": "F1 × 100", "value": f"{100 * cells.max():.1f}", "note": "no interval: no predictions given"}
+            {"label": "F1 × 100", "value": f"{100 * best['f1']:.1f}", "note": "no interval: no predictions given"}
         ],
         "remark": None,
         "table": None,
@@ -218,25 +188,23 @@ def _cost_fact(chosen: Mapping[str, Any], key: str, label: str, unit: str) -> di
         return {"label": label, "value": "–", "note": "not measured"}
     best = chosen[f"best_{key}"]
     note = ""
-    if best and chosen["row"] != chosen["best_row"]:
-        note = f"the best row's: {best:.3g} {unit}"
+    if best and chosen["candidate"] != chosen["best_candidate"]:
+        note = f"the best candidate's: {best:.3g} {unit}"
     return {"label": label, "value": f"{value:.3g} {unit}", "note": note}
 
 
-def _brought(study: dict[str, Any], key: str, chosen: Mapping[str, Any]) -> dict[str, str]:
-    label = "What the unlabelled images brought"
-    row = score_table.row_name(chosen["network"], chosen["precision"])
-    reference = f"{study['baseline']}/{row}"
-    result = study["resamples"][key]
-    if chosen["method"] == study["baseline"]:
-        return {"label": label, "value": "nothing", "note": "this row was trained on the labelled images alone"}
-    if reference not in result.rows:
-        return {"label": label, "value": "–", "note": f"there is no row '{reference}' to compare with"}
-    line = bootstrap.differences(result, [(chosen["row"], reference)], alpha=study["alpha"]).iloc[0]
+def _brought(chosen: Mapping[str, Any], baseline: str) -> dict[str, str]:
+    label, gain = "What the unlabelled images brought", chosen["gain"]
+    if chosen["method"] == baseline:
+        note = "this candidate was trained on the labelled images alone"
+        return {"label": label, "value": "nothing", "note": note}
+    if gain is None:
+        note = f"no candidate is the same network trained as '{baseline}', to compare with"
+        return {"label": label, "value": "–", "note": note}
     return {
         "label": label,
-        "value": f"{100 * line['difference']:+.1f} points",
-        "note": f"{100 * line['lower']:+.1f} to {100 * line['upper']:+.1f}, against {study['baseline']} "
+        "value": f"{100 * gain['difference']:+.1f} points",
+        "note": f"{100 * gain['lower']:+.1f} to {100 * gain['upper']:+.1f}, against {baseline} "
         "training of the same network",
     }
 
@@ -248,11 +216,11 @@ def _recommendation_table(named: Mapping[str, Any], overall: Mapping[str, Any] |
     frame = pd.DataFrame(rows)
     return page.table(
         "recommendations",
-        "The row to take, by dataset",
+        "The candidate to take, by dataset",
         frame,
         {
             "dataset": "Dataset",
-            "row": "Row",
+            "candidate": "Candidate",
             "f1": ("F1 × 100", page.hundredfold),
             "f1_lower": ("from", page.hundredfold),
             "f1_upper": ("to", page.hundredfold),

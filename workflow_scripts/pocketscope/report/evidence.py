@@ -1,4 +1,4 @@
-"""What a study's runs hold beyond scores, gathered for the report: predictions, histories, automatic labels, images."""
+"""What the page shows beyond scores and decisions: histories, automatic labels, example images, warnings."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,83 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from pocketscope.core import parquet
-from pocketscope.core.errors import InputError
-from pocketscope.statistics import bootstrap, score_table
 from pocketscope.tables.images import load_images
-from pocketscope.tables.split import without_fold
 
 EXAMPLES = 4  # images of a kind
-
-
-def located(
-    rows: Sequence[Mapping[str, str]], predictions: Sequence[str], places: Mapping[str, Mapping], bounds: Sequence[str]
-) -> list[dict[str, str]]:
-    """Return what `gather` reads.
-
-    Parameters
-    ----------
-    rows
-        Of the study's tables.
-    predictions
-        The path of each row's test predictions.
-    places
-        `splits` and `truths`: the paths of these tables, by data set and split.
-    bounds
-        Methods that do not compete; they are left out.
-    """
-    return [
-        {**row, "predictions": path, "split_table": places["splits"][where], "truth": places["truths"][where]}
-        for row, path in zip(rows, predictions, strict=True)
-        if row["method"] not in bounds and (where := (row["dataset"], row["split"]))
-    ]
-
-
-def gather(rows: Sequence[Mapping[str, str]], positive: Mapping[str, str | None]) -> dict[str, bootstrap.Evidence]:
-    """Read the test predictions of a study.
-
-    Parameters
-    ----------
-    rows
-        One for each row of the study's tables: dataset, split, method, network and precision, and the paths
-        `predictions` (image_id, probabilities; notes hold the classes), `truth` (image_id, label) and `split_table`
-        (image_id, group). Leave out what does not compete.
-    positive
-        By dataset the class whose F1 is the score, None for the mean over classes.
-
-    Returns
-    -------
-    dict
-        By dataset. Only the splits with the most labelled images are taken; the folds of a cross-validation
-        (``k25_s0_f0``, ``k25_s0_f1``, ...) become one seed, as each predicts images of its own.
-
-    Raises
-    ------
-    pocketscope.core.errors.InputError
-        Runs of one dataset have different classes.
-    """
-    found = {}
-    frame = pd.DataFrame(rows)
-    for dataset, of_dataset in frame.groupby("dataset", sort=False):
-        kept = score_table.most_labelled(of_dataset)
-        classes = _one_list_of_classes(dataset, kept["predictions"])
-        parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
-        for row in kept.itertuples():
-            name = score_table.candidate_name(row.method, row.network, row.precision)
-            seed = without_fold(row.split)
-            parts.setdefault((name, seed), []).append(_read(row.predictions, ["image_id", "probabilities"]))
-        truths = [_read(path, ["image_id", "label"]) for path in dict.fromkeys(kept["truth"])]
-        groups = pd.concat([_read(path, ["image_id", "group"]) for path in dict.fromkeys(kept["split_table"])]).dropna()
-        asked = positive.get(dataset)
-        found[dataset] = bootstrap.Evidence(
-            {key: pd.concat(frames, ignore_index=True) for key, frames in parts.items()},
-            pd.concat(truths).drop_duplicates("image_id"),
-            classes,
-            dict(zip(groups["image_id"], groups["group"], strict=True)) or None,
-            None if asked is None else classes.index(asked),
-        )
-    return found
 
 
 def history(name: str, path: str) -> pd.DataFrame:
@@ -93,24 +22,20 @@ def history(name: str, path: str) -> pd.DataFrame:
     return long.assign(name=name)
 
 
-def striking(given: bootstrap.Evidence, candidate: str) -> list[dict[str, Any]]:
-    """Pick the test images of which a row is surest, rightly and wrongly.
+def striking(answers: pd.DataFrame) -> list[dict[str, Any]]:
+    """Pick the test images of which a candidate is surest, rightly and wrongly.
+
+    Parameters
+    ----------
+    answers
+        Columns image_id, truth, answer and confidence, a line an image.
 
     Returns
     -------
     list of dict
         kind (``Right and sure``, ``Wrong and sure``), image_id, truth, answer and confidence; the surest of each class
-        first, so that one class does not fill the row.
+        first, so that one class does not fill the line.
     """
-    frame = next(frame for (name, _), frame in given.predictions.items() if name == candidate)
-    probabilities = np.stack(frame["probabilities"].to_numpy())
-    answers = pd.DataFrame(
-        {
-            "image_id": frame["image_id"],
-            "answer": np.asarray(given.classes, dtype=object)[probabilities.argmax(axis=1)],
-            "confidence": probabilities.max(axis=1),
-        }
-    ).merge(given.truth.rename(columns={"label": "truth"}), on="image_id")
     picked = []
     for kind, part in (
         ("Right and sure", answers[answers["answer"] == answers["truth"]]),
@@ -124,57 +49,8 @@ def striking(given: bootstrap.Evidence, candidate: str) -> list[dict[str, Any]]:
     return picked
 
 
-def _one_list_of_classes(dataset: str, paths: pd.Series) -> list[str]:
-    lists = {path: parquet.notes(path)["classes"] for path in paths}
-    first = next(iter(lists))
-    for path, classes in lists.items():
-        if classes != lists[first]:
-            raise InputError(f"{dataset}: {path} and {first} have different classes; delete the older and run again")
-    return lists[first]
-
-
 def _read(path: str, columns: list[str] | None = None) -> pd.DataFrame:
-    import pyarrow.parquet as pq
-
     return pq.read_table(path, columns=columns, partitioning=None).to_pandas()
-
-
-def timings(paths: Sequence[str]) -> pd.DataFrame:
-    """Read the timings of all networks, as if the machine had been equally fast for all.
-
-    Each network was timed by itself, beside a reference model that never changes: times are multiplied by the
-    reference's usual time (its median over networks), divided by its time then.
-
-    Parameters
-    ----------
-    paths
-        Tables of `timing`, named by their networks.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns of those tables and `network`; the reference's rows are left out.
-    """
-    frame = pd.concat([_read(path).assign(network=Path(path).stem) for path in paths], ignore_index=True)
-    reference = frame["runtime"] == "reference"
-    run = ["network", "image_size", "threads"]
-    then = frame[reference].set_index(run)["latency_ms"]
-    usual = then.groupby("threads").median()
-    speed = usual.reindex(frame["threads"]).to_numpy() / then.reindex(pd.MultiIndex.from_frame(frame[run])).to_numpy()
-    for column in ("latency_ms", "latency_p5_ms", "latency_p95_ms", "training_step_ms"):
-        frame[column] *= speed
-    frame["images_per_second"] /= speed
-    return frame[~reference].reset_index(drop=True)
-
-
-def costs(timed: pd.DataFrame) -> pd.DataFrame:
-    """Return network, precision, size_mb and latency_ms: what ships, by ONNX Runtime, one image on one thread.
-
-    Where a study has data sets of several image sizes, the mean over these.
-    """
-    shipped = timed[(timed["runtime"] == "onnxruntime") & (timed["threads"] == 1)]
-    shipped = shipped.rename(columns={"file_mb": "size_mb"})
-    return shipped.groupby(["network", "precision"], sort=False, as_index=False)[["size_mb", "latency_ms"]].mean()
 
 
 def histories(paths: Sequence[str]) -> pd.DataFrame | None:
@@ -236,42 +112,30 @@ def _mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["dataset", "method"])
 
 
-def example_images(
-    given: Mapping[str, bootstrap.Evidence],
-    scores: pd.DataFrame,
-    images: Mapping[str, str],
-    bounds: Sequence[str],
-) -> list[dict[str, Any]]:
-    """Pick striking test images of the row that scores best, with their pixels.
+def example_images(answers: pd.DataFrame, images: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Pick striking test images of each data set's recommended candidate, with their pixels.
 
     Parameters
     ----------
-    given
-        Test predictions by dataset.
-    scores
-        A checked score table.
+    answers
+        The recommended candidates' (schema decision.ANSWERS). The first seed's are taken: another has others.
     images
         By dataset the packed images.
-    bounds
-        Methods that do not compete.
     """
-    cells = score_table.cells(score_table.competitors(scores, bounds)).mean()
-    candidate = "/".join(cells.idxmax())  # method, and network with its precision
     picked = []
-    for dataset, of_dataset in given.items():
-        if candidate not in {name for name, _ in of_dataset.predictions}:
-            continue
-        for example in striking(of_dataset, candidate):
+    by_dataset = answers.groupby("dataset", sort=False)
+    for dataset, of_dataset in by_dataset:
+        for example in striking(of_dataset[of_dataset["split"] == of_dataset["split"].iloc[0]]):
             pixels = load_images(images[dataset], [example.pop("image_id")])[0]
-            kind = example["kind"] if len(given) == 1 else f"{dataset}: {example['kind'].lower()}"
+            kind = example["kind"] if len(by_dataset) == 1 else f"{dataset}: {example['kind'].lower()}"
             picked.append(example | {"kind": kind, "image": pixels})
     return picked
 
 
 def wrongly_accepted(
     paths: Sequence[str],
+    truths: Sequence[str],
     about: Sequence[Sequence[Any]],
-    places: Mapping[str, Mapping[tuple[str, str], str]],
     images: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Pick, by dataset, the images to which teachers gave a wrong label most confidently, where the truth is known.
@@ -280,18 +144,18 @@ def wrongly_accepted(
     ----------
     paths
         The label sets that teachers made.
+    truths
+        Of each the table of true labels of its split.
     about
         Of each its dataset, split, method and round.
-    places
-        `truths`: by (dataset, split) the path of the table.
     images
         By dataset the packed images.
     """
     found: dict[str, list[pd.DataFrame]] = {}
-    for path, (dataset, split, method, _) in zip(paths, about, strict=True):
+    for path, truth, (dataset, _, method, _) in zip(paths, truths, about, strict=True):
         given = _read(path, ["image_id", "label", "confidence", "source"])
         known = given[given["source"] == "pseudo"].merge(
-            _read(places["truths"][dataset, split], ["image_id", "label"]), on="image_id", suffixes=("", "_true")
+            _read(truth, ["image_id", "label"]), on="image_id", suffixes=("", "_true")
         )
         found.setdefault(dataset, []).append(known[known["label"] != known["label_true"]].assign(method=method))
     picked = []

@@ -155,7 +155,7 @@ def rank_diagram(groups: pd.DataFrame, pairs: pd.DataFrame, *, datasets: int) ->
 
 
 def trade_off(points: pd.DataFrame, column: str, label: str) -> Figure:
-    """Draw F1 against a cost on a logarithmic axis, with the front of rows that no other beats in both.
+    """Draw F1 against a cost on a logarithmic axis, with the front of candidates that no other beats in both.
 
     Parameters
     ----------
@@ -402,7 +402,7 @@ def _f1_axis(axes: mpl.axes.Axes, values: NDArray) -> None:
     third = float(np.percentile(values, 33))
     if third - low > 1.5 * (high - third):
         low = third
-        text = f"{int((values < low - 0.05 * (high - low)).sum())} rows lie below"
+        text = f"{int((values < low - 0.05 * (high - low)).sum())} candidates lie below"
         axes.annotate(text, (0.01, 0.02), xycoords="axes fraction", fontsize=7.5, color=MUTED)
     span = max(1.0, high - low)
     axes.set_ylim(low - 0.05 * span, high + 0.3 * span)
@@ -430,17 +430,18 @@ CAPTIONS: Mapping[str, str] = {
     "best of all. The scale begins at the fifth percentile.",
     "rank_diagram": "Mean ranks (1 is the best). A bar joins groups that the tests do not tell apart; with a control "
     "(diamond), filled marks differ from it and hollow ones do not.",
-    "trade_off": "F1 against cost, lower cost to the left. The line joins the rows that no smaller or faster row "
+    "trade_off": "F1 against cost, lower cost to the left. The line joins the candidates that no smaller or faster one "
     "beats.",
     "gains": "Difference in F1 from supervised training on the labelled images alone, with intervals of the study's "
     "level (95 % where nothing else was asked for). A hollow mark's interval holds zero.",
-    "resampled": "Difference in F1 of every row from the recommended one, on the same test images, with "
+    "resampled": "Difference in F1 of every candidate from the recommended one, on the same test images, with "
     "intervals of the study's level. A hollow mark's interval holds zero. The forty best are drawn where there are "
     "more.",
     "confusion": "Share of each true class that was given each answer, and the number of test images, mean over seeds.",
     "reliability": "How often answers of a stated confidence are right, with 95 % Wilson intervals; on the dashed "
     "line, as often as stated. Below, how many images have that confidence.",
-    "learning_curve": "F1 against the number of labelled images a class; bands are one standard deviation over seeds.",
+    "learning_curve": "F1 against the number of labelled images per class; bands are one standard deviation over "
+    "seeds.",
     "coverage": "Automatic labels: how many of the unlabelled images got one, and how many of these are right.",
     "history": "By epoch of training. At most seven trainings have colours, those of the recommended network first.",
 }

@@ -50,7 +50,7 @@ def _show_scores(scores: pa.Table, positive: Mapping[str, str | None], console: 
         splits = part["split"].nunique()
         table = Table(
             title=escape(f"{dataset}: F1 {f'of {positive[dataset]!r} ' if positive[dataset] else ''}in percent, ")
-            + f"{labelled} labelled a class, "
+            + f"{labelled} labelled per class, "
             + ("one split" if splits == 1 else f"mean and spread of {splits} splits"),
             title_justify="left",
         )

@@ -42,7 +42,10 @@ def begin(snakemake: Any) -> Path:
     sys.excepthook = _report
     scripts = Path(snakemake.scriptdir)
     if Path(__file__).resolve().parents[2] != scripts.resolve():
-        raise RuntimeError(f"{__file__} was imported instead of {scripts}/pocketscope; uninstall the other pocketscope")
+        raise RuntimeError(
+            f"{__file__} was imported instead of {scripts}/pocketscope; install this checkout in its place: "
+            f"`make install`, or `pip install -e .`, in {scripts.parent}"
+        )
     _be_alone(snakemake.output[0])
     for path in snakemake.output:
         files.remove_leftovers(path)

@@ -16,33 +16,17 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from pocketscope.core.errors import InputError
 from pocketscope.statistics import hypothesis_tests
+from pocketscope.tables.decision import DIFFERENCES, NOT_SHOWN
 
 FEWEST_UNITS = 6  # with fewer, not even a difference of one sign in all units reaches 0.05 (two-sided, 2^(1-n))
 RELIABLE_FROM = 15  # test images of the rarest class, below which intervals are known to be too short
 CHUNK = 256  # samples whose counts are held at once
 BLOCK_CELLS = 2**25  # units x counts held at once: 128 MiB
-
-DIFFERENCES = pa.schema(
-    [
-        pa.field("first", pa.string(), nullable=False),
-        pa.field("second", pa.string(), nullable=False),
-        pa.field("difference", pa.float64(), nullable=False),  # of the mean-over-seeds F1, first less second
-        pa.field("lower", pa.float64(), nullable=False),
-        pa.field("upper", pa.float64(), nullable=False),
-        pa.field("lower_with_seeds", pa.float64()),  # where two seeds or more were run
-        pa.field("upper_with_seeds", pa.float64()),
-        pa.field("seed_deviation", pa.float64()),  # of the difference over seeds, ddof 1
-        pa.field("p", pa.float64(), nullable=False),
-        pa.field("p_adjusted", pa.float64(), nullable=False),
-        pa.field("verdict", pa.string(), nullable=False),
-    ]
-)
 
 
 class Predicted(NamedTuple):
@@ -61,7 +45,7 @@ class Predicted(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What is known of one dataset's test part beyond scores; the arguments of `align` and `bootstrap`.
+    """What is known of one dataset's test set beyond scores; the arguments of `align` and `bootstrap`.
 
     `predictions` by (candidate, seed), a candidate named as `score_table.candidate_name` does; `positive` the number of
     the class whose F1 is the score, None for macro F1.
@@ -116,7 +100,7 @@ def align(
     Parameters
     ----------
     predictions
-        By (row, seed), a frame with image_id and probabilities (a list of one number a class, in the order of
+        By (row, seed), a frame with image_id and probabilities (a list of one number per class, in the order of
         `classes`). The folds of one cross-validation are one seed: concatenate them.
     truth
         Columns image_id and label.
@@ -234,7 +218,7 @@ def differences(result: Bootstrap, pairs: Sequence[tuple[str, str]], *, alpha: f
     Returns
     -------
     pandas.DataFrame
-        The columns of `DIFFERENCES`, one line a pair.
+        The columns of `tables.decision.DIFFERENCES` but the first, one line a pair: `candidate` and `reference`.
     """
     at = {name: i for i, name in enumerate(result.rows)}
     rows = []
@@ -249,8 +233,8 @@ def differences(result: Bootstrap, pairs: Sequence[tuple[str, str]], *, alpha: f
         fewer = min((resampled <= 1e-12).sum(), (resampled >= -1e-12).sum())
         rows.append(
             {
-                "first": first,
-                "second": second,
+                "candidate": first,
+                "reference": second,
                 "difference": point,
                 "lower": float(lower),
                 "upper": float(upper),
@@ -260,14 +244,12 @@ def differences(result: Bootstrap, pairs: Sequence[tuple[str, str]], *, alpha: f
                 "p": _expanded_p(min(1.0, float(2 * (fewer + 1) / (len(resampled) + 1))), result.units),
             }
         )
-    frame = pd.DataFrame(rows, columns=[name for name in DIFFERENCES.names if name not in {"p_adjusted", "verdict"}])
+    frame = pd.DataFrame(rows, columns=DIFFERENCES.names[1:-2])  # without any pair there are columns all the same
     frame["p_adjusted"] = hypothesis_tests.holm(frame["p"])
-    better = np.where(frame["difference"] > 0, frame["first"], frame["second"])
+    better = np.where(frame["difference"] > 0, frame["candidate"], frame["reference"])
     shown = frame["p_adjusted"] < alpha
-    frame["verdict"] = [
-        f"{name} is better" if s else "no difference shown" for name, s in zip(better, shown, strict=True)
-    ]
-    return frame[DIFFERENCES.names]
+    frame["verdict"] = [f"{name} is better" if s else NOT_SHOWN for name, s in zip(better, shown, strict=True)]
+    return frame[DIFFERENCES.names[1:]]
 
 
 def interval(result: Bootstrap, alpha: float = 0.05) -> NDArray[np.float64]:

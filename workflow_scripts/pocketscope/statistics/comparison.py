@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from pocketscope.core import files, parquet
 from pocketscope.core.errors import InputError
-from pocketscope.statistics import score_table
+from pocketscope.statistics import frames, score_table
 from pocketscope.statistics.protocols import answer_as_the_paper, answer_soundly
 from pocketscope.statistics.questions import Question, questions, reason_to_skip
 from pocketscope.tables.comparison import GROUPS, OMNIBUS, PAIRS, SKIPPED_QUESTIONS
@@ -23,7 +22,6 @@ from pocketscope.tables.comparison import GROUPS, OMNIBUS, PAIRS, SKIPPED_QUESTI
 PROTOCOLS = ("sound", "paper")
 
 SCHEMAS = (GROUPS, OMNIBUS, PAIRS, SKIPPED_QUESTIONS)
-DTYPES = {pa.string(): "str", pa.float64(): "float64", pa.int64(): "Int64", pa.bool_(): "bool"}
 
 
 class Answers(NamedTuple):
@@ -98,7 +96,7 @@ def compare(
         groups += found[0]
         omnibus.append(found[1])
         pairs += found[2]
-    return Answers(*map(_frame, (groups, omnibus, pairs, _together(skipped)), SCHEMAS))
+    return Answers(*map(frames.frame, (groups, omnibus, pairs, _together(skipped)), SCHEMAS))
 
 
 def write(answers: Answers, folder: str | os.PathLike, *, notes: Mapping[str, Any] | None = None) -> list[Path]:
@@ -106,10 +104,14 @@ def write(answers: Answers, folder: str | os.PathLike, *, notes: Mapping[str, An
     written = []
     for name, (frame, schema) in answers.by_name().items():
         path = Path(folder) / f"{name}.parquet"
-        parquet.write(pa.Table.from_pandas(frame, schema=schema, preserve_index=False), path, schema, notes=notes)
-        files.write_text(path.with_suffix(".csv"), frame.to_csv(index=False))
-        written += [path, path.with_suffix(".csv")]
+        written += [frames.write(frame, path, schema, notes), frames.write_csv(frame, path.with_suffix(".csv"))]
     return written
+
+
+def read(folder: str | os.PathLike) -> Answers:
+    """Read the four tables that `write` put into `folder`."""
+    named = zip(Answers._fields, SCHEMAS, strict=True)
+    return Answers(*(frames.read(Path(folder) / f"{name}.parquet", schema) for name, schema in named))
 
 
 def _together(skipped: list[dict]) -> list[dict]:
@@ -118,12 +120,6 @@ def _together(skipped: list[dict]) -> list[dict]:
     for row in skipped:
         subjects.setdefault((row["question"], row["reason"]), []).append(row["subject"])
     return [{"question": q, "subject": ", ".join(names), "reason": reason} for (q, reason), names in subjects.items()]
-
-
-def _frame(rows: list[dict], schema: pa.Schema) -> pd.DataFrame:
-    """Build a frame with the column types of `schema`, whether or not there are rows."""
-    columns = {field.name: pd.Series([row[field.name] for row in rows], dtype=DTYPES[field.type]) for field in schema}
-    return pd.DataFrame(columns)
 
 
 def _check_controls(controls: Sequence[str], asked: list[Question]) -> None:

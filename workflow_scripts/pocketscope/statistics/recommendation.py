@@ -1,4 +1,4 @@
-"""Which row to take: the smallest and fastest that is shown to lose no more than a margin against the best."""
+"""Which candidate to take: the smallest and fastest that is shown to lose no more than a margin against the best."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from pocketscope.core.errors import InputError
 from pocketscope.statistics import bootstrap, score_table
 
 MARGIN = 2.0  # points of F1
-CHEAPEST = {"size_mb": "smallest", "latency_ms": "fastest"}  # what a row of the lowest cost is called
+CHEAPEST = {"size_mb": "smallest", "latency_ms": "fastest"}  # what a candidate of the lowest cost is called
 
 
 def recommend(
@@ -23,7 +23,7 @@ def recommend(
     margin: float = MARGIN,
     alpha: float = 0.05,
 ) -> dict[str, Any]:
-    """Recommend the cheapest row whose paired lower bound of F1 minus the best row's lies above ``-margin``.
+    """Recommend the cheapest candidate whose paired lower bound of F1 minus the best one's lies above ``-margin``.
 
     The bound is the lower end of the bootstrap's (1 - alpha) percentile interval of the difference, on the same units
     (non-inferiority by a confidence interval); below six units there is none. What is cheap is told by `cost`.
@@ -33,20 +33,21 @@ def recommend(
     result
         Scores between 0 and 1, resampled.
     costs
-        Index row, columns size_mb and latency_ms, either of which may be missing or NaN. Without any, the best row is
-        recommended.
+        Index candidate, columns size_mb and latency_ms, either of which may be missing or NaN. Without any, the best
+        candidate is recommended.
     margin
-        Points of F1 (hundredths) that a cheaper row may lose.
+        Points of F1 (hundredths) that a cheaper candidate may lose.
     alpha
         One minus the level of the intervals.
 
     Returns
     -------
     dict
-        Ready for JSON. `row` (and its `method`, `network`, `precision`), `f1` with `f1_lower` and `f1_upper`,
+        Ready for JSON. `candidate` (and its `method`, `network`, `precision`), `f1` with `f1_lower` and `f1_upper`,
         `f1_corrected` (freed of the choice's luck, by `bootstrap.corrected_for_choice`), `size_mb`, `latency_ms`;
-        the same of the `best` row; `difference` and `difference_lower` of the two; `passing` (all rows within the
-        margin); `undecided` (rows that may be within); `outcome` (`cheaper`, `best`, `undecided`, `unpriced`);
+        the same of the best one (`best_candidate`, ...); `difference` and `difference_lower` of the two; `passing` (all
+        candidates within the margin); `undecided` (those that may be within); `outcome` (`cheaper`, `best`,
+        `undecided`, `unpriced`);
         `units_needed`; `text`, which says it in words.
     """
     best = int(np.argmax(result.point))
@@ -58,15 +59,15 @@ def recommend(
     passing = (lower > -allowed) & enough
     passing[best] = True
     prices = cost(result.rows, costs)
-    row = _cheapest(passing[None], prices, result.point[None])[0]
+    candidate = _cheapest(passing[None], prices, result.point[None])[0]
     undecided = ~passing & ((upper > -allowed) | (not enough))
     picked = _chosen_on_resamples(result, prices, allowed, alpha)
     bounds = bootstrap.interval(result, alpha)
     found = {
-        **_describe(result, bounds, costs, int(row), "", picked),
+        **_describe(result, bounds, costs, int(candidate), "", picked),
         **_describe(result, bounds, costs, best, "best_", np.argmax(np.nan_to_num(result.inside, nan=-1), axis=1)),
-        "difference": float(gap[row]),
-        "difference_lower": float(lower[row]),
+        "difference": float(gap[candidate]),
+        "difference_lower": float(lower[candidate]),
         "margin": margin,
         "level": 1 - alpha,
         "unit": result.unit,
@@ -94,7 +95,7 @@ def for_study(
     margin: float = MARGIN,
     alpha: float = 0.05,
 ) -> tuple[dict[str, Any], dict[str, bootstrap.Bootstrap]]:
-    """Recommend a row for every dataset with test predictions, and one over all datasets where there are two or more.
+    """Recommend a candidate for each dataset with test predictions, and over all datasets where there are several.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def for_study(
         by dataset and, as "overall", over datasets.
     """
     cells = score_table.cells(score_table.competitors(scores, bounds))
-    cells = cells.set_axis([f"{method}/{row}" for method, row in cells.columns], axis=1)
+    cells = cells.set_axis([f"{method}/{form}" for method, form in cells.columns], axis=1)
     prices = candidate_costs(list(cells.columns), costs)
     found: dict[str, Any] = {"overall": None, "datasets": {}}
     resamples = {}
@@ -144,35 +145,35 @@ def candidate_costs(candidates: list[str], costs: pd.DataFrame | None) -> pd.Dat
     if "precision" not in costs:
         costs = costs.assign(precision="fp32")
     columns = [column for column in ("size_mb", "latency_ms") if column in costs]
-    by_row = costs.set_index(["network", "precision"])[columns].astype(float)
-    if by_row.index.has_duplicates:
-        network, precision = by_row.index[by_row.index.duplicated()][0]
+    by_form = costs.set_index(["network", "precision"])[columns].astype(float)
+    if by_form.index.has_duplicates:
+        network, precision = by_form.index[by_form.index.duplicated()][0]
         raise InputError(f"the costs of '{network}' at {precision} are given twice: choose one runtime")
-    return by_row.reindex([score_table.split_candidate(name)[1:] for name in candidates]).set_axis(candidates)
+    return by_form.reindex([score_table.split_candidate(name)[1:] for name in candidates]).set_axis(candidates)
 
 
-def cost(rows: list[str], costs: pd.DataFrame | None) -> NDArray[np.float64]:
-    """Return the relative cost of every row, shape (rows,): lower is smaller and faster; infinite where unknown.
+def cost(candidates: list[str], costs: pd.DataFrame | None) -> NDArray[np.float64]:
+    """Return the relative cost of every candidate, shape (candidates,): infinite where unknown.
 
     The geometric mean of file size and latency, each relative to its smallest: halving either is worth the same. Which
     of the two count is told by `counted`.
     """
-    columns = counted(rows, costs)
+    columns = counted(candidates, costs)
     if not columns:
-        return np.full(len(rows), math.inf)
-    logs = np.log(costs.reindex(rows)[columns].to_numpy(dtype=float)).mean(axis=1)
+        return np.full(len(candidates), math.inf)
+    logs = np.log(costs.reindex(candidates)[columns].to_numpy(dtype=float)).mean(axis=1)
     return np.nan_to_num(np.exp(logs - np.nanmin(logs)), nan=math.inf)
 
 
-def counted(rows: list[str], costs: pd.DataFrame | None) -> list[str]:
-    """Return which of size_mb and latency_ms make the cost of `rows`: those known of every row that has either.
+def counted(candidates: list[str], costs: pd.DataFrame | None) -> list[str]:
+    """Return which of size_mb and latency_ms make the cost of `candidates`: those known of all that have either.
 
-    Where neither is, the one known of more rows, of equally many the size: it is the same on every machine. Rows
-    without it cannot be compared with the others, and their cost is unknown. Empty where no row has a cost.
+    Where neither is, the one known of more candidates, of equally many the size: it is the same on every machine.
+    Candidates without it cannot be compared with the others, and their cost is unknown. Empty where none has a cost.
     """
     if costs is None:
         return []
-    known = costs.reindex(rows).reindex(columns=list(CHEAPEST)).notna()
+    known = costs.reindex(candidates).reindex(columns=list(CHEAPEST)).notna()
     known = known[known.any(axis=1)]
     if known.empty:
         return []
@@ -181,7 +182,7 @@ def counted(rows: list[str], costs: pd.DataFrame | None) -> list[str]:
 
 
 def _cheapest(passing: NDArray[np.bool_], prices: NDArray, scores: NDArray) -> NDArray[np.int64]:
-    """Return per line the passing row of the lowest price, of equal prices the best score."""
+    """Return per line the passing candidate of the lowest price, of equal prices the best score."""
     # Ranks of prices lie at least 1 apart, scores between 0 and 1: one number orders by both.
     order = stats.rankdata(prices, method="dense")[None] - np.nan_to_num(scores) / 2
     return np.argmin(np.where(passing, order, math.inf), axis=1)
@@ -205,18 +206,23 @@ def _chosen_on_resamples(
 
 
 def _describe(
-    result: bootstrap.Bootstrap, bounds: NDArray, costs: pd.DataFrame | None, row: int, prefix: str, picked: NDArray
+    result: bootstrap.Bootstrap,
+    bounds: NDArray,
+    costs: pd.DataFrame | None,
+    candidate: int,
+    prefix: str,
+    picked: NDArray,
 ) -> dict[str, Any]:
-    name = result.rows[row]
+    name = result.rows[candidate]
     method, network, precision = score_table.split_candidate(name)
     found = {
-        "row": name,
+        "candidate": name,
         "method": method,
         "network": network,
         "precision": precision,
-        "f1": float(result.point[row]),
-        "f1_lower": float(bounds[row, 0]),
-        "f1_upper": float(bounds[row, 1]),
+        "f1": float(result.point[candidate]),
+        "f1_lower": float(bounds[candidate, 0]),
+        "f1_upper": float(bounds[candidate, 1]),
         "f1_corrected": bootstrap.corrected_for_choice(result, picked),
     }
     for column in ("size_mb", "latency_ms"):
@@ -226,7 +232,7 @@ def _describe(
 
 
 def _outcome(found: dict[str, Any], priced: bool, promising: bool) -> str:
-    if found["row"] != found["best_row"]:
+    if found["candidate"] != found["best_candidate"]:
         return "cheaper"
     if found["undecided"] and len(found["passing"]) == 1 and promising:
         return "undecided"
@@ -236,7 +242,7 @@ def _outcome(found: dict[str, Any], priced: bool, promising: bool) -> str:
 def _units_needed(
     result: bootstrap.Bootstrap, gap: NDArray, lower: NDArray, allowed: float, prices: NDArray, best: int
 ) -> int:
-    """Return how many test units would carry the cheapest promising row over the margin, if the gaps stay as measured.
+    """Return how many test units would carry the cheapest promising candidate over the margin, if gaps stay.
 
     The distance from point to bound shrinks with the root of the number of units: ``n = n0 (distance / (margin +
     gap))^2``.
@@ -244,8 +250,8 @@ def _units_needed(
     if result.units < bootstrap.FEWEST_UNITS:
         return bootstrap.FEWEST_UNITS
     promising = (gap > -allowed) & (np.arange(len(gap)) != best)
-    row = _cheapest(promising[None], prices, result.point[None])[0]
-    return math.ceil(result.units * ((gap[row] - lower[row]) / (allowed + gap[row])) ** 2)
+    candidate = _cheapest(promising[None], prices, result.point[None])[0]
+    return math.ceil(result.units * ((gap[candidate] - lower[candidate]) / (allowed + gap[candidate])) ** 2)
 
 
 def _text(found: dict[str, Any], priced_by: list[str]) -> str:
@@ -255,22 +261,20 @@ def _text(found: dict[str, Any], priced_by: list[str]) -> str:
         loss = max(0.0, -100 * found["difference_lower"])
         cheapest = " and ".join(CHEAPEST[column] for column in priced_by)
         return (
-            f"{found['row']} is the {cheapest} that is shown to lose less than {margin} against the best, "
-            f"{found['best_row']}: at most {loss:.1f} with {100 * found['level']:g} % confidence."
+            f"{found['candidate']} is the {cheapest} that is shown to lose less than {margin} against the best, "
+            f"{found['best_candidate']}: at most {loss:.1f} with {100 * found['level']:g} % confidence."
         )
     if found["outcome"] == "undecided" and found["units"] < bootstrap.FEWEST_UNITS:
         return (
-            f"{found['row']} scores best. {found['units']} {units} are too few to show that another loses less than "
-            f"{margin} against it: {bootstrap.FEWEST_UNITS} are the fewest."
+            f"{found['candidate']} scores best. {found['units']} {units} are too few to show that another loses less "
+            f"than {margin} against it: {bootstrap.FEWEST_UNITS} are the fewest."
         )
     if found["outcome"] == "undecided":
         return (
-            f"{found['row']} scores best, and {found['units']:,} {units} cannot separate "
-            f"{len(found['undecided'])} other row{'s' if len(found['undecided']) > 1 else ''} from it within {margin}. "
-            f"About {found['units_needed']:,} (now {found['units']:,}) would, if the gaps stay as measured."
+            f"{found['candidate']} scores best, and {found['units']:,} {units} cannot separate "
+            f"{len(found['undecided'])} other candidate{'s' if len(found['undecided']) > 1 else ''} from it within "
+            f"{margin}. About {found['units_needed']:,} (now {found['units']:,}) would, if the gaps stay as measured."
         )
     if found["outcome"] == "unpriced":
-        return (
-            f"{found['row']} scores best. No file sizes or latencies are known, so that no row can be called cheaper."
-        )
-    return f"{found['row']} scores best, and no cheaper row is shown to lose less than {margin} against it."
+        return f"{found['candidate']} scores best. No size or latency is known, so that none can be called cheaper."
+    return f"{found['candidate']} scores best, and no cheaper candidate is shown to lose less than {margin} against it."

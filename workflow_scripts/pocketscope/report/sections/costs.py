@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from pocketscope.report import figures, page
-from pocketscope.statistics import recommendation, score_table
+from pocketscope.statistics import score_table
 
 COST_LABELS = {"latency_ms": "latency (ms an image, CPU)", "size_mb": "file size (MB)"}
 
@@ -14,39 +14,36 @@ def costs_section(study: dict[str, Any]) -> dict[str, Any]:
     """Show F1 against latency and file size, what int8 costs, and all that was timed."""
     title = "F1 against latency and size"
     lost = _lost_by_quantising(study)
-    cells = score_table.cells(study["competing"]).mean()
-    names = [f"{method}/{row}" for method, row in cells.index]
-    costs = recommendation.candidate_costs(names, study["costs"])
-    if costs is None or costs.isna().all(axis=None):
+    costs = study["decision"].costs
+    if costs[list(COST_LABELS)].isna().all(axis=None):
         return page.section(
             "trade-off",
             title,
             [page.absent("No timing table was given: sizes and latencies of the networks are not known."), *lost],
         )
-    points = costs.assign(
-        f1=cells.to_numpy(), method=[m for m, _ in cells.index], network=[row for _, row in cells.index]
-    )
-    points["name"] = points["network"]
+    forms = [score_table.row_name(*form) for form in zip(costs["network"], costs["precision"], strict=True)]
+    points = costs.assign(network=forms, name=forms)
     blocks = []
     for column, label in COST_LABELS.items():
-        if column not in points or points[column].isna().all():
+        if points[column].isna().all():
             blocks.append(page.absent(f"The {label} is not known."))
             continue
         if unknown := int(points[column].isna().sum()):
             missing = ", ".join(dict.fromkeys(points.loc[points[column].isna(), "network"]))
-            blocks.append(page.text(f"{page.count(unknown, 'row')} without a known {label} ({missing}) left out."))
+            left_out = page.count(unknown, "candidate")
+            blocks.append(page.text(f"{left_out} without a known {label} ({missing}) left out."))
         figure = figures.trade_off(points, column, label)
-        alt = f"F1 against {label}, one mark a row; a line joins those that no cheaper row beats."
+        alt = f"F1 against {label}, one mark per candidate; a line joins those that no cheaper one beats."
         blocks.append(page.figure("trade_off", figure, alt, name=f"trade-off-{column.replace('_', '-')}"))
     table = points.sort_values("f1", ascending=False)
     columns = {
         "network": "Network",
         "method": "Method",
         "f1": ("F1 × 100", page.hundredfold),
-        **({"size_mb": ("Size, MB", page.short)} if "size_mb" in table else {}),
-        **({"latency_ms": ("Latency, ms", page.short)} if "latency_ms" in table else {}),
+        "size_mb": ("Size, MB", page.short),
+        "latency_ms": ("Latency, ms", page.short),
     }
-    blocks.append(page.table("costs", "F1, size and latency of every row", table, columns, folded=True))
+    blocks.append(page.table("costs", "F1, size and latency of every candidate", table, columns, folded=True))
     blocks += lost
     if study["timings"] is not None:
         blocks += _timing_blocks(study["timings"])
@@ -79,7 +76,7 @@ def _lost_by_quantising(study: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _timing_blocks(timings: pd.DataFrame) -> list[dict[str, Any]]:
-    """Show all that was timed, a line a form of a network."""
+    """Show all that was timed, a line per form of a network."""
     shown = timings.assign(
         form=timings["runtime"].map({"pytorch": "PyTorch, eager", "onnxruntime": "ONNX Runtime"})
         + ", "

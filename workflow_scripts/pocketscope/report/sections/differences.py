@@ -2,22 +2,24 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from pocketscope.report import figures, page
-from pocketscope.statistics import bootstrap, comparison
+from pocketscope.statistics import comparison
 from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, TOO_FEW
+from pocketscope.tables.decision import NOT_SHOWN
 
-ROWS_DRAWN = 40  # in a figure with a line a row; the table beside it holds all
+CANDIDATES_DRAWN = 40  # in a figure with a line for each; the table beside it holds all
 SUBJECTS_DRAWN = 20  # of one question: more ranks than that nobody looks at, and the tables hold them
 QUESTION_TITLES = {
     "methods": "Methods",
     "networks": "Networks",
     "families": "Families of networks",
     "precisions": "Full against reduced precision",
-    "rows": "All rows",
+    "rows": "All candidates",
 }
 
 
@@ -44,7 +46,7 @@ OMNIBUS_COLUMNS = {
     "verdict": "Verdict",
 }
 DIFFERENCE_COLUMNS = {
-    "first": "Row",
+    "candidate": "Candidate",
     "difference": ("Difference, points", page.signed_hundredfold),
     "lower": ("from", page.signed_hundredfold),
     "upper": ("to", page.signed_hundredfold),
@@ -77,9 +79,8 @@ def differences_section(study: dict[str, Any]) -> dict[str, Any]:
         blocks.append(page.details(f"{QUESTION_TITLES[name]}, one by one", inner))
     if len(asked):
         blocks.append(page.table("omnibus", "All omnibus tests", answers.omnibus, OMNIBUS_COLUMNS, folded=True))
-    for dataset, result in study["resamples"].items():
-        if dataset != "overall":
-            blocks += _resampled_blocks(study, dataset, result)
+    for dataset, chosen in study["found"]["datasets"].items():
+        blocks += _resampled_blocks(study["decision"].differences, dataset, chosen)
     reasons: dict[str, list[str]] = {}
     for row in answers.skipped.itertuples():
         reasons.setdefault(row.reason, []).append(f"{QUESTION_TITLES[row.question]} ({_abridged(row.subject)})")
@@ -94,7 +95,7 @@ def _question_blocks(
     groups, omnibus, pairs = (_pick(frame, question, subject) for frame in answers[:3])
     row = omnibus.iloc[0]
     heading = f"{QUESTION_TITLES[question]}: {subject}"
-    blocks = [{"kind": "heading", "text": heading}, page.text(_verdict(row, pairs, study["alpha"]))]
+    blocks = [{"kind": "heading", "text": heading}, page.text(_verdict(row, pairs, study["found"]["alpha"]))]
     name = f"ranks-{question}-{page.slug(subject)}"
     if with_figure and 2 < len(groups) <= 80:
         order = ", ".join(groups.sort_values("rank")["group"].head(5))
@@ -138,29 +139,28 @@ def _verdict(row: pd.Series, pairs: pd.DataFrame, alpha: float) -> str:
     return text + f"Of {page.count(len(pairs), 'pair')} compared, {different} differ{'s' if different == 1 else ''}."
 
 
-def _resampled_blocks(study: dict[str, Any], dataset: str, result: bootstrap.Bootstrap) -> list[dict[str, Any]]:
-    """Compare every row of one dataset with the recommended one."""
-    chosen = study["found"]["datasets"][dataset]["row"]
-    if len(result.rows) < 2:
-        return [page.absent(f"{dataset}: there is one row, and nothing to compare it with.")]
-    lines = bootstrap.differences(result, [(row, chosen) for row in result.rows if row != chosen], alpha=study["alpha"])
-    lines = lines.sort_values("difference", ascending=False)
-    shown = lines.head(ROWS_DRAWN)
+def _resampled_blocks(differences: pd.DataFrame, dataset: str, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Show how every candidate of one dataset compares with the recommended one."""
+    lines, reference = differences[differences["dataset"] == dataset], chosen["candidate"]
+    if lines.empty:
+        return [page.absent(f"{dataset}: there is one candidate, and nothing to compare it with.")]
+    shown = lines.head(CANDIDATES_DRAWN)
     points = 100 * shown[["difference", "lower", "upper"]]
-    figure = figures.gains(points.assign(name=shown["first"]), label=f"points of F1 × 100 above {chosen}")
-    different = int((lines["verdict"] != "no difference shown").sum())
-    remark = bootstrap.reliability_remark(result)
+    figure = figures.gains(points.assign(name=shown["candidate"]), label=f"points of F1 × 100 above {reference}")
+    different = int((lines["verdict"] != NOT_SHOWN).sum())
     text = (
-        f"Of {page.count(len(lines), 'row')} compared with {chosen}, {different} differ{'s' if different == 1 else ''} "
-        f"from it (Holm), by {result.units:,} test {result.unit}s resampled. {remark or ''}"
+        f"Of {page.count(len(lines), 'candidate')} compared with {reference}, {different} "
+        f"differ{'s' if different == 1 else ''} from it (Holm), by {chosen['units']:,} test {chosen['unit']}s "
+        f"resampled. {chosen['remark'] or ''}"
     )
     name = f"resampled-{page.slug(dataset)}"
-    alt = f"Difference of every row from {chosen}, with intervals; {different} differ."
+    alt = f"Difference of every candidate from {reference}, with intervals; {different} differ."
+    caption = f"{dataset}: candidates against {reference}"
     return [
         {"kind": "heading", "text": dataset},
         page.text(text),
         page.figure("resampled", figure, alt, name=name),
-        page.table(f"{name}-table", f"{dataset}: rows against {chosen}", lines, DIFFERENCE_COLUMNS, folded=True),
+        page.table(f"{name}-table", caption, lines, DIFFERENCE_COLUMNS, folded=True),
     ]
 
 

@@ -1,6 +1,6 @@
 """Sections: model cards, and how all was computed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -28,23 +28,22 @@ PROTOCOL_TEXTS = {
 }
 
 
-def models_section(models: Sequence[Mapping[str, Any]], study: dict[str, Any]) -> dict[str, Any]:
-    """Show a card for each shipped model; where none is shipped, for the row that is recommended for each dataset."""
-    cards = list(models) or [_card(name, found, study) for name, found in study["found"]["datasets"].items()]
+def models_section(study: dict[str, Any]) -> dict[str, Any]:
+    """Show a card for the candidate that is recommended for each dataset."""
+    cards = [_card(name, found, study) for name, found in study["found"]["datasets"].items()]
     if not cards:
-        return page.section("models", "Model cards", [page.absent("No row is recommended from these scores.")])
+        return page.section("models", "Model cards", [page.absent("No candidate is recommended from these scores.")])
     return page.section("models", "Model cards", [{"kind": "card", **card} for card in cards])
 
 
 def _card(dataset: str, found: Mapping[str, Any], study: dict[str, Any]) -> dict[str, Any]:
-    classes, positive = study["evidence"][dataset].classes, study["evidence"][dataset].positive
     splits = sorted(set(study["scores"].loc[study["scores"]["dataset"] == dataset, "split"]))
     interval = f"{100 * found['f1']:.1f} ({100 * found['f1_lower']:.1f} to {100 * found['f1_upper']:.1f})"
     facts = {
         "Dataset": dataset,
         "Splits": ", ".join(splits),
-        "Classes": ", ".join(classes),
-        "F1 is that of": "all classes, mean" if positive is None else classes[positive],
+        "Classes": ", ".join(found["classes"]),
+        "F1 is that of": found["positive"] or "all classes, mean",
         "Training method": found["method"],
         f"F1 × 100, {100 * found['level']:g} % interval": interval,
         "F1 × 100, corrected for the choice": f"{100 * found['f1_corrected']:.1f}",
@@ -68,9 +67,9 @@ def method_section(study: dict[str, Any], provenance: Mapping[str, str]) -> dict
     blocks.append(
         page.text(
             "A dataset's test units (groups such as patients where given, else images) are resampled 2,000 times or "
-            "more with replacement, all rows' and seeds' predictions of a unit together. Intervals are percentiles, "
-            "expanded as few units need it. Over several datasets, the datasets are resampled. A row's F1 is "
-            "corrected for its choice by choosing on each resample and scoring on what it left out."
+            "more with replacement, all candidates' and seeds' predictions of a unit together. Intervals are "
+            "percentiles, expanded as few units need it. Over several datasets, the datasets are resampled. A "
+            "candidate's F1 is corrected for its choice by choosing on each resample and scoring on what it left out."
         )
     )
     if provenance:

@@ -4,30 +4,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pocketscope.report import figures, page
-from pocketscope.statistics import bootstrap
+from pocketscope.statistics.reliable import LEVEL
 
 CLASSES_BESIDE = 5  # a matrix of more classes has no room beside another figure
 
 
 def mistakes_section(study: dict[str, Any]) -> dict[str, Any]:
-    """Show which classes the recommended row confuses, and whether its confidence can be believed."""
-    title = "Where the recommended row errs, and whether it knows"
-    if not study["evidence"]:
+    """Show which classes the recommended candidate confuses, and whether its confidence can be believed."""
+    title = "Where the recommended candidate errs, and whether it knows"
+    if not study["found"]["datasets"]:
         return page.section(
             "errors", title, [page.absent("No test predictions were given: confusion and reliability are not known.")]
         )
     blocks = []
-    for dataset, given in study["evidence"].items():
-        row = study["found"]["datasets"][dataset]["row"]
-        truth, answers, confidence = _answers_of(given, row)
-        classes = list(given.classes)
-        seeds = len({seed for name, seed in given.predictions if name == row})
+    every, reliable = study["decision"].answers, study["decision"].reliable.set_index("dataset")
+    for dataset, chosen in study["found"]["datasets"].items():
+        given, classes = every[every["dataset"] == dataset], chosen["classes"]
+        truth, answers = (pd.Categorical(given[name], classes).codes for name in ("truth", "answer"))
+        confidence = given["confidence"].to_numpy()
         counts = np.zeros((len(classes), len(classes)))
-        np.add.at(counts, (truth, answers), 1 / seeds)
+        np.add.at(counts, (truth, answers), 1 / given["split"].nunique())
         right = truth == answers
-        blocks.append({"kind": "heading", "text": f"{dataset}: {row}"})
+        blocks.append({"kind": "heading", "text": f"{dataset}: {chosen['candidate']}"})
         if never := [classes[c] for c in range(len(classes)) if not (answers == c).any()]:
             blocks.append(page.text(f"Never given as an answer: {', '.join(never)}."))
         worst = _worst_confusion(counts, classes)
@@ -52,22 +53,24 @@ def mistakes_section(study: dict[str, Any]) -> dict[str, Any]:
             )
         )
         blocks.append(page.text(f"{worst} {gap}"))
+        blocks.append(page.text(_what_is_reliable(reliable.loc[dataset])))
     return page.section("errors", title, blocks)
 
 
-def _answers_of(given: bootstrap.Evidence, row: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the true and the given class number and the confidence of every test image and seed of a row."""
-    number = {name: i for i, name in enumerate(given.classes)}
-    label_of = dict(zip(given.truth["image_id"].astype(str), given.truth["label"], strict=True))
-    truth, answers, confidence = [], [], []
-    for (name, _), frame in given.predictions.items():
-        if name == row:
-            known = frame[frame["image_id"].astype(str).isin(label_of)]
-            probabilities = np.stack(known["probabilities"].to_numpy())
-            truth.append([number[label_of[image]] for image in known["image_id"].astype(str)])
-            answers.append(probabilities.argmax(axis=1))
-            confidence.append(probabilities.max(axis=1))
-    return np.concatenate(truth), np.concatenate(answers), np.concatenate(confidence)
+def _what_is_reliable(found: pd.Series) -> str:
+    """Say from which probability on answers are reliable, and of how many test images that says something."""
+    promised = f"{100 * found['share']:g} % of the answers are right"
+    if pd.isna(found["probability"]):
+        return (
+            f"No answer is reliable: the {found['tested']:,} test images, of which {found['right']:,} were answered "
+            f"rightly, do not show that {promised} from any probability on."
+        )
+    covered = 100 * found["answered"] / found["tested"]
+    return (
+        f"Answers are reliable from the probability {found['probability']:.4f} on: so are {found['answered']:,} of "
+        f"{found['tested']:,} test images ({covered:.0f} %), of which {found['right']:,} were answered rightly. This "
+        f"shows, with {100 * LEVEL:g} % confidence, that at least {promised} there."
+    )
 
 
 def _worst_confusion(counts: np.ndarray, classes: Sequence[str]) -> str:

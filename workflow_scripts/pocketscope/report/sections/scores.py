@@ -20,16 +20,14 @@ def scores_section(study: dict[str, Any]) -> dict[str, Any]:
         index=list(dict.fromkeys(cells.columns.get_level_values("row"))),
         columns=list(dict.fromkeys(cells.columns.get_level_values("method"))),
     )
-    method, row = means.idxmax()
-    n = len(cells)
-    best = f"The best mean is {100 * means.max():.1f}, of {row} with method {method}."
+    n, found = len(cells), study["found"]
+    named, points = _in_words(found["best_mean"]), f"{100 * found['best_mean']['f1']:.1f}"
+    best = f"The best mean is {points}, of {named}."
     blocks = [
-        page.text(
-            best if means.size > 1 else f"There is one row: {row} with method {method}, {100 * means.max():.1f}."
-        ),
+        page.text(best if means.size > 1 else f"There is one candidate: {named}, {points}."),
         page.figure("heat_map", figures.heat_map(grid), f"Heat map of F1 by network and training method. {best}"),
     ]
-    if positive := _positive_classes(study["evidence"]):
+    if positive := _positive_classes(found["datasets"]):
         blocks.append(page.text(positive))
     summary = pd.DataFrame(
         {
@@ -48,7 +46,9 @@ def scores_section(study: dict[str, Any]) -> dict[str, Any]:
             "lowest": ("Lowest dataset", page.hundredfold),
             "highest": ("Highest dataset", page.hundredfold),
         }
-    blocks.append(page.table("f1-by-row", "F1 of every row, mean over datasets and splits", summary, columns))
+    blocks.append(
+        page.table("f1-by-candidate", "F1 of every candidate, mean over datasets and splits", summary, columns)
+    )
     long = score_table.with_row(frame)[["dataset", "split", "method", "row", "value"]]
     every = {
         "dataset": "Dataset",
@@ -72,8 +72,13 @@ def scores_section(study: dict[str, Any]) -> dict[str, Any]:
     return page.section("scores", "F1 by method and network", blocks)
 
 
-def _positive_classes(evidence: Mapping[str, Any]) -> str:
+def _in_words(candidate: Mapping[str, Any]) -> str:
+    form = score_table.row_name(candidate["network"], candidate["precision"])
+    return f"{form} with method {candidate['method']}"
+
+
+def _positive_classes(found: Mapping[str, Any]) -> str:
     """Say of which classes F1 is, where it is not the mean over all."""
-    named = [f"'{one.classes[one.positive]}' ({name})" for name, one in evidence.items() if one.positive is not None]
-    others = "; of the other datasets it is the mean over the classes" if len(named) < len(evidence) else ""
+    named = [f"'{one['positive']}' ({name})" for name, one in found.items() if one["positive"] is not None]
+    others = "; of the other datasets it is the mean over the classes" if len(named) < len(found) else ""
     return f"F1 is that of one class of two: {', '.join(named)}{others}." if named else ""

@@ -22,9 +22,9 @@ def training_section(study: dict[str, Any], histories: pd.DataFrame | None) -> d
         summary = means.groupby(["method", "labelled"], sort=False).agg(["mean", "std"]).reset_index()
         lines = summary.rename(columns={"method": "name", "labelled": "x", "mean": "y"})
         lines = lines.assign(lower=lines["y"] - lines["std"], upper=lines["y"] + lines["std"])
-        figure = figures.curves(lines, x_label="labelled images a class")
+        figure = figures.curves(lines, x_label="labelled images per class")
         blocks.append(
-            page.figure("learning_curve", figure, "F1 against the number of labelled images, one line a method.")
+            page.figure("learning_curve", figure, "F1 against the number of labelled images, one line per method.")
         )
     else:
         blocks.append(

@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
-
-from pocketscope.evaluation import metrics
+from sklearn.metrics import f1_score
 
 LEVEL = 0.95  # of the bound that says which answers are reliable
 
@@ -26,21 +25,22 @@ class Reliable(NamedTuple):
 def measured(
     probabilities: np.ndarray, truth: Sequence[str], classes: Sequence[str], positive: str | None, share: float
 ) -> dict[str, Any]:
-    """Return what the test set says of a row: `f1`, `positive`, `tested` (images), `share` and `reliable`, for `card`.
+    """Return what the test set says of a candidate: `f1`, `positive`, `tested` (images), `share` and `reliable`.
 
     Parameters
     ----------
     probabilities, truth, classes
-        See `metrics.pool`.
+        float (N, classes), N true labels, and the classes in the order of the probabilities.
     positive
-        See `metrics.measure`.
+        The class whose F1 is meant; None for the mean over the classes that occur in `truth`.
     share
-        See `least_sure`.
+        See `least_reliable`.
     """
-    scores = metrics.measure(probabilities, truth, classes, positive).to_pylist()
-    right = np.asarray(classes, dtype=object)[probabilities.argmax(axis=1)] == np.asarray(truth, dtype=object)
+    answers = np.asarray(classes, dtype=object)[probabilities.argmax(axis=1)]
+    right = answers == np.asarray(truth, dtype=object)
+    asked = sorted(set(truth)) if positive is None else [positive]
     return {
-        "f1": next(line["value"] for line in scores if line["metric"] == "f1" and line["class"] is None),
+        "f1": float(f1_score(list(truth), list(answers), labels=asked, average="macro", zero_division=0)),
         "positive": positive,
         "tested": len(truth),
         "share": share,
@@ -67,7 +67,7 @@ def least_reliable(probabilities: np.ndarray, right: np.ndarray, share: float) -
 
     Returns
     -------
-    Sure
+    Reliable
     """
     order = np.argsort(-probabilities, kind="stable")
     ranked, hits = probabilities[order], np.cumsum(right[order])

@@ -1,0 +1,226 @@
+"""What follows from a study's scores: which candidate to take, and the tables that say why."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pocketscope.core import files
+from pocketscope.statistics import bootstrap, frames, recommendation, reliable, score_table
+from pocketscope.tables.decision import ANSWERS, COSTS, DIFFERENCES, GAINS, RELIABLE
+
+SCHEMAS = {"differences": DIFFERENCES, "gains": GAINS, "costs": COSTS, "answers": ANSWERS, "reliable": RELIABLE}
+OPENED = ("differences", "gains", "costs", "reliable")  # by people: as CSV too. Answers are a line an image
+RECOMMENDATION = "recommendation.json"
+SHARE = 0.9  # of reliable answers that are right, at least
+
+
+class Decision(NamedTuple):
+    """The recommendation, and the tables that it rests on (schemas: `tables.decision`).
+
+    `found` is ready for JSON: `overall` (None below two data sets) and `datasets` (those with test predictions), each
+    as `recommendation.recommend` returns it, with `gain`: what the same network gained over the `baseline`
+    (`reference`, `difference`, `lower`, `upper`; None where there is nothing to compare with), and of a data set its
+    `classes` and the `positive` one; `best_mean`, the candidate of the best mean over data sets; `baseline`, `alpha`.
+    """
+
+    found: dict[str, Any]
+    differences: pd.DataFrame
+    gains: pd.DataFrame
+    costs: pd.DataFrame
+    answers: pd.DataFrame
+    reliable: pd.DataFrame
+
+
+def decide(
+    scores: pd.DataFrame,
+    costs: pd.DataFrame | None = None,
+    evidence: Mapping[str, bootstrap.Evidence] | None = None,
+    *,
+    bounds: Sequence[str] = score_table.BOUNDS,
+    margin: float = recommendation.MARGIN,
+    alpha: float = 0.05,
+    baseline: str = "supervised",
+    share: float = SHARE,
+) -> Decision:
+    """Recommend a candidate for each data set and over all, and tell what that rests on.
+
+    Parameters
+    ----------
+    scores
+        A checked score table; the splits with the most labelled images count.
+    costs
+        Columns network, and where known precision, size_mb (file) and latency_ms (one image).
+    evidence
+        Test predictions by data set. Without any there is no interval on images, and no data set has a recommendation
+        of its own.
+    bounds
+        Methods that know every true label, and do not compete.
+    margin, alpha
+        As in `recommendation.recommend`.
+    baseline
+        The method that is trained on the labelled images alone.
+    share
+        How many of the answers that are called reliable are right, at least; see `reliable.least_reliable`.
+    """
+    given = evidence or {}
+    main = score_table.most_labelled(scores)
+    competing = score_table.competitors(main, bounds)
+    found, resamples = recommendation.for_study(main, costs, given, bounds=bounds, margin=margin, alpha=alpha)
+    cells = score_table.cells(competing)
+    for key, result in resamples.items():
+        chosen = found["overall"] if key == "overall" else found["datasets"][key]
+        chosen["gain"] = _gain_of(result, chosen, baseline, alpha)
+    for dataset, one in given.items():
+        named = None if one.positive is None else one.classes[one.positive]
+        found["datasets"][dataset] |= {"classes": list(one.classes), "positive": named}
+    found |= {"best_mean": _best_mean(cells), "baseline": baseline, "alpha": alpha}
+    chosen = {dataset: about["candidate"] for dataset, about in found["datasets"].items()}
+    differences = [_differences(name, resamples[name], candidate, alpha) for name, candidate in chosen.items()]
+    answers = [_answers(name, given[name], candidate) for name, candidate in chosen.items()]
+    return Decision(
+        found,
+        _joined(differences, DIFFERENCES),
+        frames.frame(list(_gains(cells, resamples, baseline, alpha)), GAINS),
+        _costs(cells, costs),
+        _joined(answers, ANSWERS),
+        frames.frame([_reliable(name, given[name], candidate, share) for name, candidate in chosen.items()], RELIABLE),
+    )
+
+
+def write(decision: Decision, folder: str | os.PathLike) -> list[Path]:
+    """Write recommendation.json and the tables as Parquet, most as CSV too, into `folder`; return their paths."""
+    folder = Path(folder)
+    files.write_text(folder / RECOMMENDATION, json.dumps(decision.found, indent=2, allow_nan=False))
+    written = [folder / RECOMMENDATION]
+    for name, schema in SCHEMAS.items():
+        frame = getattr(decision, name)
+        written.append(frames.write(frame, folder / f"{name}.parquet", schema))
+        if name in OPENED:
+            written.append(frames.write_csv(frame, folder / f"{name}.csv"))
+    return written
+
+
+def read(folder: str | os.PathLike) -> Decision:
+    """Read what `write` put into `folder`."""
+    found = json.loads((Path(folder) / RECOMMENDATION).read_text(encoding="utf-8"))
+    return Decision(found, *(frames.read(Path(folder) / f"{name}.parquet", schema) for name, schema in SCHEMAS.items()))
+
+
+def _joined(parts: list[pd.DataFrame], schema: Any) -> pd.DataFrame:
+    return frames.typed(pd.concat(parts, ignore_index=True), schema) if parts else frames.frame([], schema)
+
+
+def _best_mean(cells: pd.DataFrame) -> dict[str, Any]:
+    means = cells.mean()
+    name = "/".join(means.idxmax())
+    method, network, precision = score_table.split_candidate(name)
+    return {
+        "candidate": name,
+        "method": method,
+        "network": network,
+        "precision": precision,
+        "f1": float(means.max()),
+    }
+
+
+def _gain_of(
+    result: bootstrap.Bootstrap, chosen: Mapping[str, Any], baseline: str, alpha: float
+) -> dict[str, Any] | None:
+    """Compare a recommended candidate with the same network trained by the baseline."""
+    reference = score_table.candidate_name(baseline, chosen["network"], chosen["precision"])
+    if chosen["method"] == baseline or reference not in result.rows:
+        return None
+    line = bootstrap.differences(result, [(chosen["candidate"], reference)], alpha=alpha).iloc[0]
+    return {"reference": reference} | {key: float(line[key]) for key in ("difference", "lower", "upper")}
+
+
+def _differences(dataset: str, result: bootstrap.Bootstrap, chosen: str, alpha: float) -> pd.DataFrame:
+    """Compare every candidate of a data set with the recommended one, the best first."""
+    pairs = [(candidate, chosen) for candidate in result.rows if candidate != chosen]
+    lines = bootstrap.differences(result, pairs, alpha=alpha)
+    return lines.sort_values("difference", ascending=False, kind="stable").assign(dataset=dataset)
+
+
+def _gains(
+    cells: pd.DataFrame, resamples: Mapping[str, bootstrap.Bootstrap], baseline: str, alpha: float
+) -> Iterator[dict[str, Any]]:
+    """Yield what every method gained over the baseline: over three data sets or more, and on the units of each."""
+    methods = list(dict.fromkeys(cells.columns.get_level_values("method")))
+    others = [method for method in methods if method != baseline]
+    if baseline not in methods:
+        return
+    if len(cells) > 2:
+        for method in others:
+            yield {"dataset": None, "method": method, "baseline": baseline, "unit": "dataset", "units": len(cells)} | (
+                _gain_over_datasets(cells, method, baseline, alpha)
+            )
+    for dataset, result in resamples.items():
+        about = {"dataset": dataset, "baseline": baseline, "unit": result.unit, "units": result.units}
+        for method in others if dataset != "overall" else ():
+            yield about | {"method": method} | _gain_on_units(result, method, baseline, alpha)
+
+
+def _gain_over_datasets(cells: pd.DataFrame, method: str, baseline: str, alpha: float) -> dict[str, float]:
+    difference = cells[method].mean(axis=1) - cells[baseline].mean(axis=1)
+    n = len(difference)
+    reach = float(stats.t.ppf(1 - alpha / 2, n - 1) * difference.std(ddof=1) / math.sqrt(n))
+    mean = float(difference.mean())
+    return {"difference": mean, "lower": mean - reach, "upper": mean + reach}
+
+
+def _gain_on_units(result: bootstrap.Bootstrap, method: str, baseline: str, alpha: float) -> dict[str, float]:
+    of = {name: [i for i, row in enumerate(result.rows) if row.startswith(f"{name}/")] for name in (method, baseline)}
+    resampled = result.inside[:, of[method]].mean(axis=1) - result.inside[:, of[baseline]].mean(axis=1)
+    cut = bootstrap.tail(result.units, alpha)
+    lower, upper = np.nanquantile(resampled, [cut, 1 - cut])
+    point = float(result.point[of[method]].mean() - result.point[of[baseline]].mean())
+    return {"difference": point, "lower": float(lower), "upper": float(upper)}
+
+
+def _costs(cells: pd.DataFrame, costs: pd.DataFrame | None) -> pd.DataFrame:
+    means = cells.mean()
+    names = ["/".join(key) for key in means.index]
+    found = pd.DataFrame([score_table.split_candidate(name) for name in names], columns=COSTS.names[1:4], index=names)
+    prices = recommendation.candidate_costs(names, costs)
+    relative = recommendation.cost(names, prices)
+    found = found.assign(candidate=names, f1=means.to_numpy(), cost=np.where(np.isfinite(relative), relative, math.nan))
+    for column in ("size_mb", "latency_ms"):
+        found[column] = math.nan if prices is None or column not in prices else prices[column]
+    return frames.typed(found, COSTS)
+
+
+def _answers(dataset: str, given: bootstrap.Evidence, candidate: str) -> pd.DataFrame:
+    """Return what a candidate says of each test image of which the truth is known, seed after seed."""
+    parts = []
+    for seed in (seed for name, seed in given.predictions if name == candidate):
+        images, truth, probabilities = _known(given, candidate, seed)
+        answer = np.asarray(given.classes, dtype=object)[probabilities.argmax(axis=1)]
+        columns = {"image_id": images, "truth": truth, "answer": answer, "confidence": probabilities.max(axis=1)}
+        parts.append(pd.DataFrame({"dataset": dataset, "split": seed} | columns))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _reliable(dataset: str, given: bootstrap.Evidence, candidate: str, share: float) -> dict[str, Any]:
+    """Return a line of RELIABLE, by the first seed: another tests the same images again."""
+    seed = next(seed for name, seed in given.predictions if name == candidate)
+    _, truth, probabilities = _known(given, candidate, seed)
+    positive = None if given.positive is None else given.classes[given.positive]
+    found = reliable.measured(probabilities, truth, given.classes, positive, share)
+    line = {key: found[key] for key in ("share", "tested", "f1")} | found["reliable"]._asdict()
+    return line | {"dataset": dataset, "candidate": candidate}
+
+
+def _known(given: bootstrap.Evidence, candidate: str, seed: str) -> tuple[list[str], list[str], np.ndarray]:
+    """Return test images, their true labels, and their probabilities (images, classes)."""
+    label_of = dict(zip(given.truth["image_id"].astype(str), given.truth["label"], strict=True))
+    frame = given.predictions[candidate, seed]
+    known = frame[frame["image_id"].astype(str).isin(label_of)]
+    images = known["image_id"].astype(str).tolist()
+    return images, [label_of[image] for image in images], np.stack(known["probabilities"].to_numpy())
