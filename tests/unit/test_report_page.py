@@ -151,7 +151,7 @@ def test_every_recommendation_is_on_the_page_and_how_far_its_answers_are_reliabl
     assert "with 95 % confidence, that at least 90 % of the answers are right" in page
 
 
-def test_the_page_decides_nothing(full, tmp_path, monkeypatch):
+def test_the_page_decides_nothing(tmp_path, monkeypatch):
     """It is drawn from tables that are read back: no resampling, no test and no cost is computed again."""
     given = {"cells": synthetic_study.evidence("cells", ["basophil", "eosinophil", "neutrophil"], ["k25_s0"])}
     scores = synthetic_study.scores(given)
@@ -170,6 +170,12 @@ def test_the_page_decides_nothing(full, tmp_path, monkeypatch):
     extras = synthetic_study.extras()
     build_report(tmp_path / "report", scores, comparison.read(tmp_path), decision.read(tmp_path), **extras)
     assert (tmp_path / "report/figures/resampled-cells.svg").is_file()
+
+
+def test_where_no_answer_is_reliable_the_page_says_so(tmp_path):
+    given = {"cells": synthetic_study.evidence("cells", ["a", "b", "c"], ["k25_s0"], images=24)}
+    page, _ = build(tmp_path, synthetic_study.scores(given), evidence=given)
+    assert "No answer is reliable: the 24 test images, of which " in page
 
 
 def test_every_figure_is_a_file_of_its_own(full):
