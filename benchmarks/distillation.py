@@ -25,12 +25,14 @@ from pocketscope.config.methods import Method
 from pocketscope.config.study import Config
 from pocketscope.config.views import ViewStrengths, allowed_views
 from pocketscope.core import parquet
-from pocketscope.distillation import audit, cross_fit, folds, predict_views, rounds
+from pocketscope.distillation import audit, calibration, cross_fit, folds, predict_views, rounds
+from pocketscope.distillation.held_out import held_out
 from pocketscope.models import networks
 from pocketscope.tables.images import read_images
 from pocketscope.tables.label_set import human_labels
 from pocketscope.tables.predictions import PREDICTIONS, predictions_table
 from pocketscope.tables.split import images_with
+from pocketscope.tables.teachers import believed
 from pocketscope.training.batches import load_examples
 
 NAMES = ("seed", "dataset", "size", "labelled", "part", "teacher", "labels", "student", "method")
@@ -229,18 +231,37 @@ def label(
     views = allowed_views(VIEWS if settings["views"] == "auto" else settings["views"], symmetries)
     labels, asked = human_labels(*images_with(split, "labelled")), "human"
     for number in range(1, last + 1):
-        teachers = []
+        predictions, names, unseen = [], [], {}
         for teacher in settings["teachers"]:
             trained_on = LEFT_OUT if settings["fold_teachers"] else [asked]
             seen = [parquet.read(said(cell, teacher, of, options), PREDICTIONS) for of in trained_on]
             if settings["fold_teachers"]:
-                held_out = folds.join(seen, [kept["image_id"].to_pylist() for kept in left_out(cell, split)])
-            elif (unseen := said(cell, teacher, "out_of_fold", options)).is_file():
-                held_out = parquet.read(unseen, PREDICTIONS)
+                unseen[teacher] = folds.join(seen, [kept["image_id"].to_pylist() for kept in left_out(cell, split)])
+            elif (out_of_fold := said(cell, teacher, "out_of_fold", options)).is_file():
+                unseen[teacher] = parquet.read(out_of_fold, PREDICTIONS)
             else:
-                held_out = rounds.held_out(seen[0], split)
-            teachers += [rounds.Teacher(teacher, predictions, held_out) for predictions in seen]
-        labels, proposed, about = rounds.label(teachers, labels, split, notes["classes"], settings, views, number)
+                unseen[teacher] = held_out(seen[0], split)
+            predictions += seen
+            names += [teacher] * len(seen)
+        about = calibration.calibrate(
+            unseen,
+            split,
+            notes["classes"],
+            views,
+            temperatures=settings["calibration"] == "temperature",
+            drop_views=settings["views"] == "auto",
+        )
+        temperatures, vote = believed(about)
+        labels, proposed = rounds.label(
+            predictions,
+            [temperatures[teacher] for teacher in names],
+            labels,
+            split,
+            notes["classes"],
+            settings,
+            vote,
+            number,
+        )
         asked = f"{name}.r{number}"
     found = {"temperatures": sorted(set(np.round(about["temperature"].to_pylist(), 2).tolist()))}
     found["dropped"] = sorted({row["view"] for row in about.to_pylist() if not row["votes"]})

@@ -318,7 +318,7 @@ def of_split(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str,
 
 
 def of_pseudo_label(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str, float]:
-    """Measure `pseudo_label` with three teachers under seven views, calibrated on 15 labelled images a class."""
+    """Measure `pseudo_label` with three calibrated teachers under seven views."""
     draw = np.random.default_rng(0)
     teachers = ["first", "second", "third"]
     for teacher in teachers:
@@ -339,16 +339,21 @@ def of_pseudo_label(folder: Path, image_ids: list[str], labels: list[str]) -> di
     people = human_labels(image_ids[few // 5 : few], labels[few // 5 : few])
     parquet.write(people, folder / "people.parquet", LABEL_SET)
     method = plain(Method(teachers=teachers, views=VIEWS, calibration="temperature"))
+    read = {"predictions": [f"{teacher}.parquet" for teacher in teachers], "split": "training_side.parquet"}
+    asked = {"teachers": teachers, "views": VIEWS}
+    script(
+        "calibrate.py",
+        folder,
+        input=read,
+        output={"teachers": "teachers.parquet"},
+        params=asked | {"temperatures": True, "drop_views": False},
+    )
     return script(
         "pseudo_label.py",
         folder,
-        input={
-            "predictions": [f"{teacher}.parquet" for teacher in teachers],
-            "split": "training_side.parquet",
-            "labels": "people.parquet",
-        },
-        output={"labels": "accepted.parquet", "candidates": "proposals.parquet", "teachers": "teachers.parquet"},
-        params={"teachers": teachers, "method": method, "views": VIEWS},
+        input=read | {"labels": "people.parquet", "teachers": "teachers.parquet"},
+        output={"labels": "accepted.parquet", "proposals": "proposals.parquet"},
+        params=asked | {"method": method},
         wildcards={"round": "1"},
     )
 

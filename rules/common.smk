@@ -1,5 +1,6 @@
 """What the rules share: the validated configuration, the plan that follows from it, and how the rules ask that plan."""
 
+import functools
 import hashlib
 import inspect
 import json
@@ -86,13 +87,25 @@ def packing(key):
     return signed(lambda wildcards: PLAN.dataset(PLAN.packed_names[wildcards.packed])[key])
 
 
-def content_of_source(wildcards):
-    """Return a digest of the source's files: an image that is added, changed or gone packs anew, one touched does not."""
-    dataset = PLAN.packed_names[wildcards.packed]
+@functools.cache
+def source_of(name):
+    """Return a packed data set's source and the state of its files, which are looked at once."""
+    dataset = PLAN.packed_names[name]
+    source = PLAN.dataset(dataset)["source"]
     try:
-        return kinds.fingerprint(PLAN.dataset(dataset)["source"], ROOT, Path(PLAN.packed(dataset, "files")))
+        return source, kinds.state(source, ROOT, Path(PLAN.packed(dataset, "files")))
     except InputError as error:
         raise WorkflowError(f"data set '{dataset}': {error}") from None
+
+
+def content_of_source(wildcards):
+    """Return a digest of the source's files: an image that is added, changed or gone packs anew, one touched does not."""
+    return kinds.fingerprint(*source_of(wildcards.packed))
+
+
+def code_of_packing(wildcards):
+    """Return a digest of what packs a data set: no other kind of source, and no decoder of a format that it lacks."""
+    return digest_of_script(SCRIPTS / "pack.py", without=kinds.not_needed(*source_of(wildcards.packed)))
 
 
 def setting(key):

@@ -20,7 +20,7 @@ rule pack:
         mem_mb=memory(2000),
         runtime=minutes(120),
     params:
-        code=code("pack.py"),
+        code=code_of_packing,
         source=packing("source"),
         content=content_of_source,
         classes=packing("classes"),

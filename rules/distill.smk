@@ -99,6 +99,30 @@ rule cross_fit:
         "../workflow_scripts/cross_fit.py"
 
 
+# Where a method asks for it: a change in what calibrates makes no label again that rests on no calibration.
+rule calibrate:
+    input:
+        unpack(ask(PLAN.calibrated_by)),
+        split=SPLIT.roles,
+    output:
+        teachers=SPLIT.teachers("{method}.r{round}"),
+    log:
+        LAYOUT.log("calibrate", "{dataset}", "{split}", "{method}.r{round}"),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    params:
+        code=code("calibrate.py"),
+        teachers=lambda wildcards: [name for name, _ in PLAN.teachers(wildcards.method, wildcards["round"])],
+        views=lambda wildcards: PLAN.views_of(wildcards.dataset, wildcards.method),
+        temperatures=lambda wildcards: CONFIG.methods[wildcards.method].calibration == "temperature",
+        drop_views=lambda wildcards: CONFIG.methods[wildcards.method].views == "auto",
+    script:
+        "../workflow_scripts/calibrate.py"
+
+
 rule pseudo_label:
     input:
         unpack(ask(PLAN.votes)),
@@ -109,7 +133,6 @@ rule pseudo_label:
     output:
         labels=SPLIT.labels("{method}.r{round}"),
         proposals=SPLIT.proposals("{method}.r{round}"),
-        teachers=SPLIT.teachers("{method}.r{round}"),
     log:
         LAYOUT.log("pseudo_label", "{dataset}", "{split}", "{method}.r{round}"),
     conda:

@@ -4,7 +4,7 @@ import shutil
 
 from pocketscope.core import parquet
 from pocketscope.core.files import whole
-from pocketscope.distillation import rounds
+from pocketscope.distillation.held_out import held_out, validation_score
 from pocketscope.runtime import job
 from pocketscope.tables.predictions import PREDICTIONS
 from pocketscope.tables.split import SPLIT, images_with
@@ -16,8 +16,8 @@ validation = bool(images_with(split, "validation")[0]) or not source.get("out_of
 merits = []
 for path in source.predictions if validation else source.out_of_fold:
     predictions = parquet.read(path, PREDICTIONS)
-    unseen = rounds.held_out(predictions, split) if validation else predictions
-    merits.append(rounds.validation_score(unseen, split, parquet.notes(path)["classes"]))
+    unseen = held_out(predictions, split) if validation else predictions
+    merits.append(validation_score(unseen, split, parquet.notes(path)["classes"]))
     print(f"{path}: F1 {merits[-1][0]:.4f}, loss {-merits[-1][1]:.4f}")
 best = merits.index(max(merits))
 print(f"chosen: {source.models[best]}")

@@ -5,29 +5,26 @@ from pocketscope.distillation import rounds
 from pocketscope.runtime import job
 from pocketscope.tables.label_set import LABEL_SET
 from pocketscope.tables.predictions import PREDICTIONS
-from pocketscope.tables.proposals import PROPOSALS, TEACHERS
+from pocketscope.tables.proposals import PROPOSALS
 from pocketscope.tables.split import SPLIT
+from pocketscope.tables.teachers import TEACHERS, believed
 
 job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
-split = parquet.read(source.split, SPLIT)
 classes = parquet.notes(source.predictions[0])["classes"]
-unseen = dict(zip(params.teachers, source.get("out_of_fold", []), strict=False))
-teachers = []
-for name, path in zip(params.teachers, source.predictions, strict=True):
-    predictions = parquet.read(path, PREDICTIONS)
-    out_of_fold = parquet.read(unseen[name], PREDICTIONS) if unseen else None
-    teachers.append(rounds.Teacher(name, predictions, rounds.held_out(predictions, split, out_of_fold)))
-labels, candidates, about = rounds.label(
-    teachers,
+temperatures, views = dict.fromkeys(params.teachers, 1.0), params.views
+if calibrated := source.get("teachers"):
+    temperatures, views = believed(parquet.read(calibrated, TEACHERS))
+labels, candidates = rounds.label(
+    [parquet.read(path, PREDICTIONS) for path in source.predictions],
+    [temperatures[name] for name in params.teachers],
     parquet.read(source.labels, LABEL_SET),
-    split,
+    parquet.read(source.split, SPLIT),
     classes,
     params.method,
-    params.views,
+    views,
     round_number=int(snakemake.wildcards["round"]),
     before=[parquet.read(path, PREDICTIONS) for path in source.get("before", [])],
 )
 parquet.write(labels, made.labels, LABEL_SET)
 parquet.write(candidates, made.proposals, PROPOSALS, notes={"classes": classes})
-parquet.write(about, made.teachers, TEACHERS)

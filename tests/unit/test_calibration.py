@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketscope.distillation import calibration
+from pocketscope.distillation.confidence import scale
 
 
 def softmax(logits):
@@ -24,11 +25,11 @@ def drawn(count, true_temperature, seed=0):
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=6), st.floats(0.5, 5))
 def test_scaling_is_a_softmax_of_divided_logits(logits, temperature):
     array = np.array(logits)
-    assert calibration.scale(softmax(array), temperature) == pytest.approx(softmax(array / temperature), abs=1e-9)
+    assert scale(softmax(array), temperature) == pytest.approx(softmax(array / temperature), abs=1e-9)
 
 
 def test_a_probability_of_nought_stays():
-    assert calibration.scale(np.array([1.0, 0.0]), 2.0).tolist() == [1.0, 0.0]
+    assert scale(np.array([1.0, 0.0]), 2.0).tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("true", [1.5, 2.5, 4.0])
@@ -39,7 +40,7 @@ def test_a_known_temperature_is_found(true):
 def test_the_temperature_stays_within_its_bounds():
     probabilities, _ = drawn(500, 1.0)
     assert calibration.temperature(probabilities, probabilities.argmin(axis=1)) <= 5.0
-    unsure = calibration.scale(probabilities, 5.0)
+    unsure = scale(probabilities, 5.0)
     assert calibration.temperature(unsure, unsure.argmax(axis=1)) >= 0.5
 
 
@@ -61,7 +62,7 @@ def test_calibration_lowers_the_calibration_error():
     probabilities, truth = drawn(3000, 2.5)
     found = calibration.temperature(probabilities, truth)
     before = calibration.expected_calibration_error(probabilities, truth)
-    after = calibration.expected_calibration_error(calibration.scale(probabilities, found), truth)
+    after = calibration.expected_calibration_error(scale(probabilities, found), truth)
     assert after < before / 3
 
 

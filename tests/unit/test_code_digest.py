@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pocketscope.data.sources import kinds
+from pocketscope.images.formats import DECODERS
 from pocketscope.runtime import code_digest
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
@@ -54,6 +56,17 @@ def test_an_import_inside_a_function_counts(checkout):
     before = digest()
     (folder / "pocketscope" / "unused.py").write_text("value = 3\n")
     assert digest() != before
+
+
+def test_what_is_left_out_does_not_count_nor_what_it_alone_imports(checkout):
+    folder, digest = checkout
+    names = ["rule.py", "pocketscope/used.py", "pocketscope/deep.py"]
+    for without, found in (([], names), (["pocketscope.deep"], names[:2]), (["pocketscope.used"], names[:1])):
+        paths = code_digest.modules(folder / "rule.py", without)
+        assert {path.relative_to(folder).as_posix() for path in paths} == set(found)
+    (folder / "rule.py").write_text("from pocketscope import used, deep\n")
+    digest()  # forgets what was read before
+    assert folder / "pocketscope/deep.py" in code_digest.modules(folder / "rule.py", ["pocketscope.used"])
 
 
 ROOM = {
@@ -152,7 +165,17 @@ ALL = {path.name for path in SCRIPTS.glob("*.py")}
         ("data.sources.medmnist_source", {"pack.py"}),
         ("data.near_duplicates", {"near_duplicates.py"}),
         ("data.splitting", {"split.py", "oracle_labels.py"}),
-        ("distillation.vote", {"pseudo_label.py", "choose.py", "audit.py"}),
+        ("data.sources.kinds", {"pack.py"}),
+        ("data.sources.folder_source", {"pack.py"}),
+        ("data.sources.table_source", {"pack.py"}),
+        ("data.sources.parquet_source", {"pack.py"}),
+        ("data.sources.digits_source", {"pack.py"}),
+        ("data.packing", {"pack.py"}),
+        ("distillation.calibration", {"calibrate.py"}),
+        ("distillation.rounds", {"pseudo_label.py"}),
+        ("distillation.vote", {"pseudo_label.py", "audit.py"}),
+        ("distillation.held_out", {"calibrate.py", "pseudo_label.py", "choose.py"}),
+        ("distillation.folds", {"cross_fit.py", "leave_out.py", "join_folds.py"}),
         ("report.figures", {"report.py"}),
         ("report.page", {"report.py"}),
         ("statistics.decision", {"recommend.py", "report.py"}),
@@ -161,7 +184,8 @@ ALL = {path.name for path in SCRIPTS.glob("*.py")}
         ("training.consistency", {"train_consistency.py"}),
         ("deploy.quantization", {"quantize.py"}),
         ("deploy.answers", {"answer.py"}),
-        ("tables.proposals", {"pseudo_label.py", "choose.py", "audit.py"}),
+        ("tables.proposals", {"pseudo_label.py", "audit.py"}),
+        ("tables.teachers", {"calibrate.py", "pseudo_label.py"}),
         ("inference.classify", set()),
         ("config.study", set()),
         ("plan.study_plan", set()),
@@ -171,6 +195,15 @@ def test_a_module_concerns_no_more_scripts_than_it_must(module, scripts):
     """A change in it makes these scripts' outputs again, and no others'."""
     assert (SCRIPTS / "pocketscope" / f"{module.replace('.', '/')}.py").is_file()
     assert {script for script in ALL if module in rooms(script)} <= scripts
+
+
+def test_what_packing_may_do_without_is_a_part_of_its_code():
+    """A name that is none would leave nothing out, and say so nowhere."""
+    names = [*DECODERS.values(), *kinds.not_needed({"kind": "parquet"}, {})]
+    assert {name.removeprefix("pocketscope.") for name in names} <= rooms("pack.py")
+    assert not {name for name in rooms("pack.py") if name.startswith("data.sources.") and name.endswith("_source")} - {
+        f"data.sources.{kind}_source" for kind in kinds.KINDS
+    }
 
 
 @pytest.mark.parametrize("script", ["train.py", "train_consistency.py", "predict.py", "quantize.py", "evaluate.py"])

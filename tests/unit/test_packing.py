@@ -32,6 +32,10 @@ def picture(seed, shape=(9, 12)):
     return np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8)
 
 
+def fingerprint(source, root, known=None):
+    return kinds.fingerprint(source, kinds.state(source, root, known))
+
+
 def put(path, seed, form="PNG"):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture(seed)).save(path, form)
@@ -207,13 +211,13 @@ def test_a_folder_without_an_image_is_told(root):
     (root / "images" / "texts" / "notes.txt").write_text("x")
     (root / "images" / ".hidden").mkdir()
     put(root / "images" / "apart" / "new" / "20.png", 20)
-    before = kinds.fingerprint({"kind": "folder", "path": "images"}, root)
+    before = fingerprint({"kind": "folder", "path": "images"}, root)
     summary, found = pack(root, {"unlabelled": "images/apart/new"}, max_skipped_share=0.2)
     assert sorted(summary["classes"]) == ["class 0", "class 1", "class 2"]
     assert {row["path"] for row in found["skipped"]} == {"empty/", "texts/"}
     assert all("a folder without an image" in row["reason"] for row in found["skipped"])
     (root / "images" / "empty").rmdir()
-    assert kinds.fingerprint({"kind": "folder", "path": "images"}, root) == before
+    assert fingerprint({"kind": "folder", "path": "images"}, root) == before
 
 
 def test_labels_for_testing_alone_are_none_to_learn_from(root):
@@ -273,7 +277,7 @@ def test_odd_class_names_and_300_classes(tmp_path):
 def test_the_files_table_serves_as_index(root):
     pack(root)
     source = {"kind": "folder", "path": "images"}
-    assert kinds.fingerprint(source, root, root / "out" / "files.parquet") == kinds.fingerprint(source, root)
+    assert fingerprint(source, root, root / "out" / "files.parquet") == fingerprint(source, root)
 
 
 def test_digits(tmp_path):

@@ -220,8 +220,8 @@ def test_download(npz, tmp_path, monkeypatch):
     paths = {name: tmp_path / "out" / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
     source = {"kind": "medmnist", "name": "breastmnist", "size": 64, "path": None}
     packing.pack(source, tmp_path, **paths, image_size=28, resize="crop")
-    known = kinds.fingerprint(source, tmp_path, paths["files"])
-    assert known == kinds.fingerprint(source, tmp_path)
+    known = kinds.fingerprint(source, kinds.state(source, tmp_path, paths["files"]))
+    assert known == kinds.fingerprint(source, kinds.state(source, tmp_path))
     monkeypatch.setitem(information, "url", remote.as_uri())
     with pytest.raises(InputError, match=r"could not be downloaded .*No such file"):
         medmnist(tmp_path, path=None)
@@ -229,7 +229,7 @@ def test_download(npz, tmp_path, monkeypatch):
 
 def test_published_sets_are_told_apart_without_a_download():
     fingerprints = {
-        kinds.fingerprint({"kind": "medmnist", "name": name, "size": size}, None)
+        kinds.fingerprint({"kind": "medmnist", "name": name, "size": size}, {})
         for name in ("breastmnist", "bloodmnist")
         for size in (28, 64)
     }

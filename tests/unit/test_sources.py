@@ -1,4 +1,4 @@
-"""What a source lists, in which order, and when its fingerprint changes."""
+"""What a source lists, in which order, when its fingerprint changes, and which code it passes through."""
 
 import logging
 import os
@@ -6,9 +6,12 @@ import pickle
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import image_files
+from helpers import SCRIPTS
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data.sources import kinds
@@ -190,13 +193,17 @@ def test_digits():
 # ---- fingerprint
 
 
+FOLDER = {"kind": "folder", "path": "images"}
+
+
 def fingerprint(root, known=None):
-    return kinds.fingerprint({"kind": "folder", "path": "images"}, root, known)
+    return kinds.fingerprint(FOLDER, kinds.state(FOLDER, root, known))
 
 
 def index(root, path):
-    surveyed = kinds.survey(kinds.files({"kind": "folder", "path": "images"}, root))
-    rows = [{"path": p, "size": s, "mtime_ns": m, "sha256": h} for p, (s, m, h) in surveyed.items()]
+    rows = [
+        dict(zip(SOURCE_FILES.names, (path, *entry), strict=True)) for path, entry in kinds.state(FOLDER, root).items()
+    ]
     parquet.write(pa.Table.from_pylist(rows, schema=SOURCE_FILES), path, SOURCE_FILES)
     return path
 
@@ -248,14 +255,69 @@ def test_a_damaged_index_is_no_index(root):
 def test_an_index_hides_no_fault_of_a_source_that_is_there(root):
     known = index(root, root / "files.parquet")
     with pytest.raises(InputError, match=r"no such folder \('unlabelled'"):
-        kinds.fingerprint({"kind": "folder", "path": "images", "unlabelled": "nowhere"}, root, known)
+        kinds.state(FOLDER | {"unlabelled": "nowhere"}, root, known)
     (root / "labels.csv").write_text("path,label\nimages/b/1.png,x\nimages/b/nothing.png,y\n")
     with pytest.raises(InputError, match="1 of 2 files are not there"):
-        kinds.fingerprint({"kind": "table", "path": "labels.csv"}, root, known)
+        kinds.state({"kind": "table", "path": "labels.csv"}, root, known)
 
 
-def test_fingerprint_of_digits_is_quick_and_stable():
-    assert kinds.fingerprint({"kind": "digits"}, None) == kinds.fingerprint({"kind": "digits"}, None)
+def test_the_digits_are_known_by_a_file_of_scikit_learn():
+    assert list(kinds.state({"kind": "digits"}, None)) == ["digits.csv.gz"]
+
+
+# ---- which modules packing does not run
+
+
+def lacking(source, root, known=None):
+    return {name.removeprefix("pocketscope.") for name in kinds.not_needed(source, kinds.state(source, root, known))}
+
+
+OTHERS = {f"data.sources.{kind}_source" for kind in kinds.KINDS}
+DECODERS = {"images.tiff", "images.dicom"}
+
+
+def test_a_decoder_counts_once_one_file_needs_it_and_as_long_as_one_does(root):
+    folder = OTHERS - {"data.sources.folder_source"}
+    assert lacking(FOLDER, root) == folder | DECODERS
+    grey = np.zeros((4, 4), np.uint8)
+    (root / "images/b/scan.png").write_bytes(image_files.tiff(grey))  # its bytes tell, as they do when it is decoded
+    assert lacking(FOLDER, root) == folder | {"images.dicom"}
+    (root / "images/b/film").write_bytes(image_files.dicom(grey))
+    assert lacking(FOLDER, root) == folder
+    known = index(root, root / "files.parquet")
+    assert lacking(FOLDER, root, known) == folder
+    (root / "images/b/film").unlink()
+    assert lacking(FOLDER, root, known) == folder | {"images.dicom"}
+    put(root / "images/b/scan.png", 3)
+    assert lacking(FOLDER, root, known) == folder | DECODERS
+    (root / "images").rename(root / "gone")
+    assert lacking(FOLDER, root, known) == folder
+
+
+def test_images_inside_archives_may_need_any_decoder_and_arrays_need_none(root):
+    pq.write_table(pa.table({"image": [b"II*\0"], "label": ["a"]}), root / "set.parquet")
+    assert not lacking({"kind": "parquet", "path": "set.parquet"}, root) & DECODERS
+    assert lacking({"kind": "digits"}, root) == (OTHERS - {"data.sources.digits_source"}) | DECODERS
+    assert lacking({"kind": "medmnist", "name": "bloodmnist"}, root) >= DECODERS
+
+
+def test_what_is_said_not_to_run_does_not(root, python):
+    """Packed in a process of its own, which says what it has imported."""
+    pq.write_table(pa.table({"path": ["b/1.png"], "label": ["a"]}), root / "images/labels.parquet")
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from pocketscope.data import packing
+from pocketscope.data.sources import kinds
+for record in kinds.records({source}, Path()):
+    assert not isinstance(packing._prepare(record, image_size=8, resize="stretch", page=0), str), record
+print(*(set(sys.modules) & set(kinds.not_needed({source}, kinds.state({source}, Path())))))
+"""
+    for source in ({"kind": "digits"}, FOLDER, {"kind": "table", "path": "images/labels.parquet"}):
+        process = python(code.replace("{source}", repr(source)), str(SCRIPTS), cwd=root)
+        assert process.communicate()[0] == "\n"
+        assert process.returncode == 0
 
 
 def test_nothing_is_written_into_the_user_s_folder(root):

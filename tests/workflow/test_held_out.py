@@ -2,8 +2,8 @@
 
 from helpers import snakemake, study, write_config
 from pocketscope.core import parquet
-from pocketscope.tables.proposals import TEACHERS
 from pocketscope.tables.split import SPLIT
+from pocketscope.tables.teachers import TEACHERS
 
 
 def test_where_every_label_is_given_and_none_validates_folds_take_their_place(tmp_path):

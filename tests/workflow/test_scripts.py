@@ -9,8 +9,9 @@ import pytest
 from helpers import ROOT
 
 SCRIPTS = ROOT / "workflow_scripts"
-LIGHT = ("pack", "check", "split", "near_duplicates", "oracle_labels", "leave_out", "join_folds", "pseudo_label",
-         "choose", "audit", "quantize", "evaluate", "scores", "compare", "recommend", "answer")  # fmt: skip
+LIGHT = ("pack", "check", "split", "near_duplicates", "oracle_labels", "leave_out", "join_folds", "calibrate",
+         "pseudo_label", "choose", "audit", "quantize", "evaluate", "scores", "compare", "recommend",
+         "answer")  # fmt: skip
 HEAVY = ("torch", "torchvision", "timm", "matplotlib", "pydantic", "snakemake")
 
 

@@ -1,43 +1,79 @@
-"""Confidence that means something: one temperature a teacher, from labelled images that it was not trained on."""
+"""How far teachers are believed: one temperature each, and no view that they see badly.
+
+Both rest on labelled images that the teachers were not trained on.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 from scipy.optimize import minimize_scalar
+
+from pocketscope.distillation.confidence import losses, scale
+from pocketscope.distillation.held_out import known_classes
+from pocketscope.tables.teachers import TEACHERS
+
+log = logging.getLogger(__name__)
 
 LOWEST, HIGHEST = 0.5, 5.0
 PRIOR_SPREAD = 0.5  # standard deviation of log T: a few dozen images alone would put T anywhere between 0.05 and 20
 FOLDS = 5
 BINS = 15
-SMALLEST = 1e-12  # a probability of 0 for the true class would make every loss infinite
 
 
-def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(logits / T) from softmax(logits): above 1 less sure, below 1 surer.
-
-    Parameters
-    ----------
-    probabilities
-        float (..., classes).
-    temperature
-        T > 0.
-    """
-    if temperature == 1.0:
-        return probabilities
-    # The largest becomes 1 first, so that no power of a small number loses all its digits.
-    powers = (probabilities / probabilities.max(axis=-1, keepdims=True)) ** (1 / temperature)
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def losses(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return each image's negative log-likelihood, float64 (N,), of its true class.
+def calibrate(
+    held_out: Mapping[str, pa.Table],
+    split: pa.Table,
+    classes: list[str],
+    views: Sequence[str],
+    *,
+    temperatures: bool,
+    drop_views: bool,
+) -> pa.Table:
+    """Say how far each teacher is believed, and which views vote.
 
     Parameters
     ----------
-    probabilities
-        float (N, classes).
-    truth
-        int (N,).
+    held_out
+        By teacher, its predictions of labelled images that it, or its like, was not trained on (schema
+        predictions.PREDICTIONS).
+    split
+        Schema split.SPLIT; it shows the labels of labelled and validation images alone.
+    classes
+        Class names in the order of the probabilities.
+    views
+        Those that are asked for.
+    temperatures
+        Whether a temperature is fitted to each teacher; it is 1 otherwise.
+    drop_views
+        Whether views do not vote that the teachers see badly.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema teachers.TEACHERS.
     """
-    return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth].astype(np.float64), SMALLEST))
+    seen = {
+        (name, view): known_classes(table, split, classes, [view])
+        for name, table in held_out.items()
+        for view in ["identity", *views]
+    }
+    believed = dict.fromkeys(held_out, 1.0)
+    for name in held_out if temperatures else ():
+        (identity,), truth = seen[name, "identity"]
+        believed[name] = temperature(identity, truth)
+        log.info("%s: temperature %.2f from %d held-out images", name, believed[name], len(truth))
+    kept = _without_harmful(seen, believed, views) if drop_views else views
+    rows = []
+    for name in held_out:
+        for view in views:
+            (found,), truth = seen[name, view]
+            row = {"teacher": name, "view": view, "votes": view in kept, "images": len(truth)}
+            rows.append(row | {"temperature": believed[name]} | _errors(found, scale(found, believed[name]), truth))
+    if not any(row["images"] for row in rows):
+        log.warning("teachers have seen every labelled image: nothing is calibrated, and no view dropped")
+    return pa.Table.from_pylist(rows, schema=TEACHERS)
 
 
 def temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
@@ -91,6 +127,33 @@ def worse_than_identity(view: np.ndarray, identity: np.ndarray) -> bool:
         return False
     error = difference.std(ddof=1) / np.sqrt(len(difference))
     return bool(difference.mean() > 2 * error and difference.mean() > 0)
+
+
+def _without_harmful(
+    seen: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]],
+    temperatures: Mapping[str, float],
+    views: Sequence[str],
+) -> list[str]:
+    """Drop the views under which the teachers' mean loss is worse than the image's own beyond two standard errors."""
+    mean = {}
+    for view in views:
+        each = [losses(scale(seen[name, view][0][0], t), seen[name, view][1]) for name, t in temperatures.items()]
+        mean[view] = np.mean(each, axis=0)
+    worse = [view for view in views if worse_than_identity(mean[view], mean["identity"])]
+    if worse:
+        log.info("views that the teachers see badly, and that do not vote: %s", ", ".join(worse))
+    return [view for view in views if view not in worse]
+
+
+def _errors(before: np.ndarray, after: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    if not len(truth):
+        return {}
+    return {
+        "loss": losses(before, truth).mean(),
+        "calibrated_loss": losses(after, truth).mean(),
+        "calibration_error": expected_calibration_error(before, truth),
+        "calibrated_error": expected_calibration_error(after, truth),
+    }
 
 
 def _most_likely(probabilities: np.ndarray, truth: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Label sets: what people labelled, and what teachers add: calibrate, vote, accept. Table operations, no torch."""
+"""Label sets: what people labelled, and what teachers add: vote, accept. Table operations, no torch."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from pocketscope.distillation import calibration
+from pocketscope.distillation.confidence import scale
 from pocketscope.tables.label_set import LABEL_SET, count_labels
 from pocketscope.tables.probabilities import probability_array, probability_lists
 from pocketscope.tables.proposals import PROPOSALS
@@ -124,7 +124,7 @@ def extend(labels: pa.Table, proposed: pa.Table, *, round_number: int, targets: 
     chosen = proposed.filter(proposed["accepted"])
     soft = pa.nulls(len(chosen), pa.list_(pa.float32()))
     if targets == "soft" and len(chosen):
-        soft = probability_lists(calibration.scale(probability_array(chosen), temperature))
+        soft = probability_lists(scale(probability_array(chosen), temperature))
     new = {
         "image_id": chosen["image_id"],
         "label": chosen["label"],

@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from pocketscope.images.dicom import decode_dicom, is_dicom
+from pocketscope.images.formats import format_of
 from pocketscope.images.pixels import (
     MAX_PIXELS,
     ORIENTATION_TAG,
@@ -20,12 +20,10 @@ from pocketscope.images.pixels import (
     to_8_bits,
 )
 from pocketscope.images.resize import to_square
-from pocketscope.images.tiff import decode_tiff
 
 FORMATS = "JPEG, PNG, TIFF, BMP, WebP, GIF and DICOM"
 
 _PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def load(data: bytes, size: int, how: str, page: int = 0) -> np.ndarray:
@@ -78,12 +76,14 @@ def decode(data: bytes, *, page: int = 0) -> np.ndarray:
     """
     if not data:
         raise Unreadable("the file is empty")
-    if data[:4] in _TIFF:
-        decoder = decode_tiff
-    elif is_dicom(data):
-        decoder = decode_dicom
-    else:
-        decoder = _decode_with_pillow
+    # Imported where a file asks for it: a change in a decoder makes no images again that did not pass through it.
+    match format_of(data):
+        case "tiff":
+            from pocketscope.images.tiff import decode_tiff as decoder
+        case "dicom":
+            from pocketscope.images.dicom import decode_dicom as decoder
+        case "other":
+            decoder = _decode_with_pillow
     try:
         return np.ascontiguousarray(decoder(data, page))
     except (Unreadable, MemoryError, ImportError):

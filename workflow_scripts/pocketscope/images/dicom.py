@@ -18,11 +18,6 @@ _LOSSLESS_JPEG = {  # DICOM transfer syntaxes, and what decodes them
 # ---- DICOM
 
 
-def is_dicom(data: bytes) -> bool:
-    # Some archives leave the preamble out: such a file begins with a tag of group 2 or 8.
-    return data[128:132] == b"DICM" or (data[:2] in (b"\x02\0", b"\x08\0") and data[3:4] == b"\0")
-
-
 def decode_dicom(data: bytes, page: int) -> np.ndarray:
     import pydicom
     from pydicom.pixels import apply_color_lut, pixel_array

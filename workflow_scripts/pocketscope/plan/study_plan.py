@@ -163,11 +163,9 @@ class StudyPlan:
         return allowed_views(self.config.views if asked == "auto" else asked, self.config.datasets[dataset].symmetries)
 
     def labelling(self, method: str) -> dict[str, Any]:
-        """Return that part of a method's configuration which says how teachers' predictions become labels."""
-        settings = plain(self.config.methods[method])
-        return {
-            key: value for key, value in settings.items() if key not in ("labels", "teachers", "rounds", "training")
-        }
+        """Return that part of a method's configuration which says how the teachers' votes become labels."""
+        elsewhere = ("labels", "teachers", "rounds", "training", "views", "calibration")
+        return {key: value for key, value in plain(self.config.methods[method]).items() if key not in elsewhere}
 
     def out_of_fold(self, dataset: str, split: str, teachers: Iterable[str]) -> dict[str, list[str]]:
         """Return networks' predictions of labelled images out of fold, for a split that may lack a validation set."""
@@ -176,20 +174,25 @@ class StudyPlan:
         found = [self.layout.run(dataset, split, "human", name).out_of_fold(self.config.crossfit) for name in teachers]
         return {"out_of_fold": found}
 
-    def votes(self, dataset: str, split: str, method: str, round: str) -> dict[str, list[str]]:
-        """Return what a round reads: teachers' predictions, and, where asked for, those out of fold and before."""
+    def votes(self, dataset: str, split: str, method: str, round: str) -> dict[str, str | list[str]]:
+        """Return what a round reads: teachers' predictions, how far they are believed, and predictions before."""
         settings, teachers = self.config.methods[method], self.teachers(method, round)
-
-        def predictions(label_set: str, name: str) -> str:
-            return self.layout.run(dataset, split, label_set, name).predictions
-
-        found = {"predictions": [predictions(label_set, name) for name, label_set in teachers]}
+        found = {"predictions": self._predictions(dataset, split, teachers)}
         if settings.needs_held_out:
-            found |= self.out_of_fold(dataset, split, [name for name, _ in teachers])
+            found["teachers"] = self.layout.split(dataset, split).teachers(f"{method}.r{round}")
         if settings.stop == "no_improvement" and int(round) > 1 and self.has_validation(split) is not False:
             earlier = self.labels_before(method, str(int(round) - 1))
-            found["before"] = [predictions(earlier, name) for name, _ in teachers]
+            found["before"] = self._predictions(dataset, split, [(name, earlier) for name, _ in teachers])
         return found
+
+    def calibrated_by(self, dataset: str, split: str, method: str, round: str) -> dict[str, list[str]]:
+        """Return what says how far a round's teachers are believed: their predictions, and those out of fold."""
+        teachers = self.teachers(method, round)
+        found = {"predictions": self._predictions(dataset, split, teachers)}
+        return found | self.out_of_fold(dataset, split, [name for name, _ in teachers])
+
+    def _predictions(self, dataset: str, split: str, teachers: Iterable[tuple[str, str]]) -> list[str]:
+        return [self.layout.run(dataset, split, label_set, name).predictions for name, label_set in teachers]
 
     def previous_run(self, dataset: str, split: str, label_set: str, network: str) -> dict[str, str]:
         """Return the same teacher's model of the round before, to be passed on where the labels did not change."""

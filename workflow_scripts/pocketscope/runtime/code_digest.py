@@ -6,13 +6,14 @@ Imports are read from the source, nothing is run. Modules whose names are made u
 import ast
 import functools
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 PACKAGE = "pocketscope"
 
 
-def digest_of_script(script: Path) -> str:
+def digest_of_script(script: Path, without: Iterable[str] = ()) -> str:
     """Return 16 hexadecimal digits that stand for what a script does.
 
     Comments, docstrings and layout are left out: they change nothing that is computed.
@@ -21,22 +22,27 @@ def digest_of_script(script: Path) -> str:
     ----------
     script
         A rule's script; the package stands beside it.
+    without
+        Modules that a job never runs though the script's other modules can import them, such as
+        `pocketscope.images.tiff`: neither they nor what they alone import counts.
     """
     total = hashlib.sha256()
-    for path in modules(script):
+    for path in modules(script, without):
         total.update(path.relative_to(script.parent).as_posix().encode() + _digest_of_file(path).encode())
     return total.hexdigest()[:16]
 
 
-def modules(script: Path) -> list[Path]:
+def modules(script: Path, without: Iterable[str] = ()) -> list[Path]:
     """Return the script and, sorted, the package's files that its imports run, directly or through one another.
 
-    An import of `pocketscope.room.module` runs the `__init__.py` of `pocketscope` and of `room` too.
+    An import of `pocketscope.room.module` runs the `__init__.py` of `pocketscope` and of `room` too. The modules
+    `without` are not followed.
     """
+    left_out = {script.parent.joinpath(*name.split(".")).with_suffix(".py") for name in without}
     found, waiting = set(), [script]
     while waiting:
         for module in _imports(waiting.pop(), script.parent):
-            if module not in found:
+            if module not in found and module not in left_out:
                 found.add(module)
                 waiting.append(module)
     return [script, *sorted(found)]

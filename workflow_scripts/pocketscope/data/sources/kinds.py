@@ -6,22 +6,39 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from pocketscope.data.sources import digits_source, folder_source, medmnist_source, parquet_source, table_source
 from pocketscope.data.sources.record import Gone, Record
+from pocketscope.images.formats import DECODERS, HEAD, format_of
 
 log = logging.getLogger(__name__)
 
+KINDS = ("folder", "table", "digits", "parquet", "medmnist")
+_ARCHIVES = ("parquet",)  # their files do not show which images are inside
 
-# By kind: what lists the images, and what lists the files that their content depends on.
-_KINDS = {
-    "folder": (folder_source.records, folder_source.files),
-    "table": (table_source.records, table_source.files),
-    "digits": (digits_source.records, digits_source.files),
-    "parquet": (parquet_source.records, parquet_source.files),
-    "medmnist": (medmnist_source.records, medmnist_source.files),
-}
+# Of a file: size in bytes, time of change in nanoseconds, SHA-256, format.
+Entry = tuple[int, int, str, str]
+_REMEMBERED = ("size", "mtime_ns", "sha256", "format")
+
+
+def _module(kind: str) -> ModuleType:
+    """Return what lists the images of a kind of source, and the files that their content depends on.
+
+    No other kind is imported: a change in one packs no data set of another again.
+    """
+    match kind:
+        case "folder":
+            from pocketscope.data.sources import folder_source as module
+        case "table":
+            from pocketscope.data.sources import table_source as module
+        case "digits":
+            from pocketscope.data.sources import digits_source as module
+        case "parquet":
+            from pocketscope.data.sources import parquet_source as module
+        case "medmnist":
+            from pocketscope.data.sources import medmnist_source as module
+    return module
 
 
 def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
@@ -44,29 +61,29 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     pocketscope.core.errors.InputError
         What the source names is not there, or holds no image.
     """
-    yield from sorted(_KINDS[source["kind"]][0](source, root), key=lambda record: record.path)
+    yield from sorted(_module(source["kind"]).records(source, root), key=lambda record: record.path)
 
 
 def files(source: dict[str, Any], root: Path) -> dict[str, str | Path]:
     """Return every file that the content of a source depends on, by the path under which it is listed, sorted."""
-    return dict(sorted(_KINDS[source["kind"]][1](source, root).items()))
+    return dict(sorted(_module(source["kind"]).files(source, root).items()))
 
 
-def fingerprint(source: dict[str, Any], root: Path, known: Path | None = None) -> str:
-    """Return a digest of the content of a source: it changes when, and only when, a file's path or bytes do.
+def state(source: dict[str, Any], root: Path, known: Path | None = None) -> dict[str, Entry]:
+    """Return what the files of a source are like now, by path.
 
     Parameters
     ----------
     source, root
         See `records`.
     known
-        A table of path, size, mtime_ns and sha256 from an earlier run, used as Git uses its index: a file of equal
-        size and time is not read again.
+        A table of an earlier run (schema source_labels.SOURCE_FILES), used as Git uses its index: a file of equal size
+        and time is not read again.
 
     Returns
     -------
-    str
-        64 hexadecimal digits. Where the source's files are gone but `known` exists, the digest of what they were.
+    dict
+        See `survey`. Where the source's files are gone but `known` exists, what they were.
 
     Raises
     ------
@@ -80,21 +97,41 @@ def fingerprint(source: dict[str, Any], root: Path, known: Path | None = None) -
         if not remembered:
             raise
         log.warning("%s; going on with the images that were packed before", error)
-        return _digest(source, {path: entry[2] for path, entry in remembered.items()})
-    return _digest(source, {path: entry[2] for path, entry in survey(found, remembered).items()})
+        return remembered
+    return survey(found, remembered)
 
 
-def survey(
-    found: Mapping[str, str | Path], remembered: Mapping[str, tuple[int, int, str]] | None = None
-) -> dict[str, tuple[int, int, str]]:
-    """Return size in bytes, time of change in nanoseconds and SHA-256 of files, by path.
+def fingerprint(source: dict[str, Any], entries: Mapping[str, Entry]) -> str:
+    """Return a digest of the content of a source, 64 hexadecimal digits, given the `state` of its files."""
+    # What a published set is called stands for its content: it need not be downloaded to be told from others.
+    digest = hashlib.sha256(f"{source['kind']} {source.get('name', '')} {source.get('size', '')}".encode())
+    for path in sorted(entries):
+        # Neither a path nor a hash can hold the byte 0.
+        digest.update(f"\0{path}\0{entries[path][2]}".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def not_needed(source: dict[str, Any], entries: Mapping[str, Entry]) -> list[str]:
+    """Return the package's modules that the packing of a source never runs, given the `state` of its files.
+
+    They are what lists other kinds of sources, and the decoders of formats that do not occur.
+    """
+    others = [f"pocketscope.data.sources.{kind}_source" for kind in KINDS if kind != source["kind"]]
+    if source["kind"] in _ARCHIVES:
+        return others
+    formats = {entry[3] for entry in entries.values()}
+    return others + [module for name, module in DECODERS.items() if name not in formats]
+
+
+def survey(found: Mapping[str, str | Path], remembered: Mapping[str, Entry] | None = None) -> dict[str, Entry]:
+    """Return size in bytes, time of change in nanoseconds, SHA-256 and format of files, by path.
 
     Parameters
     ----------
     found
         See `files`.
     remembered
-        What an earlier survey returned: files of equal size and time keep their hash.
+        What an earlier survey returned: files of equal size and time keep their hash and format.
     """
     remembered = remembered or {}
     surveyed, changed = {}, {}
@@ -102,45 +139,39 @@ def survey(
         try:
             status = os.stat(place)  # noqa: PTH116 (a hundred thousand times)
         except OSError as error:  # once it can be read, the content is another
-            surveyed[path] = -1, -1, f"unreadable: {error.strerror}"
+            surveyed[path] = -1, -1, f"unreadable: {error.strerror}", "other"
             continue
-        surveyed[path] = status.st_size, status.st_mtime_ns, ""
+        surveyed[path] = status.st_size, status.st_mtime_ns, "", ""
         if path in remembered and remembered[path][:2] == surveyed[path][:2]:
             surveyed[path] = remembered[path]
         else:
             changed[path] = place
     with ThreadPoolExecutor(2) as pool:  # hashing lets go of the interpreter's lock
-        for path, sha256 in zip(changed, pool.map(_sha256, changed.values()), strict=True):
-            surveyed[path] = *surveyed[path][:2], sha256
+        for path, read in zip(changed, pool.map(_read, changed.values()), strict=True):
+            surveyed[path] = *surveyed[path][:2], *read
     return surveyed
 
 
-def _sha256(place: str | Path) -> str:
+def _read(place: str | Path) -> tuple[str, str]:
+    """Return SHA-256 and format of a file."""
     try:
         with Path(place).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            head = file.read(HEAD)
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest(), format_of(head)
     except OSError as error:
-        return f"unreadable: {error.strerror}"
+        return f"unreadable: {error.strerror}", "other"
 
 
-def _digest(source: dict[str, Any], hashes: dict[str, str]) -> str:
-    # What a published set is called stands for its content: it need not be downloaded to be told from others.
-    digest = hashlib.sha256(f"{source['kind']} {source.get('name', '')} {source.get('size', '')}".encode())
-    for path in sorted(hashes):
-        # Neither a path nor a hash can hold the byte 0.
-        digest.update(f"\0{path}\0{hashes[path]}".encode(errors="surrogateescape"))
-    return digest.hexdigest()
-
-
-def _remembered(known: Path | None) -> dict[str, tuple[int, int, str]]:
+def _remembered(known: Path | None) -> dict[str, Entry]:
     if known is None or not known.exists():
         return {}
     import pyarrow.parquet as pq  # takes longer to import than most sources to list
 
     try:
-        columns = pq.read_table(known, columns=["path", "size", "mtime_ns", "sha256"], partitioning=None).to_pydict()
-    except (ValueError, OSError) as error:  # what Arrow raises for files cut short
+        table = pq.read_table(known, columns=["path", *_REMEMBERED], partitioning=None)
+        entries = zip(*(table[name].to_pylist() for name in _REMEMBERED), strict=True)
+    except (ValueError, KeyError, OSError) as error:  # what Arrow raises for files cut short, or without a column
         log.warning("%s cannot be read (%s); reading all images again", known, error)
         return {}
-    entries = zip(columns["size"], columns["mtime_ns"], columns["sha256"], strict=True)
-    return dict(zip(columns["path"], entries, strict=True))
+    return dict(zip(table["path"].to_pylist(), entries, strict=True))

@@ -19,7 +19,7 @@ import numpy as np
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
 from pocketscope.core.messages import did_you_mean
-from pocketscope.data.sources.digits_source import _package, as_png
+from pocketscope.data.sources.arrays import as_bmp, package_folder
 from pocketscope.data.sources.paths import place_of
 from pocketscope.data.sources.record import TEST, Gone, Record
 from pocketscope.images.pixels import Unreadable
@@ -78,7 +78,7 @@ def _medmnist(name: str) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _medmnist_module() -> ModuleType:
     # The package imports torch, pandas and more, which takes seconds; its list of sets stands alone.
-    spec = importlib.util.spec_from_file_location("_medmnist_info", _package("medmnist") / "info.py")
+    spec = importlib.util.spec_from_file_location("_medmnist_info", package_folder("medmnist") / "info.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -119,7 +119,7 @@ def _read_member(place: str, member: str, index: int) -> bytes:
         file, start, shape, dtype = _open_member(place, member, os.getpid())
         length = math.prod(shape[1:]) * dtype.itemsize
         file.seek(start + index * length)
-        return as_png(np.frombuffer(file.read(length), dtype).reshape(shape[1:]))
+        return as_bmp(np.frombuffer(file.read(length), dtype).reshape(shape[1:]))
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
         _open_member.cache_clear()  # where it stands in the file is not known any more
         raise Unreadable(f"this part of the file is damaged ({error})") from error

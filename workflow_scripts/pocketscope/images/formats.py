@@ -1,0 +1,23 @@
+"""Which decoder a file needs, by its first bytes.
+
+It imports no decoder: who packs a folder of PNG files does not pass through that of TIFF.
+"""
+
+from typing import Literal
+
+Format = Literal["tiff", "dicom", "other"]
+
+HEAD = 132  # bytes that tell
+DECODERS: dict[str, str] = {"tiff": "pocketscope.images.tiff", "dicom": "pocketscope.images.dicom"}
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def format_of(data: bytes) -> Format:
+    """Return the format of a file whose beginning, `HEAD` bytes at least, or the whole is `data`; other: Pillow's."""
+    if data[:4] in _TIFF:
+        return "tiff"
+    # Some archives leave the preamble out: such a file begins with a tag of group 2 or 8.
+    if data[128:HEAD] == b"DICM" or (data[:2] in (b"\x02\0", b"\x08\0") and data[3:4] == b"\0"):
+        return "dicom"
+    return "other"
