@@ -11,7 +11,7 @@ import pytest
 
 import published
 import synthetic_study
-from pocketscope.report import figures, page
+from pocketscope.report import drawing, figures, page
 from pocketscope.report.build import build_report
 from pocketscope.report.sections.method import models_section
 from pocketscope.statistics import (
@@ -252,7 +252,7 @@ def test_captions_for_the_workflow_report_are_the_pages():
 
     template = jinja2.Template((Path(__file__).parents[2] / "captions" / "figure.rst").read_text())
     begins = {"gains": "gain-digits", "rank_diagram": "rank-networks"}
-    for caption, text in figures.CAPTIONS.items():
+    for caption, text in drawing.CAPTIONS.items():
         wildcards = SimpleNamespace(figure=begins.get(caption, caption.replace("_", "-")))
         rendered = template.render(snakemake=SimpleNamespace(wildcards=wildcards))
         assert " ".join(rendered.split()) == text

@@ -160,7 +160,7 @@ def test_links_are_followed_but_not_in_circles(root):
     [
         ({"path": "imags"}, "imags: there is no such folder"),
         ({"path": "images/b/1.png"}, "is a file, not a folder"),
-        ({"path": "empty"}, "holds no image; put one folder a class"),
+        ({"path": "empty"}, "holds no image; put one folder per class"),
         ({"unlabelled": "nowhere"}, "no such folder .'unlabelled'"),
         ({"test": "images"}, "named twice"),
         ({"test": "empty"}, "empty: holds no image .'test' of a folder source.; correct it or leave it out"),

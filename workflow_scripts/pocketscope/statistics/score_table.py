@@ -189,7 +189,7 @@ def labelled_per_class(split: str) -> float | None:
 
 
 def most_labelled(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the splits with the most labelled images a class: to average over others would mix unlike tasks."""
+    """Keep the splits with the most labelled images per class: to average over others would mix unlike tasks."""
     counts = frame["split"].map(labelled_per_class)
     if counts.isna().any() or counts.nunique() < 2:
         return frame
