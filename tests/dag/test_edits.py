@@ -14,7 +14,8 @@ from helpers import SMALL, clone, planned, snakemake, study, write_config
 TEACHER = ["shufflenet_v2_x0_5"]
 BOTH = {"shufflenet_v2_x0_5": ["fp32", "int8"]}
 REPORT = {"report": 1}
-TABLES = {"scores": 1, "compare": 1} | REPORT
+DECIDED = {"recommend": 1} | REPORT
+TABLES = {"scores": 1, "compare": 1} | DECIDED
 QUANTIZED = {"quantize": 2, "evaluate": 2, "time_inference": 1} | TABLES
 # All that teachers' labels make again: one training, and what is made of it.
 LABELLED = {"pseudo_label": 1, "audit": 1, "train": 1, "quantize": 1, "evaluate": 2} | TABLES
@@ -120,8 +121,8 @@ ELSEWHERE = [
         ("teachers", ["report/figures.py"], REPORT),
         ("teachers", ["report/page.py"], REPORT),
         ("teachers", ["report/templates/report.html"], REPORT),
-        ("teachers", ["statistics/hypothesis_tests.py"], {"compare": 1} | REPORT),
-        ("teachers", ["evaluation/timing.py"], {"time_inference": 1} | REPORT),
+        ("teachers", ["statistics/hypothesis_tests.py"], {"compare": 1} | DECIDED),
+        ("teachers", ["evaluation/timing.py"], {"time_inference": 1} | DECIDED),
         ("teachers", ["deploy/quantization.py"], QUANTIZED),
         ("teachers", ["distillation/vote.py"], LABELLED),
         ("teachers", ["distillation/rounds.py"], LABELLED),
