@@ -25,25 +25,20 @@ split = parquet.read(source.split, SPLIT)
 paths = parquet.mapping(source.images, IMAGES, "image_id", "paths")
 found = list(answers.answer(shipped, source.images, images_with(split, "unlabelled")[0]))
 reliable_answers = answers.write_answers(made.answers, found, paths, tested["reliable"])
-
-recommended = (
-    None if params.candidate else json.loads(Path(source.recommendation).read_text())["datasets"][params.dataset]
-)
+decided = {} if params.candidate else json.loads(Path(source.recommendation).read_text())["datasets"][params.dataset]
 labelled_by = parquet.read(source.labels, LABEL_SET, columns=["source"])["source"].to_pylist()
-same, compared = answers.agreement(shipped, int8, source.images, split["image_id"].to_pylist())
+agreement = answers.agreement(shipped, int8, source.images, split["image_id"].to_pylist())
 about = tested | {
     "dataset": params.dataset,
     "study": Path(snakemake.output.card).parts[0],
-    "candidate": params.candidate or recommended,
+    "candidate": params.candidate or decided,
     "classes": shipped.classes,
     "image_size": shipped.image_size,
     "resize": parquet.notes(source.images)["resize"],
-    "human": labelled_by.count("human"),
-    "pseudo": labelled_by.count("pseudo"),
+    **{by: labelled_by.count(by) for by in ("human", "pseudo")},
     "answers": len(found),
     "reliable_answers": reliable_answers,
-    "same": same,
-    "compared": compared,
-    "recommendation": recommended and recommended["text"],
+    **dict(zip(("same", "compared"), agreement, strict=True)),
+    "recommendation": decided.get("text"),
 }
 files.write_text(made.card, model_card(about))

@@ -134,17 +134,15 @@ def test_teachers_who_are_no_students_are_trained_for_their_predictions_alone(tm
     assert counts["evaluate"] == counts["quantize"] == 1
 
 
-def test_the_upper_bound_alone_asks_for_the_truth(tmp_path):
+def test_the_upper_bound_alone_asks_for_the_truth_and_the_page_for_no_prediction(tmp_path):
     """`truth.parquet` is an input of what measures, decides or reports, and of the label set `full`: of no other."""
     config = study_a(methods=METHODS_A | {"full": {"labels": "full"}})
     path = write_config(tmp_path, config, CATALOGUE | dict.fromkeys(NETWORKS_A, SCRATCH))
     printed = snakemake("--dry-run", "--verbose", config=path, results=tmp_path / "results").stdout
     printed = printed or snakemake("--dry-run", config=path, results=tmp_path / "results").stderr
-    readers = {
-        rule
-        for rule, inputs in re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n +input: (.*)$", printed, re.MULTILINE)
-        if "truth.parquet" in inputs
-    }
+    jobs = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n +input: (.*)$", printed, re.MULTILINE)
+    assert {rule for rule, inputs in jobs if "/test.fp32.parquet" in inputs} == {"scores", "recommend"}
+    readers = {rule for rule, inputs in jobs if "truth.parquet" in inputs}
     assert readers == {"oracle_labels", "scores", "audit", "recommend", "report"}
 
 

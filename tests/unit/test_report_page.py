@@ -11,7 +11,7 @@ import pytest
 
 import published
 import synthetic_study
-from pocketscope.report import figures, page
+from pocketscope.report import drawing, figures, page
 from pocketscope.report.build import build_report
 from pocketscope.report.sections.method import models_section
 from pocketscope.statistics import (
@@ -151,7 +151,7 @@ def test_every_recommendation_is_on_the_page_and_how_far_its_answers_are_reliabl
     assert "with 95 % confidence, that at least 90 % of the answers are right" in page
 
 
-def test_the_page_decides_nothing(full, tmp_path, monkeypatch):
+def test_the_page_decides_nothing(tmp_path, monkeypatch):
     """It is drawn from tables that are read back: no resampling, no test and no cost is computed again."""
     given = {"cells": synthetic_study.evidence("cells", ["basophil", "eosinophil", "neutrophil"], ["k25_s0"])}
     scores = synthetic_study.scores(given)
@@ -170,6 +170,12 @@ def test_the_page_decides_nothing(full, tmp_path, monkeypatch):
     extras = synthetic_study.extras()
     build_report(tmp_path / "report", scores, comparison.read(tmp_path), decision.read(tmp_path), **extras)
     assert (tmp_path / "report/figures/resampled-cells.svg").is_file()
+
+
+def test_where_no_answer_is_reliable_the_page_says_so(tmp_path):
+    given = {"cells": synthetic_study.evidence("cells", ["a", "b", "c"], ["k25_s0"], images=24)}
+    page, _ = build(tmp_path, synthetic_study.scores(given), evidence=given)
+    assert "No answer is reliable: the 24 test images, of which " in page
 
 
 def test_every_figure_is_a_file_of_its_own(full):
@@ -246,7 +252,7 @@ def test_captions_for_the_workflow_report_are_the_pages():
 
     template = jinja2.Template((Path(__file__).parents[2] / "captions" / "figure.rst").read_text())
     begins = {"gains": "gain-digits", "rank_diagram": "rank-networks"}
-    for caption, text in figures.CAPTIONS.items():
+    for caption, text in drawing.CAPTIONS.items():
         wildcards = SimpleNamespace(figure=begins.get(caption, caption.replace("_", "-")))
         rendered = template.render(snakemake=SimpleNamespace(wildcards=wildcards))
         assert " ".join(rendered.split()) == text

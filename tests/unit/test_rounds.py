@@ -166,7 +166,7 @@ def test_rounds_go_on_where_no_image_can_end_them(caplog):
     parts = split(validation=[])
     more, _ = label([predicted(right=0.7)], first, before=[predicted(right=0.8)], parts=parts, **options)
     assert len(more) > len(first)
-    assert "no validation part that could end the rounds" in caplog.text
+    assert "no validation set that could end the rounds" in caplog.text
 
 
 def test_teachers_of_other_images_are_refused():
@@ -179,5 +179,5 @@ def test_the_better_of_two_teachers_has_the_greater_merit():
         return validation_score(held_out(predicted(**options), split()), split(), CLASSES)
 
     assert merit(right=0.9) > merit(right=0.6) > merit(right=0.3)
-    with pytest.raises(InputError, match="no validation part"):
+    with pytest.raises(InputError, match="no validation set"):
         validation_score(predicted().slice(0, 0), split(), CLASSES)

@@ -13,7 +13,7 @@ from pocketscope.tables.scores import SCORES
 from pocketscope.tables.split import SPLIT
 
 SHARED = ROOT.parent / "shared" / "data"
-EACH = 24  # images a class
+EACH = 24  # images per class
 
 
 @pytest.fixture

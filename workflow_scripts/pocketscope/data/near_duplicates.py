@@ -53,7 +53,7 @@ def near_duplicates(images: str | os.PathLike, max_distance: int = 12) -> pa.Tab
 
 
 def across_parts(pairs: pa.Table, images: pa.Table, splits: Mapping[str, Mapping[str, str]]) -> pa.Table:
-    """Return those pairs of which one image is in the test part of a split and the other is not.
+    """Return those pairs of which one image is in the test set of a split and the other is not.
 
     Parameters
     ----------

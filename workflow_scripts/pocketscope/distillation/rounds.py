@@ -65,7 +65,7 @@ def label(
     """
     validated = bool(images_with(split, "validation")[0])
     if before and settings["stop"] == "no_improvement" and not validated:
-        log.warning("round %d: there is no validation part that could end the rounds", round_number)
+        log.warning("round %d: there is no validation set that could end the rounds", round_number)
     elif before and settings["stop"] == "no_improvement":
         now = _mean_validation_score(predictions, split, classes)
         last = _mean_validation_score(before, split, classes)

@@ -50,7 +50,7 @@ def measure(probabilities: np.ndarray, truth: list[str], classes: list[str], pos
         elif positive is None:
             rows.append((name, None, float(np.mean(values))))
         else:
-            # A test part without a positive image has no recall; 0 says that none was found.
+            # A test set without a positive image has no recall; 0 says that none was found.
             rows.append((name, None, float(values[present.index(positive)]) if positive in present else 0.0))
     rows.append(("accuracy", None, float(accuracy_score(truth, predicted))))
     with warnings.catch_warnings():
@@ -76,7 +76,7 @@ def score(
     rows
         Of each the dataset, split, method, network and precision.
     predictions
-        Of each what it predicts of its test part (schema predictions.PREDICTIONS, notes `classes`).
+        Of each what it predicts of its test set (schema predictions.PREDICTIONS, notes `classes`).
     truths
         By dataset and split, the table of true labels (schema split.TRUTH).
     positive

@@ -204,7 +204,7 @@ def warnings(classes: Mapping[str, str], near_duplicates: Mapping[str, str], his
 
 
 def collapsed(paths: Sequence[str]) -> list[str]:
-    """Name the trainings without a validation part whose last epoch was not kept (paths: schema history.HISTORY)."""
+    """Name the trainings without a validation set whose last epoch was not kept (paths: schema history.HISTORY)."""
     found = []
     for path in paths:
         told = _read(path, ["epoch", "validation_loss", "kept"])

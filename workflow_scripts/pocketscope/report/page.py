@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from pocketscope.report import figures
+from pocketscope.report import drawing
 
 TABLE_ROWS = 1000  # beyond, a page is slow on a phone; the CSV files hold all
 NARROW = 380  # points: a figure no wider is shrunk to fit a phone, a wider one is scrolled, lest its letters vanish
@@ -55,11 +55,11 @@ def figure(caption: str, drawn: Figure, alt: str, *, name: str | None = None, be
     beside.
     """
     name = name or caption.replace("_", "-")
-    markup = figures.svg(drawn, name)
+    markup = drawing.svg(drawn, name)
     points = float(markup.split('width="', 1)[1].split("pt", 1)[0])
     fits = ' class="narrow"' if points <= NARROW else ""
     markup = markup.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}"{fits} ', 1)
-    return {"kind": "figure", "id": name, "svg": markup, "caption": figures.CAPTIONS[caption], "beside": beside}
+    return {"kind": "figure", "id": name, "svg": markup, "caption": drawing.CAPTIONS[caption], "beside": beside}
 
 
 def walk(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -108,7 +108,7 @@ def _class_names(schema: Any, column: str) -> list[str] | None:
 def _class_of(value: Any, classes: list[str] | None, place: Path, row: int) -> str | None:
     if classes is None or not isinstance(value, int):
         return as_label(value)
-    if value == -1:  # "no label", as the test parts of public sets have it
+    if value == -1:  # "no label", as the test sets of public sets have it
         return None
     if not 0 <= value < len(classes):
         raise InputError(f"{place}: row {row} has the label {value}, and the classes are 0 to {len(classes) - 1}")

@@ -7,7 +7,7 @@ import pandas as pd
 from pocketscope.report import figures, page
 from pocketscope.statistics import score_table
 
-COST_LABELS = {"latency_ms": "latency (ms an image, CPU)", "size_mb": "file size (MB)"}
+COST_LABELS = {"latency_ms": "latency (ms per image, CPU)", "size_mb": "file size (MB)"}
 
 
 def costs_section(study: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _timing_blocks(timings: pd.DataFrame) -> list[dict[str, Any]]:
         "memory_mb": ("Memory, MB", page.short),
         "file_mb": ("File, MB", page.short),
         "parameters": ("Parameters, 10⁶", page.short),
-        "flops": ("GFLOP an image", page.short),
+        "flops": ("GFLOP per image", page.short),
         "training_step_ms": ("Training step, ms", page.short),
     }
     said = (
