@@ -132,7 +132,7 @@ def test_one_network_and_one_method_say_so():
     reasons = answers.skipped.set_index("question")["reason"]
     assert "only 'tiny'" in reasons["networks"]
     assert "only 'plain'" in reasons["methods"]
-    assert reasons["families"] == "no families of networks are declared"
+    assert reasons["families"] == "no network families are declared"
 
 
 @pytest.mark.parametrize("protocol", comparison.PROTOCOLS)

@@ -117,7 +117,7 @@ def test_a_fresh_checkout_and_a_moved_results_folder_make_nothing_again(copied, 
         ("pocketscope/pseudo_labels.py", "mean / 2", "mean / 3", None),
         ("pocketscope/quantization.py", "BATCH = 16", "BATCH = 8", {"quantize", "evaluate", "time_inference"} | TABLES),
         ("pocketscope/views.py", 'images ** strengths["gamma"]', 'images ** 1.6', TRAINED | TABLES | {"audit"}),
-        ("pocketscope/summary.py", "labelled per class", "labels per class", set()),
+        ("pocketscope/summary.py", "labelled images per class", "labels per class", set()),
         ("pocketscope/config.py", "did you mean", "perhaps", set()),
     ],
 )  # fmt: skip

@@ -127,7 +127,7 @@ def _check_controls(controls: Sequence[str], asked: list[Question]) -> None:
     for control in controls:
         if control not in known:
             near = difflib.get_close_matches(control, known, n=1)
-            hint = f"is it '{near[0]}'?" if near else f"there are {', '.join(known[:12])}"
+            hint = f"is it '{near[0]}'?" if near else f"known are {', '.join(known[:12])}"
             raise InputError(
-                f"the control '{control}' is no method, network, family or precision of the scores; {hint}"
+                f"the control '{control}' is not a method, network, family or precision of the scores; {hint}"
             )
