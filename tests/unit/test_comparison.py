@@ -313,4 +313,4 @@ def test_command_says_what_it_found_and_where_it_lies(tmp_path, capsys):
 def test_command_says_why_one_data_set_brings_no_recommendation(tmp_path, capsys):
     table(np.random.default_rng(0).random((1, 2, 2))).to_csv(tmp_path / "scores.csv", index=False)
     compare_from_the_command_line(tmp_path / "scores.csv", "--out", tmp_path / "out")
-    assert "No candidate is recommended: scores of one data set" in capsys.readouterr().out
+    assert "No candidate is recommended: the scores of one data set" in capsys.readouterr().out

@@ -316,5 +316,5 @@ def test_only_row_groups_with_wanted_rows_are_read(root, monkeypatch):
 
 def test_an_image_that_is_not_there(root):
     pack(root)
-    with pytest.raises(InputError, match="does not hold 1 of the 1 images asked for, such as nobody"):
+    with pytest.raises(InputError, match="lacks 1 of the 1 requested images, such as nobody"):
         load_images(root / "out" / "images.parquet", ["nobody"])
