@@ -136,7 +136,7 @@ def test_wrong_input_is_named(shipped, images, tmp_path, capsys):
         assert (code, out) == (1, "")
         assert told in err
     (tmp_path / "void").mkdir()
-    with pytest.raises(InputError, match="holds no image"):
+    with pytest.raises(InputError, match="contains no images"):
         image_files([tmp_path / "void"])
 
 

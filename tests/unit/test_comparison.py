@@ -124,7 +124,7 @@ def test_one_dataset_is_skipped_with_the_reason():
     answers = comparison.compare(table(np.random.default_rng(0).random((1, 3, 4))))
     assert answers.omnibus.empty
     assert answers.pairs.empty
-    assert "one dataset" in pick(answers.skipped, question="methods")["reason"].iloc[0]
+    assert "need more than one" in pick(answers.skipped, question="methods")["reason"].iloc[0]
 
 
 def test_one_network_and_one_method_say_so():
@@ -227,7 +227,7 @@ def test_a_cell_without_a_number_is_named(bad, tmp_path):
     frame["value"] = frame["value"].astype(object)
     frame.loc[5, "value"] = bad
     frame.to_csv(tmp_path / "scores.csv", index=False)
-    with pytest.raises(InputError, match=r"dataset 'd1', method 'm0', network 'n1'.*no number"):
+    with pytest.raises(InputError, match=r"dataset 'd1', method 'm0', network 'n1'.*not a number"):
         score_table.read(tmp_path / "scores.csv")
 
 

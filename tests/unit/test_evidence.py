@@ -155,7 +155,7 @@ def test_test_images_that_are_nearly_training_images_are_counted_once(tmp_path):
         table = pa.Table.from_pylist(some, schema=ACROSS)
         parquet.write(table, tmp_path / name, ACROSS)
     (said,) = evidence.flattered({"cells": tmp_path / "cells", "none": tmp_path / "none"})
-    assert said.startswith("cells: 2 test images are nearly the same as an image that is learnt from")
+    assert said.startswith("cells: 2 test images are nearly the same as an image that is learned from")
 
 
 def test_both_images_of_a_pair_count_where_they_are_tested_in_turn(tmp_path):

@@ -367,7 +367,7 @@ def test_int8_is_smaller_keeps_its_metadata_and_agrees(shipped):
 
 
 def test_quantising_without_an_image_is_refused(shipped, tmp_path):
-    with pytest.raises(InputError, match="no image to calibrate"):
+    with pytest.raises(InputError, match="no images to calibrate"):
         quantization.quantize(shipped / "model.fp32.onnx", np.zeros((0, 32, 32, 3), np.uint8), tmp_path / "m.onnx")
 
 
