@@ -43,7 +43,7 @@ def begin(snakemake: Any) -> Path:
     scripts = Path(snakemake.scriptdir)
     if Path(__file__).resolve().parents[2] != scripts.resolve():
         raise RuntimeError(
-            f"{__file__} was imported instead of {scripts}/pocketscope; install this checkout in its place: "
+            f"{__file__} was imported instead of {scripts}/pocketscope; install this checkout instead: "
             f"`make install`, or `pip install -e .`, in {scripts.parent}"
         )
     _be_alone(snakemake.output[0])

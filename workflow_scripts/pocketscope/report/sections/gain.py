@@ -39,7 +39,7 @@ def _gain_blocks(lines: pd.DataFrame, name: str, label: str, study: dict[str, An
     baseline, level = study["found"]["baseline"], f"{100 * (1 - study['found']['alpha']):g} %"
     said = "; ".join(f"{line.method} {100 * line.difference:+.1f}" for line in lines.itertuples())
     points = 100 * lines[["difference", "lower", "upper"]]
-    label_of_axis = f"points of F1 × 100 gained over {baseline} ({level} interval)"
+    label_of_axis = f"gain over {baseline} in points of F1 × 100 ({level} interval)"
     figure = figures.gains(points.assign(name=lines["method"]), label=label_of_axis)
     columns = {
         "method": "Method",
