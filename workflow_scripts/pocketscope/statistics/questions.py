@@ -56,8 +56,8 @@ def reason_to_skip(question: Question) -> str | None:
         return f"there is one {what} and nothing to compare it with: {found}"
     if n < 2:
         return (
-            "rank tests over data sets need more than one; where the predictions are given, the test images are "
-            "resampled instead"
+            "rank tests need more than one data set; where the predictions are given, the test images are resampled "
+            "instead"
         )
     return None
 

@@ -48,8 +48,8 @@ OMNIBUS_COLUMNS = {
 DIFFERENCE_COLUMNS = {
     "candidate": "Candidate",
     "difference": ("Difference, points", page.signed_hundredfold),
-    "lower": ("from", page.signed_hundredfold),
-    "upper": ("to", page.signed_hundredfold),
+    "lower": ("Lower bound", page.signed_hundredfold),
+    "upper": ("Upper bound", page.signed_hundredfold),
     "lower_with_seeds": ("Lower bound, with seeds", page.signed_hundredfold),
     "upper_with_seeds": ("Upper bound, with seeds", page.signed_hundredfold),
     "seed_deviation": ("Standard deviation over seeds", page.hundredfold),
