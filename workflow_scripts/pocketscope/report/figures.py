@@ -101,7 +101,7 @@ def rank_diagram(groups: pd.DataFrame, pairs: pd.DataFrame, *, datasets: int) ->
         axes.set_xlim(0.85, end + 0.32 * (len(bars) + 1) * max(1, len(names) / 12))
         axes.set_xticks(_rank_ticks(len(names)))
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(f"mean rank over {datasets} datasets (1 is the best)")
+        axes.set_xlabel(f"mean rank over {datasets} data sets (1 is the best)")
     return figure
 
 

@@ -36,7 +36,7 @@ PAIR_COLUMNS = {
 OMNIBUS_COLUMNS = {
     "question": "Question",
     "subject": "Subject",
-    "datasets": ("Datasets", str),
+    "datasets": ("Data sets", str),
     "groups": ("Groups", str),
     "test": "Test",
     "statistic": ("Statistic", page.short),
