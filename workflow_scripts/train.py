@@ -15,9 +15,8 @@ from pocketscope.training.batches import load_examples
 root = job.begin(snakemake)
 params, source, made = snakemake.params, snakemake.input, snakemake.output
 device = devices.prepare(params.device, params.threads, snakemake.threads)
-resume = Resume(
-    Path(made.model).parent, digest_of_inputs([source.images, source.labels, source.split], dict(params.items()))
-)
+read = [source.images, source.labels, source.split]
+resume = Resume(Path(made.model).parent, digest_of_inputs(read, dict(params.items())))
 labels = parquet.read(source.labels, LABEL_SET)
 classes = parquet.notes(source.split)["classes"]
 previous = source.get("previous_model")

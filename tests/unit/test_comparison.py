@@ -241,7 +241,7 @@ def test_a_missing_and_a_doubled_cell_are_named():
 
 def test_wrong_columns_are_named(tmp_path):
     (tmp_path / "scores.csv").write_text("datasets,method,network,score\na,b,c,1\n")
-    with pytest.raises(InputError, match="'dataset' is missing; is it 'datasets'"):
+    with pytest.raises(InputError, match="'dataset' is missing; did you mean 'datasets'"):
         score_table.read(tmp_path / "scores.csv")
     (tmp_path / "scores.csv").write_text("dataset,method,network,auc\na,b,c,1\n")
     with pytest.raises(InputError, match="score or f1"):
@@ -252,7 +252,7 @@ def test_wrong_columns_are_named(tmp_path):
 
 def test_an_unknown_control_is_refused_with_the_nearest():
     scores = table(np.random.default_rng(0).random((3, 2, 2)), ["supervised", "plain"])
-    with pytest.raises(InputError, match="is it 'supervised'"):
+    with pytest.raises(InputError, match="did you mean 'supervised'"):
         comparison.compare(scores, controls=["supervized"])
 
 

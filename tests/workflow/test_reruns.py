@@ -98,7 +98,7 @@ def test_a_round_that_accepts_nothing_passes_its_teacher_on(finished):
 def test_touching_and_reformatting_make_nothing_again(copied):
     for path in (copied / "checkout").rglob("*"):
         path.touch()
-    edit(copied, "pocketscope/training.py", '"""Train a classifier', '"""Teach a classifier')
+    edit(copied, "pocketscope/training/supervised.py", '"""Train a classifier', '"""Teach a classifier')
     edit(copied, "train.py", "device = devices.prepare(", "device  =  devices.prepare(  # said otherwise\n")
     assert plan(copied) == {}
 
@@ -113,12 +113,14 @@ def test_a_fresh_checkout_and_a_moved_results_folder_make_nothing_again(copied, 
 @pytest.mark.parametrize(
     ("module", "old", "new", "again"),
     [
-        ("pocketscope/metrics.py", "zero_division=0", "zero_division=1", TABLES),
-        ("pocketscope/pseudo_labels.py", "mean / 2", "mean / 3", None),
-        ("pocketscope/quantization.py", "BATCH = 16", "BATCH = 8", {"quantize", "evaluate", "time_inference"} | TABLES),
-        ("pocketscope/views.py", 'images ** strengths["gamma"]', 'images ** 1.6', TRAINED | TABLES | {"audit"}),
-        ("pocketscope/summary.py", "labelled images per class", "labels per class", set()),
-        ("pocketscope/config.py", "did you mean", "perhaps", set()),
+        ("pocketscope/evaluation/metrics.py", "zero_division=0", "zero_division=1", TABLES),
+        ("pocketscope/distillation/vote.py", "mean / 2", "mean / 3", None),
+        ("pocketscope/deploy/quantization.py", "BATCH = 16", "BATCH = 8",
+         {"quantize", "evaluate", "time_inference"} | TABLES),
+        ("pocketscope/distillation/views.py", 'images ** strengths["gamma"]', "images ** 1.6",
+         TRAINED | TABLES | {"audit"}),
+        ("pocketscope/report/summary.py", "labelled images per class", "labels per class", set()),
+        ("pocketscope/config/messages.py", "is now called", "became", set()),
     ],
 )  # fmt: skip
 def test_a_change_in_a_module_makes_its_dependants_again(copied, module, old, new, again):

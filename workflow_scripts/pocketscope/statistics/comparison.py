@@ -4,7 +4,6 @@
 they differ is written in docs/statistics.md.
 """
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pocketscope.core.errors import InputError
+from pocketscope.core.messages import did_you_mean
 from pocketscope.statistics import frames, score_table
 from pocketscope.statistics.protocols import answer_as_the_paper, answer_soundly
 from pocketscope.statistics.questions import Question, questions, reason_to_skip
@@ -126,8 +126,7 @@ def _check_controls(controls: Sequence[str], asked: list[Question]) -> None:
     known = list(dict.fromkeys(str(name) for question in asked for name in question.scores.columns))
     for control in controls:
         if control not in known:
-            near = difflib.get_close_matches(control, known, n=1)
-            hint = f"is it '{near[0]}'?" if near else f"known are {', '.join(known[:12])}"
+            hint = did_you_mean(control, known, f"; known are {', '.join(known[:12])}")
             raise InputError(
-                f"the control '{control}' is not a method, network, family or precision of the scores; {hint}"
+                f"the control '{control}' is not a method, network, family or precision of the scores{hint}"
             )

@@ -1,6 +1,5 @@
 """Score tables, the workflow's or anyone's: read, checked, and laid out as datasets x (method, row)."""
 
-import difflib
 import math
 import os
 import re
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pocketscope.core.errors import InputError
+from pocketscope.core.messages import did_you_mean
 
 KEYS = ["dataset", "split", "method", "network", "precision"]
 COLUMNS = [*KEYS, "value"]
@@ -77,8 +77,7 @@ def overall(frame: pd.DataFrame, metric: str = "f1", name: str = "scores") -> pd
     for column in KEYS:
         if column not in frame:
             if column not in DEFAULTS:
-                near = difflib.get_close_matches(column, frame.columns, n=1)
-                hint = f"; is it '{near[0]}'?" if near else f"; the columns are {', '.join(frame.columns)}"
+                hint = did_you_mean(column, frame.columns, f"; the columns are {', '.join(frame.columns)}")
                 raise InputError(f"{name}: the column '{column}' is missing{hint}")
             frame = frame.assign(**{column: DEFAULTS[column]})
     return frame[COLUMNS].reset_index(drop=True)

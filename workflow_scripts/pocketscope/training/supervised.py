@@ -1,6 +1,6 @@
 """Train a classifier on a label set: a new head first, then all layers.
 
-What other ways of training share is apart: batches (`examples`), `augmentation`, learning rates and averaged weights
+What other ways of training share is apart: `batches`, `augmentation`, learning rates and averaged weights
 (`optimization`), `history`, `resume`. `fit`, the loop itself, takes any loss.
 """
 
