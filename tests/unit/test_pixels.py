@@ -348,7 +348,7 @@ def test_dicom_without_image():
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"Dear diary", "no image.*formats read are JPEG"),
+        (b"Dear diary", "no image.*readable formats are JPEG"),
         (saved(COLOUR, "PNG")[:200], "cut short"),
         (saved(COLOUR, "JPEG", quality=95)[:-200], "cut short"),
         (saved(COLOUR, "BMP")[:200], "cut short"),

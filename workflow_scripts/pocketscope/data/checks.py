@@ -105,7 +105,7 @@ def dataset_remarks(skipped: pa.Table, labels: Iterable[str], corrected: Iterabl
         more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
         said.append(f"files that could not be used, listed in skipped.parquet: {', '.join(named)}{more}")
     said += [
-        f"class {label!r} is learnt and never tested: corrections alone have images of it"
+        f"class {label!r} is learned but never tested: it has images only in the corrections"
         for label in sorted(set(corrected) - set(labels))
     ]
     return said
@@ -168,7 +168,7 @@ def compare(expected: Mapping[str, Any] | None, classes: pa.Table, whole: Mappin
         different.append(f"{len(there)} classes instead of {asked}: {', '.join(map(repr, sorted(there)))}")
     if different:
         raise InputError(
-            "the data set is not what 'expect' says:\n"
+            "the data set differs from 'expect':\n"
             + "".join(f"  {line}\n" for line in different)
-            + "Get the version of the data that is meant, or correct 'expect'"
+            + "Get the right version of the data, or correct 'expect'"
         )
