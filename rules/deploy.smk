@@ -52,8 +52,10 @@ rule answer:
         "../workflow_scripts/answer.py"
 
 
-# A target: models that are trained on every label, and their answers.
+# A target: models that are trained on every label, and their answers; and the page of the study that chose them. The
+# models do not wait for the page.
 rule ship:
     input:
         [LAYOUT.shipped(dataset, "answers.csv") for dataset in CONFIG.datasets],
+        LAYOUT.report if CONFIG.ship.candidate is None else [],
     localrule: True

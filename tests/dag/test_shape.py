@@ -202,11 +202,13 @@ def test_a_row_that_is_named_ships_without_the_rest_of_the_study(tmp_path):
 
 
 def test_what_is_recommended_is_trained_when_it_is_known(tmp_path):
-    counts = plan(tmp_path, study_a(), target="ship")
+    counts = plan(tmp_path, study_a(), target="small/ship/one/answers.csv")
     assert counts["recommend"] == counts["answer"] == 1
     assert not {"report", "compare"} & set(counts)  # what ships waits for the decision, and for no page
     assert counts["split"] == 1 + 1  # of which one is for what ships
     assert counts["train"] == 5 * 10
+    both = plan(tmp_path, study_a(), target="ship")  # the page too, for whoever asks why
+    assert both == counts | {"ship": 1, "compare": 1, "near_duplicates": 1, "audit": 1, "report": 1}
 
 
 def test_corrections_that_the_next_run_would_overwrite_are_refused(tmp_path):
