@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -19,8 +20,12 @@ from image_files import animated, dicom, png_header, saved, tiff, written
 from pocketscope.images import resize
 from pocketscope.images.codec import content_id, decode_packed, encode
 from pocketscope.images.decode import decode, load
+from pocketscope.images.formats import format_of
 from pocketscope.images.pixels import Unreadable, to_8_bits
 from pocketscope.images.resize import to_square
+
+FAULTS = Path(__file__).parents[3] / "shared/faults"  # files of users, beside the checkout of those who develop
+needs_faults = pytest.mark.skipif(not FAULTS.is_dir(), reason="../shared/faults is not there")
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (11, 17, 3), dtype=np.uint8)
 GREY = COLOUR[..., 0]
@@ -330,6 +335,21 @@ def test_dicom_frames():
 
 def test_dicom_without_preamble():
     assert (decode(dicom(GREY)[132:]) == rgb(GREY)).all()
+
+
+@pytest.mark.parametrize("head", [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"])
+def test_dicom_whose_preamble_is_the_header_of_another_format(head):
+    values = np.linspace(-1000, 1000, 256).astype(np.int16)[None]
+    assert format_of(head.ljust(128, b"\0") + b"DICM") == "dicom"
+    assert decode(head.ljust(128, b"\0") + dicom(values)[128:])[0, :, 0].tolist() == list(range(256))
+
+
+@needs_faults
+@pytest.mark.parametrize("name", ["plain", "refused", "silently_wrong"])
+def test_the_dicom_files_that_were_read_as_tiff(name):
+    ramp = decode((FAULTS / f"dicom_tiff_preamble/{name}.dcm").read_bytes())[0, :, 0].astype(int)
+    assert ramp[[0, -1]].tolist() == [0, 255]
+    assert (np.diff(ramp) >= 0).all()
 
 
 def test_dicom_without_image():
