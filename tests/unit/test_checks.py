@@ -1,12 +1,20 @@
 """What is counted of a data set, and refused before anything is trained."""
 
+import re
+
 import pyarrow as pa
 import pytest
 
 from pocketscope.core.errors import InputError
 from pocketscope.data import checks
 
-IMAGES = pa.table({"image_id": list("uvwxyz"), "paths": [["1"], ["2", "copy"], ["3"], ["4"], ["5"], ["6"]]})
+IMAGES = pa.table(
+    {
+        "image_id": list("uvwxyz"),
+        "paths": [["1"], ["2", "copy"], ["3"], ["4"], ["5"], ["6"]],
+        "single_colour": [False] * 6,
+    }
+)
 LABELS = pa.table({"image_id": list("uvwxyz"), "label": ["ill", "ill", "well", "well", "well", None]})
 
 
@@ -18,6 +26,19 @@ def test_images_and_files_are_counted_and_corrections_counted_in():
     ]
     assert whole == {"images": 6, "files": 7, "unlabelled": 0}
     assert checks.count(IMAGES, LABELS)[1]["unlabelled"] == 1
+
+
+def test_images_of_a_single_colour_are_remarked():
+    skipped = pa.table({"path": pa.array([], pa.string()), "reason": pa.array([], pa.string())})
+    for blank, named in (
+        ([1], "1 of 6 images are .*: '2'$"),
+        ([5, 2, 1, 0], "4 of 6 images are .*: '1', '2', '3' and 1 more$"),
+    ):
+        images = IMAGES.set_column(2, "single_colour", [[row in blank for row in range(6)]])
+        _, notes = checks.check_dataset(images, LABELS, skipped, {}, positive=None, expect=None)
+        (said,) = notes["remarks"]
+        assert re.match(named, said)
+        assert "of a single colour" in said
 
 
 def test_what_work_goes_on_with_is_remarked():

@@ -79,6 +79,17 @@ def test_every_image_is_there_once_with_its_label(root):
     assert identities == sorted(identities) == [row["image_id"] for row in found["labels"]]
 
 
+def test_images_of_a_single_colour_are_marked_and_kept(root):
+    folder = root / "images" / "class 0"
+    hot = np.full((9, 12, 3), 40, np.uint8)
+    Image.fromarray(hot).save(folder / "blank.png")
+    hot[8, 11, 2] = 41
+    Image.fromarray(hot).save(folder / "hot.png")  # at the size of 8 that is packed it may look blank
+    found = pack(root)[1]["images"]
+    assert [row["paths"] for row in found if row["single_colour"]] == [["class 0/blank.png"]]
+    assert len(found) == 14
+
+
 def test_what_the_tables_carry_beside_their_rows(root):
     pack(root)
     path = root / "out" / "images.parquet"

@@ -73,6 +73,51 @@ def test_transparency_lies_on_white(form):
     assert (decode(saved(picture, form)) == np.where(alpha == 0, 255, rgb(GREY))).all()
 
 
+def hidden(form, alpha):
+    """COLOUR under an alpha that is the same everywhere."""
+    deep = np.concatenate([COLOUR * np.uint16(257), np.full((11, 17, 1), alpha, np.uint16)], -1)
+    shallow = np.concatenate([COLOUR, np.full((11, 17, 1), alpha, np.uint8)], -1)
+    match form:
+        case "deep PNG":
+            return imagecodecs.png_encode(deep)
+        case "deep TIFF":
+            return tiff(deep, photometric="rgb", extrasamples=["unassalpha"])
+        case "premultiplied":
+            return tiff(shallow, photometric="rgb", extrasamples=["assocalpha"])
+        case "float TIFF":
+            return tiff((shallow / np.float32(255)).astype(np.float32), photometric="rgb", extrasamples=["unassalpha"])
+        case "WEBP":
+            return saved(shallow, form, lossless=True, exact=True)
+    return saved(shallow, form)
+
+
+@pytest.mark.parametrize("alpha", [0, 1])
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "WEBP", "deep PNG", "deep TIFF", "premultiplied", "float TIFF"])
+def test_a_picture_under_an_alpha_that_was_never_filled_is_seen(form, alpha):
+    seen = decode(hidden(form, alpha)).astype(int)
+    assert np.abs(seen - COLOUR).max() <= (2 if form.startswith(("deep", "float")) else 0)  # scaled by its range
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_grey_under_an_alpha_that_was_never_filled_is_seen(form):
+    picture = Image.frombytes("LA", (17, 11), np.stack([GREY, GREY * 0], -1).tobytes())
+    assert (decode(saved(picture, form)) == rgb(GREY)).all()
+
+
+def test_where_alpha_hides_no_picture_the_image_is_white():
+    assert (decode(saved(np.zeros((3, 4, 4), np.uint8), "PNG")) == 255).all()
+    hole = np.concatenate([COLOUR, np.zeros((11, 17, 1), np.uint8)], -1)
+    hole[0, 0, 3] = 255  # the one pixel that is meant to be seen
+    assert (decode(saved(hole, "PNG")).reshape(-1, 3)[1:] == 255).all()
+
+
+@needs_faults
+@pytest.mark.parametrize("form", ["bmp", "png", "tif"])
+def test_the_files_that_were_white(form):
+    image = decode((FAULTS / f"alpha_all_zero/alpha0.{form}").read_bytes())
+    assert image.reshape(-1, 3).mean(0).tolist() == pytest.approx([122, 128, 126], abs=1)
+
+
 def test_half_transparent():
     pixel = np.array([[[100, 0, 255, 128]]], np.uint8)
     assert decode(saved(pixel, "PNG")).tolist() == [[[177, 127, 255]]]

@@ -29,7 +29,7 @@ from pocketscope.data.sources import kinds
 from pocketscope.data.sources.cells import spelling
 from pocketscope.data.sources.record import TEST, Record
 from pocketscope.images import codec, decode
-from pocketscope.images.pixels import Unreadable
+from pocketscope.images.pixels import Unreadable, is_of_one_colour
 from pocketscope.images.resize import to_square
 from pocketscope.tables.images import IMAGES, ROW_GROUP
 from pocketscope.tables.source_labels import SKIPPED, SOURCE_FILES, SOURCE_LABELS
@@ -206,6 +206,7 @@ class _Prepared:
     image_id: str
     width: int
     height: int
+    single_colour: bool
     data: bytes
 
 
@@ -217,6 +218,7 @@ class _Copies:
     length: int
     width: int
     height: int
+    single_colour: bool
     records: list[Record]
 
     def _one(self, name: str) -> str | None:
@@ -244,7 +246,8 @@ def _prepare(record: Record, *, image_size: int, resize: str, page: int) -> _Pre
     except OSError as error:
         return f"cannot be opened ({error.strerror or error})"
     height, width = image.shape[:2]
-    return _Prepared(codec.content_id(image), width, height, codec.encode(to_square(image, image_size, resize)))
+    encoded = codec.encode(to_square(image, image_size, resize))
+    return _Prepared(codec.content_id(image), width, height, is_of_one_colour(image), encoded)
 
 
 def _prepare_chunk(chunk: list[Record], prepare: partial) -> list[_Prepared | str]:
@@ -312,7 +315,8 @@ def _decode_all(
             packed[result.image_id].records.append(record)
         else:
             spill.write(result.data)
-            packed[result.image_id] = _Copies(offset, len(result.data), result.width, result.height, [record])
+            known = result.width, result.height, result.single_colour
+            packed[result.image_id] = _Copies(offset, len(result.data), *known, [record])
             offset += len(result.data)
         if time.monotonic() - told > 10 or done == len(records):
             told = time.monotonic()
@@ -384,6 +388,7 @@ def _batch(identities: list[str], packed: dict[str, _Copies], spill: BinaryIO, s
                 "role": copies.role,
                 "width": copies.width,
                 "height": copies.height,
+                "single_colour": copies.single_colour,
                 "image": {"bytes": spill.read(copies.length), "path": paths[0]},
             }
         )

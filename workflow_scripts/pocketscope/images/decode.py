@@ -52,9 +52,9 @@ def load(data: bytes, size: int, how: str, page: int = 0) -> np.ndarray:
 def decode(data: bytes, *, page: int = 0) -> np.ndarray:
     """Decode the bytes of an image file to upright 8-bit RGB.
 
-    Grey is repeated in three channels; what is transparent lies on white; CMYK is converted without a colour profile;
-    EXIF and TIFF orientation are applied. More than 8 bits are scaled as `to_8_bits` says, for DICOM by its rescale
-    and window, where it has one.
+    Grey is repeated in three channels; what is transparent lies on white, but for an alpha that its writer never
+    filled; CMYK is converted without a colour profile; EXIF and TIFF orientation are applied. More than 8 bits are
+    scaled as `to_8_bits` says, for DICOM by its rescale and window, where it has one.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from pocketscope.images.pixels import (
     check_page,
     check_size,
     grey_to_rgb,
+    is_never_filled,
     on_white,
     orient,
     rounded,
@@ -71,7 +72,7 @@ def _rgb_of_tiff(leaf: Any, values: np.ndarray) -> np.ndarray:
         return result
     alpha = values[..., colours]
     alpha = alpha if alpha.dtype == np.uint8 else rounded(alpha * (255 / _highest(alpha.dtype)))
-    if leaf.extrasamples[0] == 1:  # premultiplied
+    if leaf.extrasamples[0] == 1 and not is_never_filled(alpha, result):  # premultiplied
         return np.minimum(result + (255 - alpha[..., None].astype(np.uint16)), 255).astype(np.uint8)
     return on_white(result, alpha)
 

@@ -23,6 +23,7 @@ IMAGES = pa.schema(
         pa.field("role", pa.string()),
         pa.field("width", pa.int32(), nullable=False),  # of the file, upright, before it was fitted
         pa.field("height", pa.int32(), nullable=False),
+        pa.field("single_colour", pa.bool_(), nullable=False),  # decoded: all pixels are alike
         pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
     ]
 )
