@@ -311,10 +311,10 @@ def test_dicom_colour():
     assert (decode(dicom(grey_ycbcr, PhotometricInterpretation="YBR_FULL")) == rgb(GREY)).all()
 
 
-def lookup_table(values, name):
+def lookup_table(values, name, bits=16, first=0):
     item = Dataset()
-    item.LUTDescriptor = [len(values), 0, 16]
-    item["LUTDescriptor"].VR = "US"
+    item.LUTDescriptor = [len(values), first, bits]
+    item["LUTDescriptor"].VR = "US" if first >= 0 else "SS"
     item.LUTData = values
     item["LUTData"].VR = "US"
     return {name: [item]}
@@ -326,6 +326,43 @@ def test_dicom_lookup_tables():
     assert decode(dicom(values, **lookup_table(grey, "VOILUTSequence")))[0, :, 0].tolist() == [0, 64, 191, 255]
     modality = lookup_table(grey, "ModalityLUTSequence")
     assert decode(dicom(values, **modality))[0, :, 0].tolist() == [0, 64, 191, 255]
+
+
+@pytest.mark.parametrize("name", ["VOILUTSequence", "ModalityLUTSequence"])
+@pytest.mark.parametrize(
+    ("used", "declared"), [(8, 8), (8, 16), (10, 10), (10, 16), (12, 12), (12, 16), (16, 16), (12, 10)]
+)
+def test_dicom_lookup_tables_whatever_bits_they_declare(name, used, declared):
+    pixels = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    table = (np.arange(4096) * (2**used - 1) // 4095).tolist()
+    image = decode(dicom(pixels, BitsStored=12, **lookup_table(table, name, declared)))[..., 0]
+    assert np.abs(image.ravel() - np.linspace(0, 255, 4096)).max() <= 1.5
+    inverted = dicom(
+        pixels, BitsStored=12, PhotometricInterpretation="MONOCHROME1", **lookup_table(table, name, declared)
+    )
+    assert (decode(inverted)[..., 0] == 255 - image).all()
+
+
+@pytest.mark.parametrize("first", [-1024, 2**16 - 1024])
+def test_dicom_lookup_table_of_values_below_zero(first):
+    pixels = np.array([[0, 512, 1023]], np.uint16)
+    table = lookup_table(list(range(256)) * 4, "VOILUTSequence", 8, first)
+    data = dicom(pixels, BitsStored=12, RescaleSlope=1, RescaleIntercept=-1024, **table)
+    assert decode(data)[0, :, 0].tolist() == [0, 0, 255]
+
+
+def test_dicom_window_applies_to_what_the_modality_table_says():
+    pixels = np.array([[0, 1, 2, 3]], np.uint8)
+    table = lookup_table([0, 500, 1000, 1500], "ModalityLUTSequence")
+    data = dicom(pixels, WindowCenter=750.5, WindowWidth=1501, **table)
+    assert decode(data)[0, :, 0].tolist() == [0, 85, 170, 255]
+
+
+@needs_faults
+@pytest.mark.parametrize(("name", "ends"), [("mono1", [255, 0]), ("mono2", [0, 255])])
+def test_the_dicom_files_whose_modality_table_made_them_black_or_white(name, ends):
+    image = decode((FAULTS / f"dicom_modality_lut/{name}.dcm").read_bytes())
+    assert image[0, [0, -1], 0].tolist() == ends
 
 
 def test_dicom_with_a_window_for_each_frame():
