@@ -48,10 +48,10 @@ def dicom(values, **elements):
     return written(file)
 
 
-def written(file):
+def written(file, little_endian=True):
     """The bytes of a DICOM data set, with preamble."""
     buffer = io.BytesIO()
-    pydicom.dcmwrite(buffer, file, implicit_vr=False, little_endian=True)
+    pydicom.dcmwrite(buffer, file, implicit_vr=False, little_endian=little_endian)
     preamble = b"\0" * 128 + b"DICM"
     return preamble + buffer.getvalue().removeprefix(preamble)
 

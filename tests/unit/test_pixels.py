@@ -385,6 +385,82 @@ def test_dicom_palette():
     assert (decode(dicom(GREY, PhotometricInterpretation="PALETTE COLOR", **lut)) == rgb(GREY)).all()
 
 
+def palette_of(table, bits=16, first=0, prefix=""):
+    """Elements of a DICOM palette; red, green and blue alike."""
+    data = table if isinstance(table, bytes) else table.tobytes()
+    count = len(data) if isinstance(table, bytes) else len(table)
+    elements = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for colour in ("Red", "Green", "Blue"):
+        elements[f"{colour}PaletteColorLookupTableDescriptor"] = [count, first, bits]
+        elements[f"{prefix}{colour}PaletteColorLookupTableData"] = data
+    return elements
+
+
+RAMP = np.arange(256, dtype=np.uint16)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(
+    "table", [RAMP * 257, RAMP << 8, RAMP, RAMP.astype(np.uint8)], ids=["both bytes", "high", "low", "one"]
+)
+def test_dicom_palette_whichever_bytes_are_used(table, bits):
+    assert (decode(dicom(GREY, **palette_of(table, bits))) == rgb(GREY)).all()
+
+
+def test_dicom_dark_palette_is_not_brightened_by_the_image():
+    table = RAMP * 257
+    assert decode(dicom(np.array([[0, 9]], np.uint8), **palette_of(table)))[0, :, 0].tolist() == [0, 9]
+
+
+def test_dicom_palette_of_more_entries_than_its_numbers_have_values():
+    pixels = np.array([[0, 255, 256, 2048, 4095, 5000]], np.uint16)
+    table = bytes(entry >> 4 for entry in range(4096))
+    assert decode(dicom(pixels, BitsStored=13, **palette_of(table, 8)))[0, :, 0].tolist() == [0, 15, 16, 128, 255, 255]
+
+
+def test_dicom_palette_that_begins_above_0_or_has_an_odd_number_of_entries():
+    pixels = np.array([[0, 10, 11, 12, 13]], np.uint8)
+    elements = palette_of(bytes([5, 6, 7]), 8, first=10)
+    padded = {name: value + b"\0" if name.endswith("Data") else value for name, value in elements.items()}
+    assert decode(dicom(pixels, **padded))[0, :, 0].tolist() == [5, 5, 6, 7, 7]
+
+
+@pytest.mark.parametrize("table", [RAMP * 257, RAMP << 8, RAMP], ids=["both bytes", "high", "low"])
+def test_dicom_palette_of_a_big_endian_file(table):
+    file = dcmread(io.BytesIO(dicom(GREY, **palette_of(table.byteswap()))))
+    file.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
+    file["PixelData"].VR = "OB"
+    assert (decode(written(file, little_endian=False)) == rgb(GREY)).all()
+
+
+def test_dicom_palette_in_segments():
+    elements = palette_of(RAMP)
+    segments = np.array([0, 1, 0, 1, 255, 255 * 257], np.uint16).tobytes()  # one entry of 0, then a line to white
+    for colour in ("Red", "Green", "Blue"):
+        del elements[f"{colour}PaletteColorLookupTableData"]
+        elements[f"Segmented{colour}PaletteColorLookupTableData"] = segments
+    assert np.abs(decode(dicom(GREY, **elements)).astype(int) - rgb(GREY)).max() <= 1
+
+
+@needs_faults
+def test_the_dicom_files_whose_palette_was_black():
+    whole, low, big = (
+        decode((FAULTS / f"dicom_palette_black/{name}.dcm").read_bytes())
+        for name in ("little_endian", "low_bytes", "big_endian")
+    )
+    assert whole[0, -1].tolist() == [252, 189, 126]
+    assert (low == whole).all()
+    # The file says that its 8-bit pixels are words, so that each two change places.
+    assert (big[:, 1::2] == whole[:, ::2]).all()
+    assert (big[:, ::2] == whole[:, 1::2]).all()
+
+
+def test_dicom_colours_of_more_than_8_bits_are_scaled_whatever_the_stored_bits():
+    values = np.stack([camera(12), camera(12) // 2, camera(12) // 4], -1)
+    for bits in (12, 16):
+        assert (decode(dicom(values, BitsStored=bits)) == decode(tiff(values, photometric="rgb"))).all()
+
+
 @pytest.mark.parametrize(
     ("syntax", "encoder"),
     [
