@@ -484,6 +484,39 @@ def test_dicom_compressed_without_loss(syntax, encoder):
         assert (decode(written(file), page=page) == expected).all()
 
 
+@pytest.mark.parametrize("syntax", [uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEGExtended12Bit])
+@pytest.mark.parametrize("signed", [False, True])
+def test_dicom_jpeg_of_12_bits(syntax, signed):
+    encoders = {
+        uid.JPEGLosslessSV1: imagecodecs.ljpeg_encode,
+        uid.JPEGLSLossless: imagecodecs.jpegls_encode,
+        uid.JPEGExtended12Bit: lambda v: imagecodecs.jpeg8_encode(v, level=98, bitspersample=12),
+    }
+    values = camera(12).astype(np.int16) - 2048 if signed else camera(12)
+    file = dcmread(io.BytesIO(dicom(values, BitsStored=12)))
+    file.file_meta.TransferSyntaxUID = syntax
+    file.PixelData = encapsulate([encoders[syntax](values.astype(np.uint16) & 4095)])
+    file["PixelData"].is_undefined_length = True
+    expected = decode(dicom(values, BitsStored=12)).astype(int)
+    assert np.abs(decode(written(file)).astype(int) - expected).max() <= (3 if syntax == uid.JPEGExtended12Bit else 0)
+
+
+@pytest.mark.parametrize("syntax", [uid.MPEG2MPML, uid.HTJ2K])
+def test_a_dicom_coding_that_is_not_read_is_named(syntax):
+    file = dcmread(io.BytesIO(dicom(GREY)))
+    file.file_meta.TransferSyntaxUID = syntax
+    file.PixelData = encapsulate([b"12345678"])
+    file["PixelData"].is_undefined_length = True
+    with pytest.raises(Unreadable, match=f"coding '{syntax.name[:8]}.*not read: save it uncompressed"):
+        decode(written(file))
+
+
+@needs_faults
+def test_the_dicom_file_of_12_bit_jpeg():
+    ramp = decode((FAULTS / "dicom_jpeg_12_bit/process4.dcm").read_bytes())[0, :, 0]
+    assert np.abs(ramp - np.linspace(0, 255, len(ramp))).max() < 4
+
+
 def test_dicom_frames():
     data = dicom(np.stack([GREY, 255 - GREY]))
     assert (decode(data, page=1) == rgb(255 - GREY)).all()

@@ -7,7 +7,9 @@ import numpy as np
 
 from pocketscope.images.pixels import Unreadable, check_page, check_size, grey_to_rgb, rounded, to_8_bits
 
-_LOSSLESS_JPEG = {  # DICOM transfer syntaxes, and what decodes them
+_JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"  # lossy; pydicom decodes 8 bits alone
+_BY_IMAGECODECS = {  # DICOM transfer syntaxes, and what decodes them
+    _JPEG_EXTENDED: "jpeg_decode",
     "1.2.840.10008.1.2.4.57": "jpegsof3_decode",
     "1.2.840.10008.1.2.4.70": "jpegsof3_decode",
     "1.2.840.10008.1.2.4.80": "jpegls_decode",
@@ -33,8 +35,11 @@ def decode_dicom(data: bytes, page: int) -> np.ndarray:
             pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
         )
     _lift_frame_values(dataset, page)
-    if dataset.file_meta.TransferSyntaxUID in _LOSSLESS_JPEG:
-        values = _lossless_jpeg(dataset, page)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in _BY_IMAGECODECS and not (syntax == _JPEG_EXTENDED and dataset.BitsAllocated == 8):
+        values = _by_imagecodecs(dataset, page)
+    elif not _is_read(syntax):
+        raise Unreadable(f"a DICOM file of the coding '{syntax.name}', which is not read: save it uncompressed")
     else:
         values = pixel_array(dataset, index=page)  # YBR comes as RGB
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
@@ -46,15 +51,28 @@ def decode_dicom(data: bytes, page: int) -> np.ndarray:
     return grey_to_rgb(255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey)
 
 
-def _lossless_jpeg(dataset: Any, page: int) -> np.ndarray:
+def _is_read(syntax: Any) -> bool:
+    from pydicom.pixels import get_decoder
+
+    try:
+        return get_decoder(syntax).is_available
+    except NotImplementedError:  # one of video, say
+        return False
+
+
+def _by_imagecodecs(dataset: Any, page: int) -> np.ndarray:
     """Decode what hospitals' archives often hold and pydicom alone cannot."""
     import imagecodecs
     from pydicom.encaps import get_frame
 
     frame = get_frame(dataset.PixelData, page, number_of_frames=int(dataset.get("NumberOfFrames", None) or 1))
-    decoder = getattr(imagecodecs, _LOSSLESS_JPEG[dataset.file_meta.TransferSyntaxUID])
+    decoder = getattr(imagecodecs, _BY_IMAGECODECS[dataset.file_meta.TransferSyntaxUID])
     values = decoder(frame)
-    return values.view(f"i{values.dtype.itemsize}") if dataset.PixelRepresentation else values
+    if not dataset.PixelRepresentation:
+        return values
+    # The sign is the highest of the stored bits, and a JPEG of 12 bits has nothing above them.
+    above = values.dtype.itemsize * 8 - int(dataset.BitsStored)
+    return (values << above).view(f"i{values.dtype.itemsize}") >> above
 
 
 def _lift_frame_values(dataset: Any, page: int) -> None:
