@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian
 
-from image_files import animated, dicom, png_header, saved, tiff, written
+from image_files import animated, dicom, packed_tiff, png_header, saved, tiff, written
 from pocketscope.images import resize
 from pocketscope.images.codec import content_id, decode_packed, encode
 from pocketscope.images.decode import decode, load
@@ -257,6 +257,40 @@ def test_tiff_palette():
     palette = np.random.default_rng(2).integers(0, 256, (3, 256)).astype(np.uint16)
     data = tiff(GREY, photometric="palette", colormap=palette * 257)
     assert (decode(data) == np.moveaxis(palette[:, GREY], 0, -1)).all()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_tiff_palette_of_few_bits(bits):
+    colours = np.random.default_rng(3).integers(0, 256, (2**bits, 3), dtype=np.uint8)
+    indices = GREY & (2**bits - 1)
+    assert (decode(packed_tiff(indices[..., None], bits, 3, colours)) == colours[indices]).all()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_tiff_of_few_bits(bits):
+    most = 2**bits - 1
+    expected = (GREY & most).astype(int) * 255 // most
+    grey = (GREY & most)[..., None]
+    assert (decode(packed_tiff(grey, bits, 1)) == rgb(expected)).all()
+    assert (decode(packed_tiff(grey, bits, 0)) == rgb(255 - expected)).all()
+    colour = COLOUR & most
+    assert (decode(packed_tiff(colour, bits, 2)) == colour.astype(int) * 255 // most).all()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 12])
+def test_tiff_alpha_of_any_bits(bits):
+    most = 2**bits - 1
+    grey = (np.linspace(0, most, 256).astype(np.uint16) & most).reshape(16, 16)
+    alpha = np.where(np.arange(16) < 8, 0, most).astype(np.uint16)[None].repeat(16, 0)
+    image = decode(packed_tiff(np.stack([grey, alpha], -1), bits, 1, extrasamples=2))[..., 0]
+    assert (image[:, :8] == 255).all()
+    assert np.abs(image[:, 8:] - grey[:, 8:] * (255 / most)).max() < 2
+
+
+@needs_faults
+def test_the_tiff_palette_of_1_bit():
+    image = decode((FAULTS / "tiff_palette_1_bit/palette1.tif").read_bytes())
+    assert image[0, :4].tolist() == [[255, 0, 0], [255, 0, 0], [0, 0, 255], [0, 0, 255]]
 
 
 def test_tiff_with_other_channels_is_refused_with_the_remedy():

@@ -50,7 +50,8 @@ def _rgb_of_tiff(leaf: Any, values: np.ndarray) -> np.ndarray:
     samples = values.shape[2]
     if kind == "PALETTE":
         palette = leaf.colormap if leaf.colormap.max() < 256 else leaf.colormap >> 8  # some writers use 8 of 16 bits
-        return np.moveaxis(palette.astype(np.uint8)[:, values[..., 0]], 0, -1)
+        indices = values[..., 0].astype(np.intp)  # 1 bit comes as bool, which would choose, not count
+        return np.moveaxis(palette.astype(np.uint8)[:, indices], 0, -1)
     if kind == "SEPARATED" and samples >= 4:
         ink = values[..., :4] if values.dtype.itemsize == 1 else values[..., :4] >> 8
         return np.asarray(Image.frombytes("CMYK", ink.shape[1::-1], ink.astype(np.uint8).tobytes()).convert("RGB"))
@@ -71,11 +72,11 @@ def _rgb_of_tiff(leaf: Any, values: np.ndarray) -> np.ndarray:
     if not transparent:
         return result
     alpha = values[..., colours]
-    alpha = alpha if alpha.dtype == np.uint8 else rounded(alpha * (255 / _highest(alpha.dtype)))
+    alpha = alpha if alpha.dtype == np.uint8 else rounded(alpha * (255 / _highest(alpha.dtype, leaf.bitspersample)))
     if leaf.extrasamples[0] == 1 and not is_never_filled(alpha, result):  # premultiplied
         return np.minimum(result + (255 - alpha[..., None].astype(np.uint16)), 255).astype(np.uint8)
     return on_white(result, alpha)
 
 
-def _highest(dtype: np.dtype) -> float:
-    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
+def _highest(dtype: np.dtype, bits: int) -> float:
+    return 1.0 if dtype.kind == "f" else float(2 ** (bits - (dtype.kind == "i")) - 1)
