@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -146,6 +147,15 @@ def test_too_many_skipped_is_an_error_that_names_them(root):
     assert "class 0/bad4.png: no image" in str(caught.value)
     assert "and 2 more" in str(caught.value)
     assert list((root / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_reader_that_is_not_installed_ends_the_packing(root, monkeypatch, processes):
+    put(root / "images" / "class 0" / "scan.tif", 50, "TIFF")
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    monkeypatch.delitem(sys.modules, "pocketscope.images.tiff", raising=False)
+    with pytest.raises(InputError, match="class 0/scan.tif: to read it takes .*'tifffile'.*'formats'"):
+        pack(root, processes=processes)
 
 
 def test_a_class_that_lost_all_its_images(root, caplog):

@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import imagecodecs
@@ -612,6 +615,78 @@ def test_dicom_without_image():
 def test_unusable_files_have_a_reason(data, reason):
     with pytest.raises(Unreadable, match=reason):
         decode(data)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "reason"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC, which is not read: save it as JPEG"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "AVIF"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1miaf", "HEIF"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42", "video"),
+        (imagecodecs.avif_encode(COLOUR), "AVIF"),
+        (imagecodecs.jpegxl_encode(COLOUR), "JPEG XL"),
+        (b"\xff\x0a\x12", "JPEG XL"),
+        (imagecodecs.jpeg2k_encode(COLOUR), "JPEG 2000"),
+        (imagecodecs.jpeg2k_encode(COLOUR, codecformat="j2k"), "JPEG 2000"),
+        (imagecodecs.jpegls_encode(COLOUR), "JPEG-LS"),
+        (imagecodecs.jpeg8_encode(GREY.astype(np.uint16) * 16, bitspersample=12), "JPEG of 12 bits"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"P5\n3 4\n255\n", "PNM"),
+        (b"\0" * 344 + b"n+1\0", "NIfTI"),
+        (b'<?xml version="1.0"?><svg width="3">', "SVG"),
+        (b"\n<!DOCTYPE html><html>", "get the file again"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ],
+)
+def test_an_image_of_a_format_that_is_not_read_is_named_and_not_called_damaged(beginning, reason):
+    with pytest.raises(Unreadable, match=reason) as raised:
+        decode(beginning + b"\0" * 50)
+    assert "damaged" not in str(raised.value)
+
+
+@pytest.mark.parametrize("photometric", [6, 8, 32803, 32844])
+@pytest.mark.parametrize("compression", [1, 8])
+def test_a_tiff_of_colours_that_are_not_read_is_not_called_damaged(photometric, compression):
+    data = bytearray(packed_tiff(COLOUR, 8, 2))
+    for tag, value in ((262, photometric), (259, compression), (305, None)):
+        at = data.index(struct.pack("<H", tag), 8)
+        if value is None:  # a tag that says nothing becomes the subsampling of YCbCr, which libraries refuse
+            data[at : at + 12] = struct.pack("<HHIHH", 530, 3, 2, 2, 2)
+        else:
+            data[at + 8 : at + 12] = struct.pack("<I", value)
+    with pytest.raises(
+        Unreadable, match=r"(uncompressed YCbCr colours|of colour space \w+, which is not read): save it as RGB"
+    ):
+        decode(bytes(data))
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zstd", "webp", "jpeg"])
+def test_a_tiff_that_takes_imagecodecs_says_so_where_it_is_missing(compression, tmp_path):
+    (tmp_path / "scan.tif").write_bytes(tiff(COLOUR, photometric="rgb", compression=compression))
+    code = (
+        "import sys\nsys.modules['imagecodecs'] = None\nfrom pocketscope.images.decode import decode\n"
+        "try:\n    decode(open(sys.argv[1], 'rb').read())\nexcept ImportError as error:\n    print(error.name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "scan.tif")],
+        cwd=Path(decode.__code__.co_filename).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "imagecodecs\n", done.stderr
+
+
+@needs_faults
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("IMG_0001.HEIC", "HEIC, which is not read: save it as JPEG"), ("ycbcr_420.tif", "YCbCr colours: save it as RGB")],
+)
+def test_the_files_whose_reason_was_wrong(name, reason):
+    with pytest.raises(Unreadable, match=reason):
+        decode((FAULTS / "wrong_reasons" / name).read_bytes())
 
 
 def test_a_phone_s_two_picture_jpeg_is_no_animation():

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
+from pocketscope.core.extras import FORMATS, lacking
 from pocketscope.core.files import named, whole
 from pocketscope.core.messages import LISTED, did_you_mean, listing
 from pocketscope.data.sources import kinds
@@ -245,6 +246,8 @@ def _prepare(record: Record, *, image_size: int, resize: str, page: int) -> _Pre
         return str(error)
     except OSError as error:
         return f"cannot be opened ({error.strerror or error})"
+    except ImportError as error:
+        raise InputError(f"{record.path}: to read it {lacking(str(error.name), FORMATS)}") from error
     height, width = image.shape[:2]
     encoded = codec.encode(to_square(image, image_size, resize))
     return _Prepared(codec.content_id(image), width, height, is_of_one_colour(image), encoded)

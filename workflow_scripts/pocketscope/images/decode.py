@@ -8,6 +8,7 @@ import io
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from pocketscope.images import not_read
 from pocketscope.images.formats import format_of
 from pocketscope.images.pixels import (
     MAX_PIXELS,
@@ -99,7 +100,8 @@ def _decode_with_pillow(data: bytes, page: int) -> np.ndarray:
     try:
         picture = Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
     except UnidentifiedImageError as error:
-        raise Unreadable(f"no image, or damaged at its beginning; the formats read are {FORMATS}") from error
+        reason = f"no image, or damaged at its beginning; the formats read are {FORMATS}"
+        raise Unreadable(not_read.why(data) or reason) from error
     except Image.DecompressionBombError as error:
         raise Unreadable(
             f"too large (the most is {MAX_PIXELS // 1_000_000} million pixels): cut it into tiles or make it smaller"
