@@ -13,6 +13,7 @@ IMAGES = pa.table(
         "image_id": list("uvwxyz"),
         "paths": [["1"], ["2", "copy"], ["3"], ["4"], ["5"], ["6"]],
         "single_colour": [False] * 6,
+        "further_pages": [False] * 6,
     }
 )
 LABELS = pa.table({"image_id": list("uvwxyz"), "label": ["ill", "ill", "well", "well", "well", None]})
@@ -28,17 +29,18 @@ def test_images_and_files_are_counted_and_corrections_counted_in():
     assert checks.count(IMAGES, LABELS)[1]["unlabelled"] == 1
 
 
-def test_images_of_a_single_colour_are_remarked():
+@pytest.mark.parametrize(
+    ("column", "said"), [("single_colour", "of a single colour"), ("further_pages", "one page of a file that has more")]
+)
+def test_images_that_may_be_wrong_without_a_word_are_remarked(column, said):
     skipped = pa.table({"path": pa.array([], pa.string()), "reason": pa.array([], pa.string())})
-    for blank, named in (
-        ([1], "1 of 6 images are .*: '2'$"),
-        ([5, 2, 1, 0], "4 of 6 images are .*: '1', '2', '3' and 1 more$"),
-    ):
-        images = IMAGES.set_column(2, "single_colour", [[row in blank for row in range(6)]])
+    for rows, named in (([1], "1 of 6 images are .*: '2'$"), ([5, 2, 1, 0], ".* '1', '2', '3' and 1 more$")):
+        place = IMAGES.column_names.index(column)
+        images = IMAGES.set_column(place, column, [[row in rows for row in range(6)]])
         _, notes = checks.check_dataset(images, LABELS, skipped, {}, positive=None, expect=None)
-        (said,) = notes["remarks"]
-        assert re.match(named, said)
-        assert "of a single colour" in said
+        (remark,) = notes["remarks"]
+        assert re.match(named, remark)
+        assert said in remark
 
 
 def test_what_work_goes_on_with_is_remarked():

@@ -1,6 +1,7 @@
 """What lies in the packed tables, what is skipped and why, and what is refused."""
 
 import hashlib
+import io
 import json
 import os
 import signal
@@ -9,8 +10,10 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tifffile
 from PIL import Image
 
+from image_files import dicom, tiff
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data import packing
@@ -89,6 +92,22 @@ def test_images_of_a_single_colour_are_marked_and_kept(root):
     found = pack(root)[1]["images"]
     assert [row["paths"] for row in found if row["single_colour"]] == [["class 0/blank.png"]]
     assert len(found) == 14
+
+
+def test_images_of_files_with_further_pages_are_marked(root):
+    folder = root / "images" / "class 0"
+    stack = np.stack([picture(seed)[..., 0] for seed in (60, 61)])
+    (folder / "stack.tif").write_bytes(tiff(stack, photometric="minisblack"))
+    (folder / "page.tif").write_bytes(tiff(stack[1], photometric="minisblack"))
+    (folder / "film.dcm").write_bytes(dicom(stack[:, ::-1].copy()))
+    (folder / "frame.dcm").write_bytes(dicom(stack[1, ::-1].copy()))
+    pyramid = io.BytesIO()
+    with tifffile.TiffWriter(pyramid) as writer:  # a smaller copy is no further image
+        writer.write(picture(62), photometric="rgb")
+        writer.write(picture(62)[::2, ::2], photometric="rgb", subfiletype=1)
+    (folder / "pyramid.tif").write_bytes(pyramid.getvalue())
+    marked = [row["paths"][0] for row in pack(root)[1]["images"] if row["further_pages"]]
+    assert sorted(marked) == ["class 0/film.dcm", "class 0/stack.tif"]
 
 
 def test_what_the_tables_carry_beside_their_rows(root):

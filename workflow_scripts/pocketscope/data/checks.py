@@ -26,7 +26,7 @@ def check_dataset(
     Parameters
     ----------
     images
-        Columns image_id, paths and single_colour.
+        Columns image_id, paths, single_colour and further_pages.
     labels, corrected
         See `count`.
     skipped
@@ -109,6 +109,11 @@ def dataset_remarks(images: pa.Table, skipped: pa.Table, labels: Iterable[str], 
         said.append(
             f"{len(blank)} of {len(images)} images are of a single colour, as if empty or wrongly read: "
             f"{_first(blank, len(blank))}"
+        )
+    if stacks := _names(images, "further_pages"):
+        said.append(
+            f"{len(stacks)} of {len(images)} images are one page of a file that has more, the first unless 'page' is "
+            f"set; the others are not read: {_first(stacks, len(stacks))}"
         )
     said += [
         f"class {label!r} is learnt and never tested: corrections alone have images of it"

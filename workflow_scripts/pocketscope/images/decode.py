@@ -4,6 +4,7 @@ Packing and classifying use it alike, so that a shipped model sees what was meas
 """
 
 import io
+from itertools import islice
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -91,6 +92,21 @@ def decode(data: bytes, *, page: int = 0) -> np.ndarray:
         raise
     except Exception as error:  # a damaged file can raise anything in any of the libraries
         raise Unreadable(f"damaged or cut short ({' '.join(str(error).split())[:200]})") from error
+
+
+def has_further_pages(data: bytes) -> bool:
+    """Say whether a TIFF or DICOM file that `decode` reads holds further images, thumbnails and masks not counted."""
+    match format_of(data):
+        case "tiff":
+            from pocketscope.images.tiff import pages_of_tiff as pages_of
+        case "dicom":
+            from pocketscope.images.dicom import pages_of_dicom as pages_of
+        case "other":
+            return False
+    try:
+        return len(list(islice(pages_of(data), 2))) > 1
+    except Exception:  # what follows the page that was read is damaged, and nobody asked for it
+        return False
 
 
 # ---- JPEG, PNG, BMP, WebP, GIF

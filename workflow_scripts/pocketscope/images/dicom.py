@@ -51,6 +51,14 @@ def decode_dicom(data: bytes, page: int) -> np.ndarray:
     return grey_to_rgb(255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey)
 
 
+def pages_of_dicom(data: bytes) -> range:
+    """Return the numbers of the frames."""
+    import pydicom
+
+    dataset = pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=True, specific_tags=["NumberOfFrames"])
+    return range(int(dataset.get("NumberOfFrames", None) or 1))
+
+
 def _is_read(syntax: Any) -> bool:
     from pydicom.pixels import get_decoder
 

@@ -1,6 +1,7 @@
 """TIFF files, by tifffile."""
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,16 @@ def decode_tiff(data: bytes, page: int) -> np.ndarray:
         values = np.moveaxis(values[..., 0], 0, -1) if planes > 1 else values[0]
         orientation = leaf.tags[ORIENTATION_TAG].value if ORIENTATION_TAG in leaf.tags else 1
         return orient(_rgb_of_tiff(leaf, values), orientation)
+
+
+def pages_of_tiff(data: bytes) -> Iterator[int]:
+    """Yield the places of pages that are images of their own: not smaller copies, nor masks, of others."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        for place in range(len(file.pages)):
+            if not file.pages[place].subfiletype & 0b101:
+                yield place
 
 
 def _name(code: Any) -> str:
