@@ -30,11 +30,14 @@ def test_images_and_files_are_counted_and_corrections_counted_in():
 
 
 @pytest.mark.parametrize(
-    ("column", "said"), [("single_colour", "of a single colour"), ("further_pages", "one page of a file that has more")]
+    ("column", "said"), [("single_colour", "of a single colour"), ("further_pages", "one page of a file with several")]
 )
 def test_images_that_may_be_wrong_without_a_word_are_remarked(column, said):
     skipped = pa.table({"path": pa.array([], pa.string()), "reason": pa.array([], pa.string())})
-    for rows, named in (([1], "1 of 6 images are .*: '2'$"), ([5, 2, 1, 0], ".* '1', '2', '3' and 1 more$")):
+    for rows, named in (
+        ([1], r"images .* \(1 of 6\): '2'$"),
+        ([5, 2, 1, 0], r".* \(4 of 6\): '1', '2', '3' and 1 more$"),
+    ):
         place = IMAGES.column_names.index(column)
         images = IMAGES.set_column(place, column, [[row in rows for row in range(6)]])
         _, notes = checks.check_dataset(images, LABELS, skipped, {}, positive=None, expect=None)

@@ -107,13 +107,13 @@ def dataset_remarks(images: pa.Table, skipped: pa.Table, labels: Iterable[str], 
         said.append(f"files that could not be used, listed in skipped.parquet: {_first(named, len(skipped))}")
     if blank := _names(images, "single_colour"):
         said.append(
-            f"{len(blank)} of {len(images)} images are of a single colour, as if empty or wrongly read: "
+            f"images of a single colour, as if empty or wrongly read ({len(blank)} of {len(images)}): "
             f"{_first(blank, len(blank))}"
         )
     if stacks := _names(images, "further_pages"):
         said.append(
-            f"{len(stacks)} of {len(images)} images are one page of a file that has more, the first unless 'page' is "
-            f"set; the others are not read: {_first(stacks, len(stacks))}"
+            "images that are one page of a file with several, the first unless 'page' is set "
+            f"({len(stacks)} of {len(images)}): {_first(stacks, len(stacks))}"
         )
     said += [
         f"class {label!r} is learnt and never tested: corrections alone have images of it"
