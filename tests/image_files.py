@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 
+import numpy as np
 import pydicom
 import tifffile
 from PIL import Image
@@ -24,6 +25,24 @@ def tiff(values, **options):
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, values, **options)
     return buffer.getvalue()
+
+
+def packed_tiff(values, bits, photometric, colours=None, extrasamples=None):
+    """A TIFF file of `values`, (rows, columns, samples), of 1, 2, 4, 8 or 12 bits, with a palette of (entries, 3)."""
+    rows, columns, samples = values.shape
+    each = (values[..., None] >> np.arange(bits)[::-1] & 1).astype(np.uint8).reshape(rows, -1)
+    pixels = np.packbits(each, axis=1).tobytes()  # a row begins with a byte of its own
+    lists = [struct.pack(f"<{samples}H", *[bits] * samples)]
+    lists += [(np.asarray(colours, np.uint16).T * 257).astype("<u2").tobytes()] if colours is not None else [b""]
+    entries = [(256, 4, 1, columns), (257, 4, 1, rows), (259, 3, 1, 1), (262, 3, 1, photometric)]
+    entries += [(277, 3, 1, samples), (278, 4, 1, rows), (279, 4, 1, len(pixels))]
+    entries += [(338, 3, 1, extrasamples)] if extrasamples is not None else []
+    offset = 8 + 2 + 12 * (len(entries) + 3) + 4
+    entries += [(258, 3, samples, {1: bits, 2: bits << 16 | bits}.get(samples, offset))]
+    entries += [(320, 3, len(lists[1]) // 2, offset + len(lists[0]))] if lists[1] else [(305, 2, 1, 0)]
+    entries += [(273, 4, 1, offset + len(lists[0]) + len(lists[1]))]
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + directory + bytes(4) + b"".join(lists) + pixels
 
 
 def dicom(values, **elements):
@@ -48,10 +67,10 @@ def dicom(values, **elements):
     return written(file)
 
 
-def written(file):
+def written(file, little_endian=True):
     """The bytes of a DICOM data set, with preamble."""
     buffer = io.BytesIO()
-    pydicom.dcmwrite(buffer, file, implicit_vr=False, little_endian=True)
+    pydicom.dcmwrite(buffer, file, implicit_vr=False, little_endian=little_endian)
     preamble = b"\0" * 128 + b"DICM"
     return preamble + buffer.getvalue().removeprefix(preamble)
 

@@ -9,7 +9,7 @@ from pocketscope.tables.source_labels import SKIPPED, SOURCE_LABELS
 
 root = job.begin(snakemake)
 source, params = snakemake.input, snakemake.params
-images = parquet.read(source.images, IMAGES, columns=["image_id", "paths"])
+images = parquet.read(source.images, IMAGES, columns=["image_id", "paths", "single_colour", "further_pages"])
 labels = parquet.read(source.labels, SOURCE_LABELS)
 skipped = parquet.read(source.skipped, SKIPPED)
 corrected = corrections.read(params.corrections, root, images, labels)

@@ -10,7 +10,8 @@ from pocketscope.tables.split import SPLIT, TRUTH, images_with
 
 root = job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
-images = parquet.read(source.images, IMAGES, columns=["image_id", "paths", "group", "role"])
+about = ["image_id", "paths", "group", "role", "single_colour", "further_pages"]
+images = parquet.read(source.images, IMAGES, columns=about)
 labels = parquet.read(source.labels, SOURCE_LABELS)
 corrected = corrections.read(params.corrections, root, images, labels)
 checks.check_dataset(images, labels, parquet.read(source.skipped, SKIPPED), corrected, **params.expected)

@@ -1,12 +1,21 @@
 """What is counted of a data set, and refused before anything is trained."""
 
+import re
+
 import pyarrow as pa
 import pytest
 
 from pocketscope.core.errors import InputError
 from pocketscope.data import checks
 
-IMAGES = pa.table({"image_id": list("uvwxyz"), "paths": [["1"], ["2", "copy"], ["3"], ["4"], ["5"], ["6"]]})
+IMAGES = pa.table(
+    {
+        "image_id": list("uvwxyz"),
+        "paths": [["1"], ["2", "copy"], ["3"], ["4"], ["5"], ["6"]],
+        "single_colour": [False] * 6,
+        "further_pages": [False] * 6,
+    }
+)
 LABELS = pa.table({"image_id": list("uvwxyz"), "label": ["ill", "ill", "well", "well", "well", None]})
 
 
@@ -18,6 +27,23 @@ def test_images_and_files_are_counted_and_corrections_counted_in():
     ]
     assert whole == {"images": 6, "files": 7, "unlabelled": 0}
     assert checks.count(IMAGES, LABELS)[1]["unlabelled"] == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "said"), [("single_colour", "of a single colour"), ("further_pages", "one page of a file with several")]
+)
+def test_images_that_may_be_wrong_without_a_word_are_remarked(column, said):
+    skipped = pa.table({"path": pa.array([], pa.string()), "reason": pa.array([], pa.string())})
+    for rows, named in (
+        ([1], r"images .* \(1 of 6\): '2'$"),
+        ([5, 2, 1, 0], r".* \(4 of 6\): '1', '2', '3' and 1 more$"),
+    ):
+        place = IMAGES.column_names.index(column)
+        images = IMAGES.set_column(place, column, [[row in rows for row in range(6)]])
+        _, notes = checks.check_dataset(images, LABELS, skipped, {}, positive=None, expect=None)
+        (remark,) = notes["remarks"]
+        assert re.match(named, remark)
+        assert said in remark
 
 
 def test_what_work_goes_on_with_is_remarked():

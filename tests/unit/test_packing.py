@@ -1,15 +1,19 @@
 """What lies in the packed tables, what is skipped and why, and what is refused."""
 
 import hashlib
+import io
 import json
 import os
 import signal
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tifffile
 from PIL import Image
 
+from image_files import dicom, tiff
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data import packing
@@ -79,6 +83,33 @@ def test_every_image_is_there_once_with_its_label(root):
     assert identities == sorted(identities) == [row["image_id"] for row in found["labels"]]
 
 
+def test_images_of_a_single_colour_are_marked_and_kept(root):
+    folder = root / "images" / "class 0"
+    hot = np.full((9, 12, 3), 40, np.uint8)
+    Image.fromarray(hot).save(folder / "blank.png")
+    hot[8, 11, 2] = 41
+    Image.fromarray(hot).save(folder / "hot.png")  # at the size of 8 that is packed it may look blank
+    found = pack(root)[1]["images"]
+    assert [row["paths"] for row in found if row["single_colour"]] == [["class 0/blank.png"]]
+    assert len(found) == 14
+
+
+def test_images_of_files_with_further_pages_are_marked(root):
+    folder = root / "images" / "class 0"
+    stack = np.stack([picture(seed)[..., 0] for seed in (60, 61)])
+    (folder / "stack.tif").write_bytes(tiff(stack, photometric="minisblack"))
+    (folder / "page.tif").write_bytes(tiff(stack[1], photometric="minisblack"))
+    (folder / "film.dcm").write_bytes(dicom(stack[:, ::-1].copy()))
+    (folder / "frame.dcm").write_bytes(dicom(stack[1, ::-1].copy()))
+    pyramid = io.BytesIO()
+    with tifffile.TiffWriter(pyramid) as writer:  # a smaller copy is no further image
+        writer.write(picture(62), photometric="rgb")
+        writer.write(picture(62)[::2, ::2], photometric="rgb", subfiletype=1)
+    (folder / "pyramid.tif").write_bytes(pyramid.getvalue())
+    marked = [row["paths"][0] for row in pack(root)[1]["images"] if row["further_pages"]]
+    assert sorted(marked) == ["class 0/film.dcm", "class 0/stack.tif"]
+
+
 def test_what_the_tables_carry_beside_their_rows(root):
     pack(root)
     path = root / "out" / "images.parquet"
@@ -135,6 +166,15 @@ def test_too_many_skipped_is_an_error_that_names_them(root):
     assert "class 0/bad4.png: no image" in str(caught.value)
     assert "and 2 more" in str(caught.value)
     assert list((root / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_reader_that_is_not_installed_ends_the_packing(root, monkeypatch, processes):
+    put(root / "images" / "class 0" / "scan.tif", 50, "TIFF")
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    monkeypatch.delitem(sys.modules, "pocketscope.images.tiff", raising=False)
+    with pytest.raises(InputError, match=r"class 0/scan.tif: to read it takes .*'tifffile'.*'formats'"):
+        pack(root, processes=processes)
 
 
 def test_a_class_that_lost_all_its_images(root, caplog):

@@ -2,6 +2,10 @@
 
 import contextlib
 import io
+import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -15,12 +19,16 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian
 
-from image_files import animated, dicom, png_header, saved, tiff, written
+from image_files import animated, dicom, packed_tiff, png_header, saved, tiff, written
 from pocketscope.images import resize
 from pocketscope.images.codec import content_id, decode_packed, encode
 from pocketscope.images.decode import decode, load
+from pocketscope.images.formats import format_of
 from pocketscope.images.pixels import Unreadable, to_8_bits
 from pocketscope.images.resize import to_square
+
+FAULTS = Path(__file__).parents[3] / "shared/faults"  # files of users, beside the checkout of those who develop
+needs_faults = pytest.mark.skipif(not FAULTS.is_dir(), reason="../shared/faults is not there")
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (11, 17, 3), dtype=np.uint8)
 GREY = COLOUR[..., 0]
@@ -66,6 +74,51 @@ def test_transparency_lies_on_white(form):
     grey_alpha = np.concatenate([GREY[..., None], alpha], -1)
     picture = Image.frombytes("LA", (17, 11), grey_alpha.tobytes())
     assert (decode(saved(picture, form)) == np.where(alpha == 0, 255, rgb(GREY))).all()
+
+
+def hidden(form, alpha):
+    """COLOUR under an alpha that is the same everywhere."""
+    deep = np.concatenate([COLOUR * np.uint16(257), np.full((11, 17, 1), alpha, np.uint16)], -1)
+    shallow = np.concatenate([COLOUR, np.full((11, 17, 1), alpha, np.uint8)], -1)
+    match form:
+        case "deep PNG":
+            return imagecodecs.png_encode(deep)
+        case "deep TIFF":
+            return tiff(deep, photometric="rgb", extrasamples=["unassalpha"])
+        case "premultiplied":
+            return tiff(shallow, photometric="rgb", extrasamples=["assocalpha"])
+        case "float TIFF":
+            return tiff((shallow / np.float32(255)).astype(np.float32), photometric="rgb", extrasamples=["unassalpha"])
+        case "WEBP":
+            return saved(shallow, form, lossless=True, exact=True)
+    return saved(shallow, form)
+
+
+@pytest.mark.parametrize("alpha", [0, 1])
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "WEBP", "deep PNG", "deep TIFF", "premultiplied", "float TIFF"])
+def test_a_picture_under_an_alpha_that_was_never_filled_is_seen(form, alpha):
+    seen = decode(hidden(form, alpha)).astype(int)
+    assert np.abs(seen - COLOUR).max() <= (2 if form.startswith(("deep", "float")) else 0)  # scaled by its range
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_grey_under_an_alpha_that_was_never_filled_is_seen(form):
+    picture = Image.frombytes("LA", (17, 11), np.stack([GREY, GREY * 0], -1).tobytes())
+    assert (decode(saved(picture, form)) == rgb(GREY)).all()
+
+
+def test_where_alpha_hides_no_picture_the_image_is_white():
+    assert (decode(saved(np.zeros((3, 4, 4), np.uint8), "PNG")) == 255).all()
+    hole = np.concatenate([COLOUR, np.zeros((11, 17, 1), np.uint8)], -1)
+    hole[0, 0, 3] = 255  # the one pixel that is meant to be seen
+    assert (decode(saved(hole, "PNG")).reshape(-1, 3)[1:] == 255).all()
+
+
+@needs_faults
+@pytest.mark.parametrize("form", ["bmp", "png", "tif"])
+def test_the_files_that_were_white(form):
+    image = decode((FAULTS / f"alpha_all_zero/alpha0.{form}").read_bytes())
+    assert image.reshape(-1, 3).mean(0).tolist() == pytest.approx([122, 128, 126], abs=1)
 
 
 def test_half_transparent():
@@ -209,6 +262,40 @@ def test_tiff_palette():
     assert (decode(data) == np.moveaxis(palette[:, GREY], 0, -1)).all()
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_tiff_palette_of_few_bits(bits):
+    colours = np.random.default_rng(3).integers(0, 256, (2**bits, 3), dtype=np.uint8)
+    indices = GREY & (2**bits - 1)
+    assert (decode(packed_tiff(indices[..., None], bits, 3, colours)) == colours[indices]).all()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_tiff_of_few_bits(bits):
+    most = 2**bits - 1
+    expected = (GREY & most).astype(int) * 255 // most
+    grey = (GREY & most)[..., None]
+    assert (decode(packed_tiff(grey, bits, 1)) == rgb(expected)).all()
+    assert (decode(packed_tiff(grey, bits, 0)) == rgb(255 - expected)).all()
+    colour = COLOUR & most
+    assert (decode(packed_tiff(colour, bits, 2)) == colour.astype(int) * 255 // most).all()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 12])
+def test_tiff_alpha_of_any_bits(bits):
+    most = 2**bits - 1
+    grey = (np.linspace(0, most, 256).astype(np.uint16) & most).reshape(16, 16)
+    alpha = np.where(np.arange(16) < 8, 0, most).astype(np.uint16)[None].repeat(16, 0)
+    image = decode(packed_tiff(np.stack([grey, alpha], -1), bits, 1, extrasamples=2))[..., 0]
+    assert (image[:, :8] == 255).all()
+    assert np.abs(image[:, 8:] - grey[:, 8:] * (255 / most)).max() < 2
+
+
+@needs_faults
+def test_the_tiff_palette_of_1_bit():
+    image = decode((FAULTS / "tiff_palette_1_bit/palette1.tif").read_bytes())
+    assert image[0, :4].tolist() == [[255, 0, 0], [255, 0, 0], [0, 0, 255], [0, 0, 255]]
+
+
 def test_tiff_with_other_channels_is_refused_with_the_remedy():
     with pytest.raises(Unreadable, match=r"5 channels.*save them as pages"):
         decode(tiff(np.zeros((8, 8, 5), np.uint8), photometric="minisblack", planarconfig="contig"))
@@ -261,10 +348,10 @@ def test_dicom_colour():
     assert (decode(dicom(grey_ycbcr, PhotometricInterpretation="YBR_FULL")) == rgb(GREY)).all()
 
 
-def lookup_table(values, name):
+def lookup_table(values, name, bits=16, first=0):
     item = Dataset()
-    item.LUTDescriptor = [len(values), 0, 16]
-    item["LUTDescriptor"].VR = "US"
+    item.LUTDescriptor = [len(values), first, bits]
+    item["LUTDescriptor"].VR = "US" if first >= 0 else "SS"
     item.LUTData = values
     item["LUTData"].VR = "US"
     return {name: [item]}
@@ -276,6 +363,43 @@ def test_dicom_lookup_tables():
     assert decode(dicom(values, **lookup_table(grey, "VOILUTSequence")))[0, :, 0].tolist() == [0, 64, 191, 255]
     modality = lookup_table(grey, "ModalityLUTSequence")
     assert decode(dicom(values, **modality))[0, :, 0].tolist() == [0, 64, 191, 255]
+
+
+@pytest.mark.parametrize("name", ["VOILUTSequence", "ModalityLUTSequence"])
+@pytest.mark.parametrize(
+    ("used", "declared"), [(8, 8), (8, 16), (10, 10), (10, 16), (12, 12), (12, 16), (16, 16), (12, 10)]
+)
+def test_dicom_lookup_tables_whatever_bits_they_declare(name, used, declared):
+    pixels = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    table = (np.arange(4096) * (2**used - 1) // 4095).tolist()
+    image = decode(dicom(pixels, BitsStored=12, **lookup_table(table, name, declared)))[..., 0]
+    assert np.abs(image.ravel() - np.linspace(0, 255, 4096)).max() <= 1.5
+    inverted = dicom(
+        pixels, BitsStored=12, PhotometricInterpretation="MONOCHROME1", **lookup_table(table, name, declared)
+    )
+    assert (decode(inverted)[..., 0] == 255 - image).all()
+
+
+@pytest.mark.parametrize("first", [-1024, 2**16 - 1024])
+def test_dicom_lookup_table_of_values_below_zero(first):
+    pixels = np.array([[0, 512, 1023]], np.uint16)
+    table = lookup_table(list(range(256)) * 4, "VOILUTSequence", 8, first)
+    data = dicom(pixels, BitsStored=12, RescaleSlope=1, RescaleIntercept=-1024, **table)
+    assert decode(data)[0, :, 0].tolist() == [0, 0, 255]
+
+
+def test_dicom_window_applies_to_what_the_modality_table_says():
+    pixels = np.array([[0, 1, 2, 3]], np.uint8)
+    table = lookup_table([0, 500, 1000, 1500], "ModalityLUTSequence")
+    data = dicom(pixels, WindowCenter=750.5, WindowWidth=1501, **table)
+    assert decode(data)[0, :, 0].tolist() == [0, 85, 170, 255]
+
+
+@needs_faults
+@pytest.mark.parametrize(("name", "ends"), [("mono1", [255, 0]), ("mono2", [0, 255])])
+def test_the_dicom_files_whose_modality_table_made_them_black_or_white(name, ends):
+    image = decode((FAULTS / f"dicom_modality_lut/{name}.dcm").read_bytes())
+    assert image[0, [0, -1], 0].tolist() == ends
 
 
 def test_dicom_with_a_window_for_each_frame():
@@ -296,6 +420,82 @@ def test_dicom_palette():
     ramp = (np.arange(256, dtype=np.uint16) * 257).tobytes()
     lut |= {f"{c}PaletteColorLookupTableData": ramp for c in ("Red", "Green", "Blue")}
     assert (decode(dicom(GREY, PhotometricInterpretation="PALETTE COLOR", **lut)) == rgb(GREY)).all()
+
+
+def palette_of(table, bits=16, first=0, prefix=""):
+    """Elements of a DICOM palette; red, green and blue alike."""
+    data = table if isinstance(table, bytes) else table.tobytes()
+    count = len(data) if isinstance(table, bytes) else len(table)
+    elements = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for colour in ("Red", "Green", "Blue"):
+        elements[f"{colour}PaletteColorLookupTableDescriptor"] = [count, first, bits]
+        elements[f"{prefix}{colour}PaletteColorLookupTableData"] = data
+    return elements
+
+
+RAMP = np.arange(256, dtype=np.uint16)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(
+    "table", [RAMP * 257, RAMP << 8, RAMP, RAMP.astype(np.uint8)], ids=["both bytes", "high", "low", "one"]
+)
+def test_dicom_palette_whichever_bytes_are_used(table, bits):
+    assert (decode(dicom(GREY, **palette_of(table, bits))) == rgb(GREY)).all()
+
+
+def test_dicom_dark_palette_is_not_brightened_by_the_image():
+    table = RAMP * 257
+    assert decode(dicom(np.array([[0, 9]], np.uint8), **palette_of(table)))[0, :, 0].tolist() == [0, 9]
+
+
+def test_dicom_palette_of_more_entries_than_its_numbers_have_values():
+    pixels = np.array([[0, 255, 256, 2048, 4095, 5000]], np.uint16)
+    table = bytes(entry >> 4 for entry in range(4096))
+    assert decode(dicom(pixels, BitsStored=13, **palette_of(table, 8)))[0, :, 0].tolist() == [0, 15, 16, 128, 255, 255]
+
+
+def test_dicom_palette_that_begins_above_0_or_has_an_odd_number_of_entries():
+    pixels = np.array([[0, 10, 11, 12, 13]], np.uint8)
+    elements = palette_of(bytes([5, 6, 7]), 8, first=10)
+    padded = {name: value + b"\0" if name.endswith("Data") else value for name, value in elements.items()}
+    assert decode(dicom(pixels, **padded))[0, :, 0].tolist() == [5, 5, 6, 7, 7]
+
+
+@pytest.mark.parametrize("table", [RAMP * 257, RAMP << 8, RAMP], ids=["both bytes", "high", "low"])
+def test_dicom_palette_of_a_big_endian_file(table):
+    file = dcmread(io.BytesIO(dicom(GREY, **palette_of(table.byteswap()))))
+    file.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
+    file["PixelData"].VR = "OB"
+    assert (decode(written(file, little_endian=False)) == rgb(GREY)).all()
+
+
+def test_dicom_palette_in_segments():
+    elements = palette_of(RAMP)
+    segments = np.array([0, 1, 0, 1, 255, 255 * 257], np.uint16).tobytes()  # one entry of 0, then a line to white
+    for colour in ("Red", "Green", "Blue"):
+        del elements[f"{colour}PaletteColorLookupTableData"]
+        elements[f"Segmented{colour}PaletteColorLookupTableData"] = segments
+    assert np.abs(decode(dicom(GREY, **elements)).astype(int) - rgb(GREY)).max() <= 1
+
+
+@needs_faults
+def test_the_dicom_files_whose_palette_was_black():
+    whole, low, big = (
+        decode((FAULTS / f"dicom_palette_black/{name}.dcm").read_bytes())
+        for name in ("little_endian", "low_bytes", "big_endian")
+    )
+    assert whole[0, -1].tolist() == [252, 189, 126]
+    assert (low == whole).all()
+    # The file says that its 8-bit pixels are words, so that each two change places.
+    assert (big[:, 1::2] == whole[:, ::2]).all()
+    assert (big[:, ::2] == whole[:, 1::2]).all()
+
+
+def test_dicom_colours_of_more_than_8_bits_are_scaled_whatever_the_stored_bits():
+    values = np.stack([camera(12), camera(12) // 2, camera(12) // 4], -1)
+    for bits in (12, 16):
+        assert (decode(dicom(values, BitsStored=bits)) == decode(tiff(values, photometric="rgb"))).all()
 
 
 @pytest.mark.parametrize(
@@ -321,6 +521,39 @@ def test_dicom_compressed_without_loss(syntax, encoder):
         assert (decode(written(file), page=page) == expected).all()
 
 
+@pytest.mark.parametrize("syntax", [uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEGExtended12Bit])
+@pytest.mark.parametrize("signed", [False, True])
+def test_dicom_jpeg_of_12_bits(syntax, signed):
+    encoders = {
+        uid.JPEGLosslessSV1: imagecodecs.ljpeg_encode,
+        uid.JPEGLSLossless: imagecodecs.jpegls_encode,
+        uid.JPEGExtended12Bit: lambda v: imagecodecs.jpeg8_encode(v, level=98, bitspersample=12),
+    }
+    values = camera(12).astype(np.int16) - 2048 if signed else camera(12)
+    file = dcmread(io.BytesIO(dicom(values, BitsStored=12)))
+    file.file_meta.TransferSyntaxUID = syntax
+    file.PixelData = encapsulate([encoders[syntax](values.astype(np.uint16) & 4095)])
+    file["PixelData"].is_undefined_length = True
+    expected = decode(dicom(values, BitsStored=12)).astype(int)
+    assert np.abs(decode(written(file)).astype(int) - expected).max() <= (3 if syntax == uid.JPEGExtended12Bit else 0)
+
+
+@pytest.mark.parametrize("syntax", [uid.MPEG2MPML, uid.HTJ2K])
+def test_a_dicom_coding_that_is_not_read_is_named(syntax):
+    file = dcmread(io.BytesIO(dicom(GREY)))
+    file.file_meta.TransferSyntaxUID = syntax
+    file.PixelData = encapsulate([b"12345678"])
+    file["PixelData"].is_undefined_length = True
+    with pytest.raises(Unreadable, match=f"coding '{syntax.name[:8]}.*not read: save it uncompressed"):
+        decode(written(file))
+
+
+@needs_faults
+def test_the_dicom_file_of_12_bit_jpeg():
+    ramp = decode((FAULTS / "dicom_jpeg_12_bit/process4.dcm").read_bytes())[0, :, 0]
+    assert np.abs(ramp - np.linspace(0, 255, len(ramp))).max() < 4
+
+
 def test_dicom_frames():
     data = dicom(np.stack([GREY, 255 - GREY]))
     assert (decode(data, page=1) == rgb(255 - GREY)).all()
@@ -330,6 +563,21 @@ def test_dicom_frames():
 
 def test_dicom_without_preamble():
     assert (decode(dicom(GREY)[132:]) == rgb(GREY)).all()
+
+
+@pytest.mark.parametrize("head", [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"])
+def test_dicom_whose_preamble_is_the_header_of_another_format(head):
+    values = np.linspace(-1000, 1000, 256).astype(np.int16)[None]
+    assert format_of(head.ljust(128, b"\0") + b"DICM") == "dicom"
+    assert decode(head.ljust(128, b"\0") + dicom(values)[128:])[0, :, 0].tolist() == list(range(256))
+
+
+@needs_faults
+@pytest.mark.parametrize("name", ["plain", "refused", "silently_wrong"])
+def test_the_dicom_files_that_were_read_as_tiff(name):
+    ramp = decode((FAULTS / f"dicom_tiff_preamble/{name}.dcm").read_bytes())[0, :, 0].astype(int)
+    assert ramp[[0, -1]].tolist() == [0, 255]
+    assert (np.diff(ramp) >= 0).all()
 
 
 def test_dicom_without_image():
@@ -367,6 +615,78 @@ def test_dicom_without_image():
 def test_unusable_files_have_a_reason(data, reason):
     with pytest.raises(Unreadable, match=reason):
         decode(data)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "reason"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC, which is not read: save it as JPEG"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "AVIF"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1miaf", "HEIF"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42", "video"),
+        (imagecodecs.avif_encode(COLOUR), "AVIF"),
+        (imagecodecs.jpegxl_encode(COLOUR), "JPEG XL"),
+        (b"\xff\x0a\x12", "JPEG XL"),
+        (imagecodecs.jpeg2k_encode(COLOUR), "JPEG 2000"),
+        (imagecodecs.jpeg2k_encode(COLOUR, codecformat="j2k"), "JPEG 2000"),
+        (imagecodecs.jpegls_encode(COLOUR), "JPEG-LS"),
+        (imagecodecs.jpeg8_encode(GREY.astype(np.uint16) * 16, bitspersample=12), "JPEG of 12 bits"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"P5\n3 4\n255\n", "PNM"),
+        (b"\0" * 344 + b"n+1\0", "NIfTI"),
+        (b'<?xml version="1.0"?><svg width="3">', "SVG"),
+        (b"\n<!DOCTYPE html><html>", "get the file again"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ],
+)
+def test_an_image_of_a_format_that_is_not_read_is_named_and_not_called_damaged(beginning, reason):
+    with pytest.raises(Unreadable, match=reason) as raised:
+        decode(beginning + b"\0" * 50)
+    assert "damaged" not in str(raised.value)
+
+
+@pytest.mark.parametrize("photometric", [6, 8, 32803, 32844])
+@pytest.mark.parametrize("compression", [1, 8])
+def test_a_tiff_of_colours_that_are_not_read_is_not_called_damaged(photometric, compression):
+    data = bytearray(packed_tiff(COLOUR, 8, 2))
+    for tag, value in ((262, photometric), (259, compression), (305, None)):
+        at = data.index(struct.pack("<H", tag), 8)
+        if value is None:  # a tag that says nothing becomes the subsampling of YCbCr, which libraries refuse
+            data[at : at + 12] = struct.pack("<HHIHH", 530, 3, 2, 2, 2)
+        else:
+            data[at + 8 : at + 12] = struct.pack("<I", value)
+    with pytest.raises(
+        Unreadable, match=r"(uncompressed YCbCr colours|of colour space \w+, which is not read): save it as RGB"
+    ):
+        decode(bytes(data))
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zstd", "webp", "jpeg"])
+def test_a_tiff_that_takes_imagecodecs_says_so_where_it_is_missing(compression, tmp_path):
+    (tmp_path / "scan.tif").write_bytes(tiff(COLOUR, photometric="rgb", compression=compression))
+    code = (
+        "import sys\nsys.modules['imagecodecs'] = None\nfrom pocketscope.images.decode import decode\n"
+        "try:\n    decode(open(sys.argv[1], 'rb').read())\nexcept ImportError as error:\n    print(error.name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "scan.tif")],
+        cwd=Path(decode.__code__.co_filename).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "imagecodecs\n", done.stderr
+
+
+@needs_faults
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("IMG_0001.HEIC", "HEIC, which is not read: save it as JPEG"), ("ycbcr_420.tif", "YCbCr colours: save it as RGB")],
+)
+def test_the_files_whose_reason_was_wrong(name, reason):
+    with pytest.raises(Unreadable, match=reason):
+        decode((FAULTS / "wrong_reasons" / name).read_bytes())
 
 
 def test_a_phone_s_two_picture_jpeg_is_no_animation():

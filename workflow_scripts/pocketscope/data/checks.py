@@ -1,6 +1,6 @@
 """What is counted and checked of a data set before anything is trained on it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +9,7 @@ from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean
 from pocketscope.tables.classes import CLASSES
 
-_SHOWN = 3  # skipped files that a remark names
+_SHOWN = 3  # files that a remark names
 
 
 def check_dataset(
@@ -25,7 +25,9 @@ def check_dataset(
 
     Parameters
     ----------
-    images, labels, corrected
+    images
+        Columns image_id, paths, single_colour and further_pages.
+    labels, corrected
         See `count`.
     skipped
         Columns path and reason: a row each file that could not be used.
@@ -46,7 +48,7 @@ def check_dataset(
     """
     classes, whole = count(images, labels, corrected)
     compare(expect, classes, whole, len(skipped))
-    said = dataset_remarks(skipped, labels["label"].drop_null().to_pylist(), corrected.values())
+    said = dataset_remarks(images, skipped, labels["label"].drop_null().to_pylist(), corrected.values())
     return classes, whole | {"positive": positive_class(positive, classes), "remarks": said}
 
 
@@ -89,26 +91,44 @@ def count(
     return pa.Table.from_pylist(rows, schema=CLASSES), whole
 
 
-def dataset_remarks(skipped: pa.Table, labels: Iterable[str], corrected: Iterable[str]) -> list[str]:
+def dataset_remarks(images: pa.Table, skipped: pa.Table, labels: Iterable[str], corrected: Iterable[str]) -> list[str]:
     """Return what a person should know of a data set with which work goes on.
 
     Parameters
     ----------
-    skipped
-        See `check`.
+    images, skipped
+        See `check_dataset`.
     labels, corrected
         The labels that the source gives, and those of corrections.
     """
     said = []
     if len(skipped):
         named = [f"{row['path']!r} ({row['reason']})" for row in skipped.slice(length=_SHOWN).to_pylist()]
-        more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
-        said.append(f"files that could not be used, listed in skipped.parquet: {', '.join(named)}{more}")
+        said.append(f"files that could not be used, listed in skipped.parquet: {_first(named, len(skipped))}")
+    if blank := _names(images, "single_colour"):
+        said.append(
+            f"images of a single colour, as if empty or wrongly read ({len(blank)} of {len(images)}): "
+            f"{_first(blank, len(blank))}"
+        )
+    if stacks := _names(images, "further_pages"):
+        said.append(
+            "images that are one page of a file with several, the first unless 'page' is set "
+            f"({len(stacks)} of {len(images)}): {_first(stacks, len(stacks))}"
+        )
     said += [
         f"class {label!r} is learned but never tested: it has images only in the corrections"
         for label in sorted(set(corrected) - set(labels))
     ]
     return said
+
+
+def _names(images: pa.Table, column: str) -> list[str]:
+    """Return the first path of each image of which `column` is true, sorted."""
+    return sorted(repr(paths[0]) for paths in images.filter(images[column])["paths"].to_pylist())
+
+
+def _first(names: Sequence[str], number: int) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {number - _SHOWN} more" if number > _SHOWN else "")
 
 
 def positive_class(asked: str | None, classes: pa.Table) -> str | None:

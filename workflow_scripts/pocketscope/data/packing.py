@@ -23,13 +23,14 @@ import pyarrow.parquet as pq
 
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
+from pocketscope.core.extras import FORMATS, lacking
 from pocketscope.core.files import named, whole
 from pocketscope.core.messages import LISTED, did_you_mean, listing
 from pocketscope.data.sources import kinds
 from pocketscope.data.sources.cells import spelling
 from pocketscope.data.sources.record import TEST, Record
 from pocketscope.images import codec, decode
-from pocketscope.images.pixels import Unreadable
+from pocketscope.images.pixels import Unreadable, is_of_one_colour
 from pocketscope.images.resize import to_square
 from pocketscope.tables.images import IMAGES, ROW_GROUP
 from pocketscope.tables.source_labels import SKIPPED, SOURCE_FILES, SOURCE_LABELS
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 
 _CHUNK = 16  # images sent to a process at once
+_FACTS = ("width", "height", "single_colour", "further_pages")  # columns of IMAGES that decoding tells
 
 
 def pack(
@@ -205,8 +207,7 @@ class _Prepared:
     """One image, decoded and encoded again."""
 
     image_id: str
-    width: int
-    height: int
+    facts: tuple[int, int, bool, bool]  # the columns `_FACTS`
     data: bytes
 
 
@@ -216,8 +217,7 @@ class _Copies:
 
     offset: int
     length: int
-    width: int
-    height: int
+    facts: tuple[int, int, bool, bool]  # of the first
     records: list[Record]
 
     def _one(self, name: str) -> str | None:
@@ -239,13 +239,16 @@ class _Copies:
 def _prepare(record: Record, *, image_size: int, resize: str, page: int) -> _Prepared | str:
     """Return the image of a record, or the reason why there is none."""
     try:
-        image = decode.decode(record.read(), page=page)
+        content = record.read()
+        image = decode.decode(content, page=page)
     except Unreadable as error:
         return str(error)
     except OSError as error:
         return f"cannot be opened ({error.strerror or error})"
-    height, width = image.shape[:2]
-    return _Prepared(codec.content_id(image), width, height, codec.encode(to_square(image, image_size, resize)))
+    except ImportError as error:
+        raise InputError(f"{record.path}: to read it {lacking(str(error.name), FORMATS)}") from error
+    facts = image.shape[1], image.shape[0], is_of_one_colour(image), decode.has_further_pages(content)
+    return _Prepared(codec.content_id(image), facts, codec.encode(to_square(image, image_size, resize)))
 
 
 def _prepare_chunk(chunk: list[Record], prepare: partial) -> list[_Prepared | str]:
@@ -313,7 +316,7 @@ def _decode_all(
             packed[result.image_id].records.append(record)
         else:
             spill.write(result.data)
-            packed[result.image_id] = _Copies(offset, len(result.data), result.width, result.height, [record])
+            packed[result.image_id] = _Copies(offset, len(result.data), result.facts, [record])
             offset += len(result.data)
         if time.monotonic() - told > 10 or done == len(records):
             told = time.monotonic()
@@ -383,8 +386,7 @@ def _batch(identities: list[str], packed: dict[str, _Copies], spill: BinaryIO, s
                 "paths": paths,
                 "group": copies.group,
                 "role": copies.role,
-                "width": copies.width,
-                "height": copies.height,
+                **dict(zip(_FACTS, copies.facts, strict=True)),
                 "image": {"bytes": spill.read(copies.length), "path": paths[0]},
             }
         )

@@ -4,10 +4,12 @@ Packing and classifying use it alike, so that a shipped model sees what was meas
 """
 
 import io
+from itertools import islice
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from pocketscope.images import not_read
 from pocketscope.images.formats import format_of
 from pocketscope.images.pixels import (
     MAX_PIXELS,
@@ -52,9 +54,9 @@ def load(data: bytes, size: int, how: str, page: int = 0) -> np.ndarray:
 def decode(data: bytes, *, page: int = 0) -> np.ndarray:
     """Decode the bytes of an image file to upright 8-bit RGB.
 
-    Grey is repeated in three channels; what is transparent lies on white; CMYK is converted without a colour profile;
-    EXIF and TIFF orientation are applied. More than 8 bits are scaled as `to_8_bits` says, for DICOM by its rescale
-    and window, where it has one.
+    Grey is repeated in three channels; what is transparent lies on white, but for an alpha that its writer never
+    filled; CMYK is converted without a colour profile; EXIF and TIFF orientation are applied. More than 8 bits are
+    scaled as `to_8_bits` says, for DICOM by its rescale and window, where it has one.
 
     Parameters
     ----------
@@ -92,6 +94,21 @@ def decode(data: bytes, *, page: int = 0) -> np.ndarray:
         raise Unreadable(f"damaged or cut short ({' '.join(str(error).split())[:200]})") from error
 
 
+def has_further_pages(data: bytes) -> bool:
+    """Say whether a TIFF or DICOM file that `decode` reads holds further images, thumbnails and masks not counted."""
+    match format_of(data):
+        case "tiff":
+            from pocketscope.images.tiff import pages_of_tiff as pages_of
+        case "dicom":
+            from pocketscope.images.dicom import pages_of_dicom as pages_of
+        case "other":
+            return False
+    try:
+        return len(list(islice(pages_of(data), 2))) > 1
+    except Exception:  # what follows the page that was read is damaged, and nobody asked for it
+        return False
+
+
 # ---- JPEG, PNG, BMP, WebP, GIF
 
 
@@ -99,7 +116,8 @@ def _decode_with_pillow(data: bytes, page: int) -> np.ndarray:
     try:
         picture = Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
     except UnidentifiedImageError as error:
-        raise Unreadable(f"no image, or damaged at its beginning; the readable formats are {FORMATS}") from error
+        reason = f"no image, or damaged at its beginning; the readable formats are {FORMATS}"
+        raise Unreadable(not_read.why(data) or reason) from error
     except Image.DecompressionBombError as error:
         raise Unreadable(
             f"too large (the maximum is {MAX_PIXELS // 1_000_000} million pixels): cut it into tiles or make it smaller"

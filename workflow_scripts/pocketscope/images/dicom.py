@@ -7,7 +7,9 @@ import numpy as np
 
 from pocketscope.images.pixels import Unreadable, check_page, check_size, grey_to_rgb, rounded, to_8_bits
 
-_LOSSLESS_JPEG = {  # DICOM transfer syntaxes, and what decodes them
+_JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"  # lossy; pydicom decodes 8 bits alone
+_BY_IMAGECODECS = {  # DICOM transfer syntaxes, and what decodes them
+    _JPEG_EXTENDED: "jpeg_decode",
     "1.2.840.10008.1.2.4.57": "jpegsof3_decode",
     "1.2.840.10008.1.2.4.70": "jpegsof3_decode",
     "1.2.840.10008.1.2.4.80": "jpegls_decode",
@@ -20,7 +22,7 @@ _LOSSLESS_JPEG = {  # DICOM transfer syntaxes, and what decodes them
 
 def decode_dicom(data: bytes, page: int) -> np.ndarray:
     import pydicom
-    from pydicom.pixels import apply_color_lut, pixel_array
+    from pydicom.pixels import pixel_array
 
     dataset = pydicom.dcmread(io.BytesIO(data), force=True)
     if "PixelData" not in dataset:
@@ -33,28 +35,52 @@ def decode_dicom(data: bytes, page: int) -> np.ndarray:
             pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
         )
     _lift_frame_values(dataset, page)
-    if dataset.file_meta.TransferSyntaxUID in _LOSSLESS_JPEG:
-        values = _lossless_jpeg(dataset, page)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in _BY_IMAGECODECS and not (syntax == _JPEG_EXTENDED and dataset.BitsAllocated == 8):
+        values = _by_imagecodecs(dataset, page)
+    elif not _is_read(syntax):
+        raise Unreadable(f"a DICOM file of the coding '{syntax.name}', which is not read: save it uncompressed")
     else:
         values = pixel_array(dataset, index=page)  # YBR comes as RGB
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        colour = apply_color_lut(values, dataset)[..., :3]
-        return colour if colour.dtype == np.uint8 else (colour >> 8).astype(np.uint8)
+        colours, first = _palette(dataset)
+        return _at(colours, values, first)
     if dataset.SamplesPerPixel == 3:
-        return values if values.dtype == np.uint8 else (values >> (int(dataset.BitsStored) - 8)).astype(np.uint8)
+        return to_8_bits(values if int(dataset.BitsStored) > 8 else values.astype(np.uint8))
     grey = _grey(values, dataset)
     return grey_to_rgb(255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey)
 
 
-def _lossless_jpeg(dataset: Any, page: int) -> np.ndarray:
+def pages_of_dicom(data: bytes) -> range:
+    """Return the numbers of the frames."""
+    import pydicom
+
+    dataset = pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=True, specific_tags=["NumberOfFrames"])
+    return range(int(dataset.get("NumberOfFrames", None) or 1))
+
+
+def _is_read(syntax: Any) -> bool:
+    from pydicom.pixels import get_decoder
+
+    try:
+        return get_decoder(syntax).is_available
+    except NotImplementedError:  # one of video, say
+        return False
+
+
+def _by_imagecodecs(dataset: Any, page: int) -> np.ndarray:
     """Decode what hospitals' archives often hold and pydicom alone cannot."""
     import imagecodecs
     from pydicom.encaps import get_frame
 
     frame = get_frame(dataset.PixelData, page, number_of_frames=int(dataset.get("NumberOfFrames", None) or 1))
-    decoder = getattr(imagecodecs, _LOSSLESS_JPEG[dataset.file_meta.TransferSyntaxUID])
+    decoder = getattr(imagecodecs, _BY_IMAGECODECS[dataset.file_meta.TransferSyntaxUID])
     values = decoder(frame)
-    return values.view(f"i{values.dtype.itemsize}") if dataset.PixelRepresentation else values
+    if not dataset.PixelRepresentation:
+        return values
+    # The sign is the highest of the stored bits, and a JPEG of 12 bits has nothing above them.
+    above = values.dtype.itemsize * 8 - int(dataset.BitsStored)
+    return (values << above).view(f"i{values.dtype.itemsize}") >> above
 
 
 def _lift_frame_values(dataset: Any, page: int) -> None:
@@ -69,16 +95,18 @@ def _lift_frame_values(dataset: Any, page: int) -> None:
 
 def _grey(values: np.ndarray, dataset: Any) -> np.ndarray:
     """Rescale and window, as in DICOM PS3.3, C.11.1 and C.11.2, to 0 .. 255."""
-    from pydicom.pixels import apply_modality_lut, apply_voi
+    from pydicom.pixels import apply_modality_lut
 
-    rescaled = np.asarray(apply_modality_lut(values, dataset))
+    modality = dataset.get("ModalityLUTSequence")
+    rescaled, bits = _looked_up(values, modality[0]) if modality else (apply_modality_lut(values, dataset), 0)
     if dataset.get("VOILUTSequence"):
-        return rounded(apply_voi(rescaled, dataset) * (255 / (2 ** _lut_bits(dataset.VOILUTSequence) - 1)))
+        seen, depth = _looked_up(rescaled, dataset.VOILUTSequence[0])
+        return rounded(seen * (255 / (2**depth - 1)))
     if dataset.get("WindowWidth") is not None and dataset.get("WindowCenter") is not None:
         centre, width = _first(dataset.WindowCenter), _first(dataset.WindowWidth)
         return _windowed(rescaled.astype(np.float64), centre, width, dataset.get("VOILUTFunction", "LINEAR"))
-    if dataset.get("ModalityLUTSequence"):
-        return rounded(rescaled * (255 / (2 ** _lut_bits(dataset.ModalityLUTSequence) - 1)))
+    if modality:
+        return to_8_bits(rescaled if bits > 8 else rescaled.astype(np.uint8))
     # Without a window a rescale, which is linear, changes units alone.
     bits = int(dataset.BitsStored)
     grey = to_8_bits(values) if bits > 8 or dataset.PixelRepresentation else rounded(values * (255 / (2**bits - 1)))
@@ -94,8 +122,48 @@ def _windowed(values: np.ndarray, centre: float, width: float, function: str) ->
     return rounded(((values - (centre - 0.5)) / max(width - 1, 1e-6) + 0.5) * 255)
 
 
-def _lut_bits(sequence: Any) -> int:
-    return int(sequence[0].LUTDescriptor[2])
+def _looked_up(values: np.ndarray, item: Any) -> tuple[np.ndarray, int]:
+    """Apply the table of an item of a sequence; return uint16 and how many bits it uses.
+
+    pydicom's own functions count places in the type of the entries: 4096 entries of 8 bits are taken for 256.
+    """
+    count, first, bits = (int(number) for number in item.LUTDescriptor)
+    table = _entries(item.LUTData, count or 2**16, item.original_encoding[1])
+    needed = max(int(table.max()).bit_length(), 8)
+    # Many writers declare the 16 bits that an entry takes in the file, whatever the table uses of them.
+    return _at(table, values, first), needed if bits == 16 or needed > bits else bits
+
+
+def _entries(data: Any, count: int, little_endian: bool | None) -> np.ndarray:
+    """Return a table's entries, uint16, of bytes or numbers."""
+    if not isinstance(data, bytes):
+        return np.atleast_1d(np.asarray(data, np.uint16))
+    if little_endian is False:  # pydicom leaves the words' bytes as they are in the file
+        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
+    wide = len(data) >= 2 * count
+    return np.frombuffer(data, "<u2" if wide else "u1", count).astype(np.uint16)
+
+
+def _at(table: np.ndarray, values: np.ndarray, first: int) -> np.ndarray:
+    """Look values up in a table whose first entry is for `first`; what lies outside has its first or last entry."""
+    if first >= 2**15 and values.max() < first:  # a negative number that was read as one without a sign
+        first -= 2**16
+    return table[np.clip(values.astype(np.int64) - first, 0, len(table) - 1)]
+
+
+def _palette(dataset: Any) -> tuple[np.ndarray, int]:
+    """Return the colours, uint8 (entries, 3), and the pixel value that has the first."""
+    count, first, _ = (int(number) for number in dataset.RedPaletteColorLookupTableDescriptor)
+    count = count or 2**16
+    if "RedPaletteColorLookupTableData" in dataset:
+        tables = [dataset[f"{colour}PaletteColorLookupTableData"].value for colour in ("Red", "Green", "Blue")]
+        table = np.stack([_entries(data, count, dataset.original_encoding[1]) for data in tables], -1)
+    else:
+        from pydicom.pixels import apply_color_lut  # which knows segmented tables
+
+        table = apply_color_lut(first + np.arange(count), dataset)[..., :3]
+    # As in TIFF, some writers use 8 of 16 bits, and they the lower ones.
+    return (table if table.max() < 256 else table >> 8).astype(np.uint8), first
 
 
 def _first(value: Any) -> float:

@@ -15,9 +15,13 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 def format_of(data: bytes) -> Format:
     """Return the format of a file whose beginning, `HEAD` bytes at least, or the whole is `data`; other: Pillow's."""
+    # Before the first bytes are looked at: the preamble of a DICOM file may hold the header of another format, a TIFF's
+    # in files that both kinds of readers are to open, and what that header says of the pixels may be wrong.
+    if data[128:HEAD] == b"DICM":
+        return "dicom"
     if data[:4] in _TIFF:
         return "tiff"
     # Some archives leave the preamble out: such a file begins with a tag of group 2 or 8.
-    if data[128:HEAD] == b"DICM" or (data[:2] in (b"\x02\0", b"\x08\0") and data[3:4] == b"\0"):
+    if data[:2] in (b"\x02\0", b"\x08\0") and data[3:4] == b"\0":
         return "dicom"
     return "other"

@@ -73,7 +73,19 @@ def grey_to_rgb(grey: np.ndarray) -> np.ndarray:
     return np.repeat(grey[..., None], 3, axis=-1)
 
 
+def is_of_one_colour(image: np.ndarray) -> bool:
+    """Say whether all pixels of (height, width, channels) are alike."""
+    return all((row == image[0, 0]).all() for row in image)  # ends at the first row that differs
+
+
+def is_never_filled(alpha: np.ndarray, colour: np.ndarray) -> bool:
+    """Say whether an alpha of 8 bits hides a whole picture: its writer left it at 0, or meant 1 of 1."""
+    return alpha.max() <= 1 and not is_of_one_colour(colour)
+
+
 def on_white(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    if is_never_filled(alpha, colour):
+        return colour
     opacity = alpha[..., None].astype(np.uint16)
     return ((colour * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
 

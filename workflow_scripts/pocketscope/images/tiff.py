@@ -1,6 +1,7 @@
 """TIFF files, by tifffile."""
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pocketscope.images.pixels import (
     check_page,
     check_size,
     grey_to_rgb,
+    is_never_filled,
     on_white,
     orient,
     rounded,
@@ -37,26 +39,60 @@ def decode_tiff(data: bytes, page: int) -> np.ndarray:
             raise Unreadable(f"a volume of {depth} planes in one page: save the plane to use as a page of its own")
         if width * height * planes * samples > 4 * MAX_PIXELS:
             raise Unreadable(f"has {planes * samples} channels of {width} x {height} pixels, which is too large")
-        values = leaf.asarray(squeeze=False)[:, 0]
+        _check_colours(leaf)
+        values = _pixels(leaf)[:, 0]
         values = np.moveaxis(values[..., 0], 0, -1) if planes > 1 else values[0]
         orientation = leaf.tags[ORIENTATION_TAG].value if ORIENTATION_TAG in leaf.tags else 1
         return orient(_rgb_of_tiff(leaf, values), orientation)
 
 
+def pages_of_tiff(data: bytes) -> Iterator[int]:
+    """Yield the places of pages that are images of their own: not smaller copies, nor masks, of others."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        for place in range(len(file.pages)):
+            if not file.pages[place].subfiletype & 0b101:
+                yield place
+
+
+def _name(code: Any) -> str:
+    return getattr(code, "name", str(code))
+
+
+def _check_colours(leaf: Any) -> None:
+    """Refuse colours that are not read, before what decodes them can call the file damaged."""
+    kind = _name(leaf.photometric)
+    if kind == "YCBCR" and _name(leaf.compression) not in ("JPEG", "OJPEG", "JPEG_LOSSY"):
+        raise Unreadable("a TIFF of uncompressed YCbCr colours: save it as RGB")
+    inks = kind == "SEPARATED" and leaf.samplesperpixel >= 4
+    if not inks and kind not in ("PALETTE", "MINISBLACK", "MINISWHITE", "RGB", "YCBCR"):
+        raise Unreadable(f"a TIFF of colour space {kind}, which is not read: save it as RGB")
+
+
+def _pixels(leaf: Any) -> np.ndarray:
+    """Decode a page; where its compression takes a package that is not installed, say so as an import would."""
+    try:
+        return leaf.asarray(squeeze=False)
+    except (ValueError, ImportError) as error:
+        if isinstance(error, ImportError) or "requires the 'imagecodecs' package" in str(error):
+            import imagecodecs  # noqa: F401 (it fails, unless this version of it lacks the codec)
+
+            raise Unreadable(f"a TIFF of compression {_name(leaf.compression)}, which is not read") from error
+        raise
+
+
 def _rgb_of_tiff(leaf: Any, values: np.ndarray) -> np.ndarray:
     """Turn the samples of one page, (height, width, samples), into RGB."""
-    kind = getattr(leaf.photometric, "name", str(leaf.photometric))
+    kind = _name(leaf.photometric)
     samples = values.shape[2]
     if kind == "PALETTE":
         palette = leaf.colormap if leaf.colormap.max() < 256 else leaf.colormap >> 8  # some writers use 8 of 16 bits
-        return np.moveaxis(palette.astype(np.uint8)[:, values[..., 0]], 0, -1)
+        indices = values[..., 0].astype(np.intp)  # 1 bit comes as bool, which would choose, not count
+        return np.moveaxis(palette.astype(np.uint8)[:, indices], 0, -1)
     if kind == "SEPARATED" and samples >= 4:
         ink = values[..., :4] if values.dtype.itemsize == 1 else values[..., :4] >> 8
         return np.asarray(Image.frombytes("CMYK", ink.shape[1::-1], ink.astype(np.uint8).tobytes()).convert("RGB"))
-    if kind == "YCBCR" and getattr(leaf.compression, "name", "") not in ("JPEG", "OJPEG", "JPEG_LOSSY"):
-        raise Unreadable("a TIFF with uncompressed YCbCr colours, which is not supported: save it as RGB")
-    if kind not in ("MINISBLACK", "MINISWHITE", "RGB", "YCBCR"):
-        raise Unreadable(f"a TIFF with colour space {kind}, which is not supported: save it as RGB")
     transparent = bool(leaf.extrasamples) and leaf.extrasamples[0] in (1, 2)
     colours = 3 if kind in ("RGB", "YCBCR") or samples == 3 else 1
     if samples < colours or (colours == 1 and samples != 1 + transparent):
@@ -72,11 +108,11 @@ def _rgb_of_tiff(leaf: Any, values: np.ndarray) -> np.ndarray:
     if not transparent:
         return result
     alpha = values[..., colours]
-    alpha = alpha if alpha.dtype == np.uint8 else rounded(alpha * (255 / _highest(alpha.dtype)))
-    if leaf.extrasamples[0] == 1:  # premultiplied
+    alpha = alpha if alpha.dtype == np.uint8 else rounded(alpha * (255 / _highest(alpha.dtype, leaf.bitspersample)))
+    if leaf.extrasamples[0] == 1 and not is_never_filled(alpha, result):  # premultiplied
         return np.minimum(result + (255 - alpha[..., None].astype(np.uint16)), 255).astype(np.uint8)
     return on_white(result, alpha)
 
 
-def _highest(dtype: np.dtype) -> float:
-    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
+def _highest(dtype: np.dtype, bits: int) -> float:
+    return 1.0 if dtype.kind == "f" else float(2 ** (bits - (dtype.kind == "i")) - 1)

@@ -23,6 +23,8 @@ IMAGES = pa.schema(
         pa.field("role", pa.string()),
         pa.field("width", pa.int32(), nullable=False),  # of the file, upright, before it was fitted
         pa.field("height", pa.int32(), nullable=False),
+        pa.field("single_colour", pa.bool_(), nullable=False),  # decoded: all pixels are alike
+        pa.field("further_pages", pa.bool_(), nullable=False),  # its file has pages or frames that were not read
         pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
     ]
 )
