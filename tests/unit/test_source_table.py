@@ -154,12 +154,19 @@ def test_tables_that_cannot_be_meant(root, text, message):
 def test_other_files_than_tables(root):
     with pytest.raises(InputError, match="no such file"):
         listed(root, path="data/nothing.csv")
-    table(root, "path,label\na.png,grün\n", "latin-1")
-    with pytest.raises(InputError, match="CSV UTF-8"):
-        listed(root)
     table(root, "x", name="x.parquet")
     with pytest.raises(InputError, match="no Parquet file"):
         listed(root, path="data/x.parquet")
+
+
+def test_long_numbers_that_were_cut_short_are_refused(root):
+    for text in ("path,label\na.png,1.23457E+11\n", 'path,label,group\na.png,x,"1,2E+15"\n'):
+        table(root, text)
+        with pytest.raises(InputError, match=r"row 1: the .* is a long number that a program cut short"):
+            listed(root)
+    pq.write_table(pa.table({"path": ["a.png"], "label": ["x"], "group": [1.5e17]}), root / "data" / "labels.parquet")
+    with pytest.raises(InputError, match=r"the group '1\.5e\+17' is a long number"):
+        listed(root, path="data/labels.parquet")
 
 
 def test_measurements_are_no_classes(root):

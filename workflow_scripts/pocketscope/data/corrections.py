@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean, listing
-from pocketscope.data.sources.cells import as_label, read_cells, spelling
+from pocketscope.data.sources.cells import as_label, is_altered, read_cells, spelling
 from pocketscope.data.sources.paths import place_of, top_of
 
 log = logging.getLogger(__name__)
@@ -88,13 +88,17 @@ def _check_new(
             lines_of[label].append(line)
     spelled = {spelling(label): label for label in classes}
     for label, lines in sorted(lines_of.items()):
-        if kept is None and len(lines) >= _BEGIN and spelling(label) not in spelled:
+        if kept is None and len(lines) >= _BEGIN and spelling(label) not in spelled and not is_altered(label):
             spelled[spelling(label)] = label
             log.warning("%s: a new class, %r: %d images, learnt from and not tested on", table, label, len(lines))
             continue
         remedy = f"a new class begins with {_BEGIN} images of it" if kept is None else "'classes' says which to keep"
+        if is_altered(label):
+            remedy = "this one looks like a date or a number that a spreadsheet made of another name"
+        meant = spelled.get(spelling(label))
+        hint = f"; did you mean {meant!r}?" if meant else did_you_mean(label, spelled.values())
         raise InputError(
-            f"{table}: row {min(lines)}: there is no class {label!r}{did_you_mean(label, spelled.values())} The "
+            f"{table}: row {min(lines)}: there is no class {label!r}{hint} The "
             f"classes are {', '.join(map(repr, sorted(spelled.values())))}; {remedy}"
         )
 

@@ -1,13 +1,12 @@
-"""Tables that people write: CSV in any of its forms, Parquet, and what a cell means."""
+"""Tables that list images, and what a cell of them means."""
 
-import csv
-import io
 import re
 import unicodedata
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from pocketscope.core import sheets
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean
 
@@ -37,6 +36,24 @@ def spelling(label: str) -> str:
     return folded
 
 
+def is_cut_number(text: str) -> bool:
+    """Say whether a spreadsheet has cut a long number short (`1.23457E+11`): two different ones may look alike."""
+    return re.fullmatch(r"-?[0-9][.,][0-9]+[eE][+][0-9]+", text.strip()) is not None
+
+
+def is_altered(label: str) -> bool:
+    """Say whether a label looks like what a spreadsheet makes of another one: a date, or a long number cut short.
+
+    `1-2` and `MARCH1` become dates in the words of the spreadsheet's language; what they were cannot be told.
+    """
+    return is_cut_number(label) or re.fullmatch(_DATE, label.strip()) is not None
+
+
+_DATE = (
+    r"[0-9]{1,2}(\. ?|[-/ ])[^\W\d_]{3,4}\.?([-/ ][0-9]{2,4})?|[^\W\d_]{3,4}\.?[- ][0-9]{2,4}"  # 2-Jan, 02. Jan, Jan-02
+    r"|[0-9]{1,2}([-/.])[0-9]{1,2}\3([0-9]{2}|[0-9]{4})|[0-9]{4}([-/.])[0-9]{1,2}\5[0-9]{1,2}"
+)
+
 _EMPTY = {"", "nan", "na", "n/a", "<na>", "null"}
 
 COLUMNS = ("path", "label", "group", "role")
@@ -59,8 +76,8 @@ def read_cells(table: Path, columns: dict[str, str | None] | None = None) -> lis
     """
     columns = columns or {}
     names = {column: columns.get(column) or column for column in COLUMNS}
-    parquet = table.suffix.casefold() in (".parquet", ".pq")
-    present, rows = (_read_parquet if parquet else _read_csv)(table, set(names.values()))
+    sheet = sheets.read(table)
+    present, rows = sheet.columns, sheet.rows
     if not present:
         raise InputError(f"{table}: is empty; begin with the columns' names, {' and '.join(list(names.values())[:2])}")
     for column, name in names.items():
@@ -70,43 +87,3 @@ def read_cells(table: Path, columns: dict[str, str | None] | None = None) -> lis
                 f"The columns are {', '.join(map(repr, present))}; rename one, or name it with 'columns' of the source"
             )
     return [{column: row[name] for column, name in names.items() if name in row} for row in rows]
-
-
-# ---- reading
-
-
-def _read_csv(table: Path, _wanted: set[str]) -> tuple[list[str], list[dict[str, Any]]]:
-    raw = table.read_bytes()
-    try:
-        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{table}: is not UTF-8 text; save it as 'CSV UTF-8'") from error
-    if told := re.match(r"sep=(.)\r?\n", text):  # a line for Excel alone
-        separator, text = told[1], text[told.end() :]
-    else:
-        separator = max(",;\t", key=text.partition("\n")[0].count)  # spreadsheets of many countries write semicolons
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-    try:
-        present = [name.strip() for name in next(lines, [])]
-        rows = [row for row in lines if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise InputError(f"{table}: line {lines.line_num}: {error}; mend the quotes there") from error
-    for number, row in enumerate(rows, 1):
-        if len(row) != len(present):
-            raise InputError(
-                f"{table}: row {number} has {len(row)} cells and the header {len(present)}; "
-                "put quotes around cells that hold the separator"
-            )
-    return present, [dict(zip(present, row, strict=True)) for row in rows]
-
-
-def _read_parquet(table: Path, wanted: set[str]) -> tuple[list[str], list[dict[str, Any]]]:
-    import pyarrow as pa  # takes longer to import than a CSV to read
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(table) as file:
-            present = file.schema_arrow.names
-            return present, file.read(columns=[name for name in present if name in wanted]).to_pylist()
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{table}: is no Parquet file, or damaged ({error}); write it anew") from error

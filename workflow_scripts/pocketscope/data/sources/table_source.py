@@ -10,7 +10,7 @@ from typing import Any
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import listing
-from pocketscope.data.sources.cells import as_label, read_cells
+from pocketscope.data.sources.cells import as_label, is_cut_number, read_cells
 from pocketscope.data.sources.paths import place_of, top_of
 from pocketscope.data.sources.record import TEST, Gone, Record
 from pocketscope.images.files import read_file
@@ -84,8 +84,14 @@ def _row(cells: dict[str, Any], line: int, folder: Path, table: Path) -> _Row:
         raise InputError(
             f"{table}: row {line} has the role {cells['role']!r}; the roles are 'test', and 'train' or nothing"
         )
-    relative = Path(os.path.relpath(place, folder)).as_posix()
-    return _Row(relative, place, as_label(cells["label"]), as_label(cells.get("group")), _ROLES[role], line)
+    label, group = as_label(cells["label"]), as_label(cells.get("group"))
+    for what, text in (("label", label), ("group", group)):
+        if text is not None and is_cut_number(text):
+            raise InputError(
+                f"{table}: row {line}: the {what} {text!r} is a long number that a program cut short, so that "
+                "different ones may look alike; write the table anew from where they are whole, as text"
+            )
+    return _Row(Path(os.path.relpath(place, folder)).as_posix(), place, label, group, _ROLES[role], line)
 
 
 def _merge(first: _Row, second: _Row, table: Path) -> _Row:

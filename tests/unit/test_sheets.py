@@ -1,0 +1,147 @@
+"""Tables that people give, whoever reads them: what spreadsheets write comes out as it was meant."""
+
+import logging
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pocketscope.core.errors import InputError
+from pocketscope.data import corrections
+from pocketscope.data.sources import kinds
+
+FAULTS = Path(__file__).resolve().parents[3] / "shared" / "faults"
+
+
+def read_source(path):
+    """Return the labels of a source table by path."""
+    for name in ("0.png", "1.png"):
+        (path.parent / name).touch()
+    return {r.path: r.label for r in kinds.records({"kind": "table", "path": path.name}, path.parent)}
+
+
+def read_corrections(path):
+    """Return the corrections of two images, of the classes that all tables here have."""
+    images = pa.table({"image_id": ["0.png", "1.png"], "paths": [["0.png"], ["1.png"]]})
+    labels = pa.table({"image_id": ["0.png", "1.png"], "label": ["grün", "two; words"]})
+    asked = {"path": path.name, "source": {"kind": "folder", "path": "."}, "classes": None}
+    return corrections.read(asked, path.parent, images, labels)
+
+
+LABELS = [["note", "path", "label"], ["x", "0.png", "grün"], ["", "1.png", "two; words"]]
+MEANT = {"0.png": "grün", "1.png": "two; words"}
+USERS = {"source": (read_source, LABELS, MEANT), "corrections": (read_corrections, LABELS, MEANT)}
+
+
+@pytest.fixture(params=USERS)
+def user(request, tmp_path):
+    """Return a function that writes rows or text and lets one user of tables read them, the rows and what they mean."""
+    read, rows, meant = USERS[request.param]
+
+    def written(text, encoding="utf-8", name="table.csv"):
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+        return read(tmp_path / name)
+
+    return written, rows, meant
+
+
+def as_text(rows, separator=",", end="\n"):
+    """Write rows as a spreadsheet does, with quotes where they are needed."""
+    quoted = [[f'"{cell}"' if set(cell) & set(",;\t") else cell for cell in row] for row in rows]
+    return "".join(separator.join(row) + end for row in quoted)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_separators_line_ends_and_encodings(user, separator, end, encoding):
+    read, rows, meant = user
+    assert read(as_text(rows, separator, end), encoding) == meant
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_line_for_excel(user, separator):
+    read, rows, meant = user
+    for end in ("\n", "\r\n"):
+        assert read(f"sep={separator}{end}" + as_text(rows, separator, end), "utf-8-sig") == meant
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: [[*rows[0], "extra"], *rows[1:]],  # short rows: cells at their end are left out
+        lambda rows: [[*rows[0], "extra"], [*rows[1], "e"], *rows[2:]],  # as Excel does, in some blocks of rows
+        lambda rows: [*rows, *[[""] * len(rows[0])] * 3],  # rows that were emptied
+        lambda rows: [*rows, [], []],
+        lambda rows: [[""] * len(rows[0]), [], *rows],  # empty rows above
+        lambda rows: [[*row, "", ""] for row in rows],  # empty columns
+        lambda rows: [rows[0], *([*row, ""] for row in rows[1:])],  # long rows without anything beyond
+        lambda rows: [["", *rows[0]], *([str(i), *row] for i, row in enumerate(rows[1:]))],  # pandas' index
+        lambda rows: [[f" {name} " for name in rows[0]], *rows[1:]],
+    ],
+)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_cells_that_are_missing_or_empty(user, change, separator):
+    read, rows, meant = user
+    assert read(as_text(change(rows), separator)) == meant
+
+
+def test_rows_that_are_too_long_are_refused(user):
+    read, rows, _ = user
+    with pytest.raises(InputError, match=r"row 2 has 9 cells and the header.*put quotes around"):
+        read(as_text([*rows[:2], rows[2] + ["y"] * (9 - len(rows[2]))]))
+
+
+@pytest.mark.parametrize("name", ["T.CSV", "t.tsv", "t.txt", "t"])
+def test_endings(user, name):
+    read, rows, meant = user
+    assert read(as_text(rows, "\t"), name=name) == meant
+
+
+@pytest.mark.parametrize("encoding", ["mac_roman", "cp1251", "gbk", "shift_jis"])
+def test_what_is_no_windows_1252_is_refused(user, encoding):
+    """Excel on a Mac writes Mac Roman; in other countries, their codes."""
+    read, rows, _ = user
+    note = {"cp1251": "норма", "gbk": "肿瘤细胞", "shift_jis": "腫瘍細胞"}.get(encoding, "weiß")
+    rows = [[*rows[0], "remark"], [*rows[1], note], rows[2]]
+    text = as_text(rows).replace("grün", "gruen" if encoding != "mac_roman" else "grün")
+    with pytest.raises(InputError, match=r"looks like no Windows-1252.*CSV UTF-8"):
+        read(text, encoding)
+
+
+WESTERN = ["weiß", "Ärzte", "é", "3 °C", "10 µm", "l’homme", "œdème — Ü", "±5 % ½", "España ¿sí?"]
+
+
+@pytest.mark.parametrize("text", WESTERN)
+def test_windows_1252_is_said(user, text, caplog):
+    read, rows, meant = user
+    rows = [[*rows[0], "remark"], [*rows[1], text], rows[2]]
+    assert read(as_text(rows), "cp1252") == meant
+    assert "is read as Windows-1252, such as" in caplog.text
+    caplog.clear()
+    read(as_text(rows))
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING and "1252" in r.message]
+
+
+def test_workbooks_and_damaged_files(user):
+    read, rows, _ = user
+    with pytest.raises(InputError, match=r"is a workbook.*save it as 'CSV UTF-8'"):
+        read(b"PK\x03\x04....")
+    with pytest.raises(InputError, match="no Parquet file, or damaged"):
+        read("x", name="x.PARQUET")
+    with pytest.raises(InputError, match=r"line 2.*mend the quotes"):
+        read(as_text(rows[:1]) + '"x\n')
+    with pytest.raises(InputError, match="is empty"):
+        read("\n,,\n")
+
+
+def test_answers_that_excel_saved():
+    """The file of the report: from row 16 on, the last column's empty cells are left out."""
+    folder = FAULTS / "excel_drops_trailing_commas"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    names = [f"../new/{i}.png" for i in range(30)]
+    images = pa.table({"image_id": names, "paths": [[name] for name in names]})
+    labels = pa.table({"image_id": [*names, "a", "b"], "label": [None] * 30 + ["a", "b"]})
+    asked = {"path": "corrections.csv", "source": {"kind": "folder", "path": "img"}, "classes": None}
+    assert corrections.read(asked, folder, images, labels) == {"../new/2.png": "b", "../new/3.png": "b"}
