@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pocketscope.core.errors import InputError
@@ -31,6 +32,7 @@ def read_corrections(path):
 LABELS = [["note", "path", "label"], ["x", "0.png", "grün"], ["", "1.png", "two; words"]]
 MEANT = {"0.png": "grün", "1.png": "two; words"}
 USERS = {"source": (read_source, LABELS, MEANT), "corrections": (read_corrections, LABELS, MEANT)}
+USED = {"path", "label"}
 
 
 @pytest.fixture(params=USERS)
@@ -133,6 +135,36 @@ def test_workbooks_and_damaged_files(user):
         read(as_text(rows[:1]) + '"x\n')
     with pytest.raises(InputError, match="is empty"):
         read("\n,,\n")
+
+
+def test_a_column_named_twice(user, caplog):
+    read, rows, meant = user
+    for name in rows[0]:
+        twice = as_text([[*row, cell] for row, cell in zip(rows, (name, "x", "y"), strict=True)])
+        if name in USED:
+            with pytest.raises(InputError, match=f"2 columns are called '{name}'; rename or remove"):
+                read(twice)
+        else:
+            assert read(twice) == meant
+    assert not caplog.records
+    for alike in (f"{rows[0][-1].upper()} ", f"{rows[0][-1]}.1"):
+        assert read(as_text([[*rows[0], alike], *([*row, "z"] for row in rows[1:])])) == meant
+        assert f"the column '{rows[0][-1]}' is used, and '{alike.strip()}' is not" in caplog.text
+
+
+def test_two_columns_called_label_in_parquet(tmp_path):
+    table = pa.Table.from_arrays([pa.array(["0.png"]), pa.array(["a"]), pa.array(["b"])], ["path", "label", "label"])
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="2 columns are called 'label'"):
+        read_source(tmp_path / "t.parquet")
+
+
+def test_two_raters_in_one_table():
+    folder = FAULTS / "column_named_twice"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    with pytest.raises(InputError, match=r"labels\.csv: 2 columns are called 'label'"):
+        list(kinds.records({"kind": "table", "path": "labels.csv"}, folder))
 
 
 def test_answers_that_excel_saved():

@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ class Sheet:
     Attributes
     ----------
     columns
-        The names in the header, blanks around them removed; columns without a name are left out.
+        The names in the header, blanks around them removed; columns without a name are left out. Of columns of one
+        name the last one's cells are in the rows: see `check_names`.
     rows
         A dict each, from name to cell: text where the table is CSV. Rows without any text are left out.
     decimal
@@ -57,6 +59,29 @@ def read(table: Path) -> Sheet:
     if not table.is_file():
         raise InputError(f"{table}: there is no such file; correct the path")
     return _read_parquet(table) if table.suffix.casefold() in _PARQUET else _read_csv(table)
+
+
+def check_names(table: Path, columns: Sequence[str], used: Iterable[str]) -> None:
+    """Refuse two columns of one name, and warn of names that are nearly one, among those that are used.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The message names the column.
+    """
+    for name in used:
+        if columns.count(name) > 1:
+            raise InputError(
+                f"{table}: {columns.count(name)} columns are called {name!r}; rename or remove all but one of them"
+            )
+        # pandas writes `label.1` for the second column called `label`.
+        alike = [other for other in columns if other != name and _folded(other) == _folded(name)]
+        if alike and name in columns:
+            log.warning("%s: the column %r is used, and %s is not", table, name, " or ".join(map(repr, alike)))
+
+
+def _folded(name: str) -> str:
+    return "".join(re.sub(r"[.][0-9]+$", "", name).casefold().split())
 
 
 def _read_csv(table: Path) -> Sheet:

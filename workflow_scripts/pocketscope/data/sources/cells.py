@@ -72,7 +72,7 @@ def read_cells(table: Path, columns: dict[str, str | None] | None = None) -> lis
     Raises
     ------
     pocketscope.core.errors.InputError
-        The file is damaged, or a column is missing: path, label, or one that `columns` names.
+        The file is damaged, or a column is named twice, or missing: path, label, or one that `columns` names.
     """
     columns = columns or {}
     names = {column: columns.get(column) or column for column in COLUMNS}
@@ -86,4 +86,5 @@ def read_cells(table: Path, columns: dict[str, str | None] | None = None) -> lis
                 f"{table}: there is no column {name!r} for the {column}{did_you_mean(name, present)} "
                 f"The columns are {', '.join(map(repr, present))}; rename one, or name it with 'columns' of the source"
             )
+    sheets.check_names(table, present, names.values())
     return [{column: row[name] for column, name in names.items() if name in row} for row in rows]
