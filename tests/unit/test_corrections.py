@@ -71,6 +71,14 @@ def test_a_label_that_a_spreadsheet_changed_begins_no_class(read, classes, writt
     assert read("path,label\n../new/3.png,2-Jan\n", dated) == {"z": "2-Jan"}
 
 
+def test_errors_of_a_spreadsheet_are_no_classes(read, caplog):
+    rows = "../new/3.png,{0}\nwell/2.png,{0}\nill/1.png,well\n"
+    assert read("path,label\n" + rows.format("#N/A")) == {"x": "well"}
+    assert "2 cells '#N/A' in the column 'label' are taken for no label" in caplog.text
+    with pytest.raises(InputError, match="row 1: the label is '#REF!', an error of the spreadsheet"):
+        read("path,label\n" + rows.format("#REF!"))
+
+
 def test_without_corrections(tmp_path):
     assert corrections.read(None, tmp_path, IMAGES, LABELS) == {}
 

@@ -2,18 +2,18 @@
 
 import csv
 import io
-import logging
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pocketscope.core.errors import InputError
 
-log = logging.getLogger(__name__)
-
 _PARQUET = (".parquet", ".pq")
+# In the words of Excel's languages.
+_NOT_FOUND = {"#n/a", "#n/a!", "#nv", "#n/b", "#n/d", "#n/d!", "#saknas!", "#i/t", "#н/д"}
+_ERROR = r"#[¡¿]?[^\W\d_][\w/ ]*[!?]|Err:[0-9]{3}|#{3,}|#GETTING_DATA"
 _SAVE = "save it as 'CSV UTF-8'"
 
 # What tells other codes of a byte a letter from Windows-1252, where their letters come out as signs within words (Mac
@@ -38,11 +38,14 @@ class Sheet:
         A dict each, from name to cell: text where the table is CSV. Rows without any text are left out.
     decimal
         How the table may write the point of a number: "." or, as in most of Europe, also ",".
+    remarks
+        What a person should know of how the table was read.
     """
 
     columns: list[str]
     rows: list[dict[str, Any]]
     decimal: str = "."
+    remarks: list[str] = field(default_factory=list)
 
 
 def read(table: Path) -> Sheet:
@@ -61,14 +64,25 @@ def read(table: Path) -> Sheet:
     return _read_parquet(table) if table.suffix.casefold() in _PARQUET else _read_csv(table)
 
 
-def check_names(table: Path, columns: Sequence[str], used: Iterable[str]) -> None:
-    """Refuse two columns of one name, and warn of names that are nearly one, among those that are used.
+def is_missing(cell: Any) -> bool:
+    """Say whether a cell holds the error of a spreadsheet that looked something up and found nothing (`#N/A`)."""
+    return isinstance(cell, str) and cell.strip().casefold() in _NOT_FOUND
+
+
+def is_error(cell: Any) -> bool:
+    """Say whether a cell holds another error of a spreadsheet (`#REF!`, `#NAME?`, `#WERT!`, `Err:502`, `#####`)."""
+    return isinstance(cell, str) and re.fullmatch(_ERROR, cell.strip()) is not None and not is_missing(cell)
+
+
+def check_names(table: Path, columns: Sequence[str], used: Iterable[str]) -> list[str]:
+    """Refuse two columns of one name among those that are used; return remarks on names that are nearly one.
 
     Raises
     ------
     pocketscope.core.errors.InputError
         The message names the column.
     """
+    remarks = []
     for name in used:
         if columns.count(name) > 1:
             raise InputError(
@@ -77,7 +91,8 @@ def check_names(table: Path, columns: Sequence[str], used: Iterable[str]) -> Non
         # pandas writes `label.1` for the second column called `label`.
         alike = [other for other in columns if other != name and _folded(other) == _folded(name)]
         if alike and name in columns:
-            log.warning("%s: the column %r is used, and %s is not", table, name, " or ".join(map(repr, alike)))
+            remarks.append(f"{table}: the column {name!r} is used, and {' or '.join(map(repr, alike))} is not")
+    return remarks
 
 
 def _folded(name: str) -> str:
@@ -85,7 +100,7 @@ def _folded(name: str) -> str:
 
 
 def _read_csv(table: Path) -> Sheet:
-    text = _text(table)
+    text, remarks = _text(table)
     if told := re.match(r"sep=(.)\r?(\n|$)", text):  # a line for Excel alone
         separator, text = told[1], text[told.end() :]
     else:
@@ -102,11 +117,12 @@ def _read_csv(table: Path) -> Sheet:
         [header[index] for index in kept],
         [{header[index]: row[index] for index in kept} for row in rows],
         "." if separator == "," else ",",
+        remarks,
     )
 
 
-def _text(table: Path) -> str:
-    """Decode a file; line ends of old Macs become those of today."""
+def _text(table: Path) -> tuple[str, list[str]]:
+    """Decode a file, and say what is doubtful of that; line ends of old Macs become those of today."""
     raw = table.read_bytes()
     if raw[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
         raise InputError(f"{table}: is a workbook, not a table of text; open it and {_SAVE}")
@@ -116,11 +132,17 @@ def _text(table: Path) -> str:
         coding = "utf-16-le" if raw[1:2] == b"\0" else "utf-16-be"
     else:
         coding = "utf-8-sig"
+    remarks = []
     try:
         text = raw.decode(coding)
     except UnicodeDecodeError as error:
         text = _windows(table, raw, error)
-    return text if "\n" in text else text.replace("\r", "\n")
+        example = re.search(r"[^,;\t\r\n\"]*[^\x00-\x7f][^,;\t\r\n\"]*", text)
+        remarks.append(
+            f"{table}: is not UTF-8 text and is read as Windows-1252, such as {example[0] if example else ''!r}; if "
+            f"that is not what it says, {_SAVE}"
+        )
+    return text if "\n" in text else text.replace("\r", "\n"), remarks
 
 
 def _windows(table: Path, raw: bytes, error: UnicodeDecodeError) -> str:
@@ -134,13 +156,6 @@ def _windows(table: Path, raw: bytes, error: UnicodeDecodeError) -> str:
             f"{table}: is not UTF-8 text, and looks like no Windows-1252 (Excel on a Mac, and in countries with other "
             f"letters, writes other codes under the name 'CSV'); {_SAVE}"
         ) from error
-    example = re.search(r"[^,;\t\r\n\"]*[^\x00-\x7f][^,;\t\r\n\"]*", text)
-    log.warning(
-        "%s: is not UTF-8 text and is read as Windows-1252, such as %r; if that is not what it says, %s",
-        table,
-        example[0] if example else "",
-        _SAVE,
-    )
     return text
 
 

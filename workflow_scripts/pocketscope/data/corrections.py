@@ -55,11 +55,14 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
     if not table.is_file():
         raise InputError(f"{table}: there is no such file ('corrections' of a data set); correct the path")
     classes = set(labels["label"].drop_null().to_pylist())
+    # A folder may be called `NA` or `1.0`, which in a table is no label, or another one.
+    written, remarks = read_cells(table, classes=classes)
+    for remark in remarks:
+        log.warning("%s", remark)
     rows = [
         (line, str(cells["path"]), label)
-        for line, cells in enumerate(read_cells(table), 1)
-        # A folder may be called `NA` or `1.0`, which in a table is no label, or another one.
-        if (label := cells["label"] if cells["label"] in classes else as_label(cells["label"])) is not None
+        for line, cells in enumerate(written, 1)
+        if (label := as_label(cells["label"], classes)) is not None
     ]
     if not rows:
         raise InputError(f"{table}: no row has a label; write the right class into the column 'label' of some rows")

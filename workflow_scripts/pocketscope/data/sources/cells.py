@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean
 
 
-def as_label(value: Any) -> str | None:
+def as_label(value: Any, classes: Collection[str] = ()) -> str | None:
     """Return a cell of a label column as the name of a class, None where it is empty.
+
+    What is in `classes` is the name of a class as it stands, be it `NA` or `1.0`.
 
     Whole numbers are written without decimals, because a column of whole numbers with one empty cell comes out of
     many programs as 1.0, 2.0 and nothing.
@@ -20,7 +24,9 @@ def as_label(value: Any) -> str | None:
     if value is None or value != value:  # NaN is the only value that is not itself
         return None
     text = str(value)
-    if text.strip().casefold() in _EMPTY:
+    if text in classes:
+        return text
+    if text.strip().casefold() in _EMPTY or sheets.is_missing(text):
         return None
     whole, point, decimals = text.partition(".")
     if point and decimals.strip("0") == "" and whole.removeprefix("-").isdecimal():
@@ -59,8 +65,10 @@ _EMPTY = {"", "nan", "na", "n/a", "<na>", "null"}
 COLUMNS = ("path", "label", "group", "role")
 
 
-def read_cells(table: Path, columns: dict[str, str | None] | None = None) -> list[dict[str, Any]]:
-    """Return the rows of a CSV or Parquet file as dicts of those of `COLUMNS` that it has.
+def read_cells(
+    table: Path, columns: dict[str, str | None] | None = None, classes: Collection[str] = ()
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the rows of a CSV or Parquet file as dicts of those of `COLUMNS` that it has, and remarks.
 
     Parameters
     ----------
@@ -68,16 +76,19 @@ def read_cells(table: Path, columns: dict[str, str | None] | None = None) -> lis
         The file.
     columns
         The table's own names of the columns, where they are others.
+    classes
+        Names of classes, even where they usually mean that there is no label.
 
     Raises
     ------
     pocketscope.core.errors.InputError
-        The file is damaged, or a column is named twice, or missing: path, label, or one that `columns` names.
+        The file is damaged, or a column is named twice, or missing: path, label, or one that `columns` names. A cell
+        of these columns holds an error of a spreadsheet.
     """
     columns = columns or {}
     names = {column: columns.get(column) or column for column in COLUMNS}
     sheet = sheets.read(table)
-    present, rows = sheet.columns, sheet.rows
+    present = sheet.columns
     if not present:
         raise InputError(f"{table}: is empty; begin with the columns' names, {' and '.join(list(names.values())[:2])}")
     for column, name in names.items():
@@ -86,5 +97,38 @@ def read_cells(table: Path, columns: dict[str, str | None] | None = None) -> lis
                 f"{table}: there is no column {name!r} for the {column}{did_you_mean(name, present)} "
                 f"The columns are {', '.join(map(repr, present))}; rename one, or name it with 'columns' of the source"
             )
-    sheets.check_names(table, present, names.values())
-    return [{column: row[name] for column, name in names.items() if name in row} for row in rows]
+    remarks = sheet.remarks + sheets.check_names(table, present, names.values())
+    rows = [{column: row[name] for column, name in names.items() if name in row} for row in sheet.rows]
+    _check_errors(table, rows, classes)
+    return rows, remarks + [
+        f"{table}: {count} cells {text!r} in the column {names[column]!r} are taken for "
+        + (
+            "no label; if that is a class, name all classes with 'classes' of the data set"
+            if column == "label"
+            else "none"
+        )
+        for (column, text), count in sorted(_meaning_nothing(rows, classes).items())
+    ]
+
+
+def _check_errors(table: Path, rows: list[dict[str, Any]], classes: Collection[str]) -> None:
+    """Refuse errors of spreadsheets, but for labels and groups that were looked up and not found: these have none."""
+    for line, row in enumerate(rows, 1):
+        for column, cell in row.items():
+            missing = column in ("path", "role") and sheets.is_missing(cell)
+            if (missing or sheets.is_error(cell)) and not (column == "label" and cell in classes):
+                raise InputError(
+                    f"{table}: row {line}: the {column} is {cell!r}, an error of the spreadsheet that wrote the table; "
+                    "mend its formula or the cell's width, or empty the cell"
+                )
+
+
+def _meaning_nothing(rows: list[dict[str, Any]], classes: Collection[str]) -> Counter[tuple[str, str]]:
+    """Count the labels and groups that are written and mean that there is none."""
+    return Counter(
+        (column, cell)
+        for row in rows
+        for column, cell in row.items()
+        if column in ("label", "group") and isinstance(cell, str) and cell.strip()
+        if as_label(cell, classes if column == "label" else ()) is None
+    )

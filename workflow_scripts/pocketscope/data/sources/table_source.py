@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,9 @@ class _Row:
 
 def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     """List the images of a `table` source; see `pocketscope.data.sources.kinds.records`."""
-    rows = _rows(source, root)
+    rows, remarks = _rows(source, root)
+    for remark in remarks:
+        log.warning("%s", remark)
     labels = sorted({row.label for row in rows if row.label is not None})
     if labels and all(map(_is_number, labels)):
         log.warning(
@@ -52,29 +54,31 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
 def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
     """Return the table and the images of a `table` source; see `pocketscope.data.sources.kinds.files`."""
     table = place_of(source, root, "path")
-    found = {row.path: row.place for row in _rows(source, root)}
+    found = {row.path: row.place for row in _rows(source, root)[0]}
     return found | {Path(os.path.relpath(table, top_of(source, root))).as_posix(): table}
 
 
-def _rows(source: dict[str, Any], root: Path) -> list[_Row]:
-    """Read the table, one row per image, and refuse what nothing good can come of."""
+def _rows(source: dict[str, Any], root: Path) -> tuple[list[_Row], list[str]]:
+    """Read the table, one row per image, and remarks; refuse what nothing good can come of."""
     table = place_of(source, root, "path")
     folder = top_of(source, root)
     if not table.is_file():
         raise Gone(f"{table}: there is no such file ('path' of a table source); correct the path")
+    classes = source.get("classes") or ()
+    cells, remarks = read_cells(table, source.get("columns"), classes)
     merged: dict[str, _Row] = {}
-    for line, of_row in enumerate(read_cells(table, source.get("columns")), 1):
-        row = _row(of_row, line, folder, table)
+    for line, of_row in enumerate(cells, 1):
+        row = _row(of_row, line, folder, table, classes)
         merged[row.path] = _merge(merged[row.path], row, table) if row.path in merged else row
     rows = list(merged.values())
     if not rows:
         raise InputError(f"{table}: has no row; give one row per image")
     _check_places(rows, folder, table, bool(source.get("outside")))
     _check_decimals(rows, table)
-    return rows
+    return rows, remarks
 
 
-def _row(cells: dict[str, Any], line: int, folder: Path, table: Path) -> _Row:
+def _row(cells: dict[str, Any], line: int, folder: Path, table: Path, classes: Collection[str]) -> _Row:
     path = cells["path"]
     if path is None or not str(path).strip():
         raise InputError(f"{table}: row {line} has no path; fill it in or remove the row")
@@ -84,7 +88,7 @@ def _row(cells: dict[str, Any], line: int, folder: Path, table: Path) -> _Row:
         raise InputError(
             f"{table}: row {line} has the role {cells['role']!r}; the roles are 'test', and 'train' or nothing"
         )
-    label, group = as_label(cells["label"]), as_label(cells.get("group"))
+    label, group = as_label(cells["label"], classes), as_label(cells.get("group"))
     for what, text in (("label", label), ("group", group)):
         if text is not None and is_cut_number(text):
             raise InputError(
