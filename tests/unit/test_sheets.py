@@ -10,6 +10,7 @@ import pytest
 from pocketscope.core.errors import InputError
 from pocketscope.data import corrections
 from pocketscope.data.sources import kinds
+from pocketscope.statistics import score_table
 
 FAULTS = Path(__file__).resolve().parents[3] / "shared" / "faults"
 
@@ -31,8 +32,33 @@ def read_corrections(path):
 
 LABELS = [["note", "path", "label"], ["x", "0.png", "grün"], ["", "1.png", "two; words"]]
 MEANT = {"0.png": "grün", "1.png": "two; words"}
-USERS = {"source": (read_source, LABELS, MEANT), "corrections": (read_corrections, LABELS, MEANT)}
-USED = {"path", "label"}
+
+
+def read_scores(path):
+    """Return the scores of a table by method."""
+    return dict(score_table.read(path)[["method", "value"]].itertuples(index=False))
+
+
+def read_costs(path):
+    """Return the sizes of networks."""
+    return dict(score_table.read_costs(path)[["network", "size_mb"]].itertuples(index=False))
+
+
+SCORES = [
+    ["note", "dataset", "network", "score", "method"],
+    ["x", "d", "n", "70", "grün"],
+    ["", "d", "n", "71", "a; b"],
+]
+COSTS = [["note", "size_mb", "network"], ["x", "70", "grün"], ["", "71", "a; b"]]
+FAMILIES = [["note", "network", "family"], ["x", "n0", "grün"], ["", "n1", "a; b"]]
+USERS = {
+    "source": (read_source, LABELS, MEANT),
+    "corrections": (read_corrections, LABELS, MEANT),
+    "scores": (read_scores, SCORES, {"grün": 70.0, "a; b": 71.0}),
+    "families": (score_table.read_families, FAMILIES, {"n0": "grün", "n1": "a; b"}),
+    "costs": (read_costs, COSTS, {"grün": 70.0, "a; b": 71.0}),
+}
+USED = {"path", "label", "dataset", "network", "score", "method", "size_mb", "family"}
 
 
 @pytest.fixture(params=USERS)
@@ -133,8 +159,67 @@ def test_workbooks_and_damaged_files(user):
         read("x", name="x.PARQUET")
     with pytest.raises(InputError, match=r"line 2.*mend the quotes"):
         read(as_text(rows[:1]) + '"x\n')
-    with pytest.raises(InputError, match="is empty"):
+    with pytest.raises(InputError, match=r"is empty|missing|wanted"):
         read("\n,,\n")
+    with pytest.raises(InputError, match="there is no such file"):
+        score_table.read(Path("nothing.csv"))
+
+
+def test_errors_of_a_spreadsheet(user):
+    read, rows, meant = user
+    assert read(as_text([[*row, cell] for row, cell in zip(rows, ("rest", "#REF!", "#N/A"), strict=True)])) == meant
+    for column in range(1, len(rows[0])):
+        with pytest.raises(InputError, match=r"row 1: the .* is '#REF!', an error of the spreadsheet"):
+            read(as_text([rows[0], [*rows[1][:column], "#REF!", *rows[1][column + 1 :]], rows[2]]))
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas(tmp_path, separator):
+    path = tmp_path / "t.csv"
+    path.write_text(as_text(SCORES, separator).replace("70", "70,25").replace("71", "0,5e1"))
+    assert read_scores(path) == {"grün": 70.25, "a; b": 5.0}
+    path.write_text(as_text(COSTS, separator).replace("70", "1,234"))
+    assert read_costs(path) == {"grün": 1.234, "a; b": 71.0}
+    # Points and commas: thousands are parted by one of them, and which is not known.
+    path.write_text(as_text(COSTS, separator).replace("70", "1,234").replace("71", "71.5"))
+    with pytest.raises(InputError, match="'1,234', no positive number"):
+        read_costs(path)
+    path.write_text(as_text(COSTS).replace("70", '"1,234"'))
+    with pytest.raises(InputError, match="'1,234', no positive number"):
+        read_costs(path)
+
+
+def test_names_that_look_like_numbers_stay_as_they_are(tmp_path):
+    (tmp_path / "t.csv").write_text("dataset,method,network,score\n01,None,1.0,0.5\n")
+    assert score_table.read(tmp_path / "t.csv").iloc[0][["dataset", "method", "network"]].tolist() == [
+        "01",
+        "None",
+        "1.0",
+    ]
+
+
+@pytest.mark.parametrize("empty", ["", "NA"])
+def test_a_class_called_na_is_not_the_overall_score(tmp_path, empty):
+    """Unless the program wrote NA for want of a class."""
+    rows = f"d,m,n,f1,0.5,{empty}\n" + ("d,m,n,f1,0.9,NA\n" if not empty else "") + "d,m,n,f1,0.7,a\n"
+    (tmp_path / "t.csv").write_text("dataset,method,network,metric,value,class\n" + rows)
+    assert score_table.read(tmp_path / "t.csv")["value"].tolist() == [0.5]
+
+
+def test_a_column_of_the_metric_precision_is_no_number_format(tmp_path):
+    (tmp_path / "t.csv").write_text("dataset;method;network;f1;precision\nd;m;n;0,5;0,25\n")
+    assert score_table.read(tmp_path / "t.csv")["precision"].tolist() == ["fp32"]
+    (tmp_path / "t.csv").write_text("dataset,method,network,f1,precision\nd,m,n,0.5,int8\n")
+    assert score_table.read(tmp_path / "t.csv")["precision"].tolist() == ["int8"]
+
+
+def test_scores_from_most_of_europe():
+    path = FAULTS / "compare_tables" / "semicolon.csv"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    scores = score_table.read(path)
+    assert scores.iloc[0].tolist() == ["d0", "all", "A", "n0", "fp32", 70.5]
+    assert len(scores) == scores["dataset"].nunique() * 2 * 3
 
 
 def test_a_column_named_twice(user, caplog):

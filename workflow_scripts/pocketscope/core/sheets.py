@@ -11,6 +11,7 @@ from typing import Any
 from pocketscope.core.errors import InputError
 
 _PARQUET = (".parquet", ".pq")
+_NOTHING = {"", "nan", "na", "n/a", "<na>", "null"}
 # In the words of Excel's languages.
 _NOT_FOUND = {"#n/a", "#n/a!", "#nv", "#n/b", "#n/d", "#n/d!", "#saknas!", "#i/t", "#н/д"}
 _ERROR = r"#[¡¿]?[^\W\d_][\w/ ]*[!?]|Err:[0-9]{3}|#{3,}|#GETTING_DATA"
@@ -62,6 +63,11 @@ def read(table: Path) -> Sheet:
     if not table.is_file():
         raise InputError(f"{table}: there is no such file; correct the path")
     return _read_parquet(table) if table.suffix.casefold() in _PARQUET else _read_csv(table)
+
+
+def is_nothing(text: str) -> bool:
+    """Say whether a text is empty, or a word that programs write into an empty cell (`NA`, `NaN`, `null`)."""
+    return text.strip().casefold() in _NOTHING or is_missing(text)
 
 
 def is_missing(cell: Any) -> bool:

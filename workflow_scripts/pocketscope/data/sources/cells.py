@@ -26,7 +26,7 @@ def as_label(value: Any, classes: Collection[str] = ()) -> str | None:
     text = str(value)
     if text in classes:
         return text
-    if text.strip().casefold() in _EMPTY or sheets.is_missing(text):
+    if sheets.is_nothing(text):
         return None
     whole, point, decimals = text.partition(".")
     if point and decimals.strip("0") == "" and whole.removeprefix("-").isdecimal():
@@ -59,8 +59,6 @@ _DATE = (
     r"[0-9]{1,2}(\. ?|[-/ ])[^\W\d_]{3,4}\.?([-/ ][0-9]{2,4})?|[^\W\d_]{3,4}\.?[- ][0-9]{2,4}"  # 2-Jan, 02. Jan, Jan-02
     r"|[0-9]{1,2}([-/.])[0-9]{1,2}\3([0-9]{2}|[0-9]{4})|[0-9]{4}([-/.])[0-9]{1,2}\5[0-9]{1,2}"
 )
-
-_EMPTY = {"", "nan", "na", "n/a", "<na>", "null"}
 
 COLUMNS = ("path", "label", "group", "role")
 

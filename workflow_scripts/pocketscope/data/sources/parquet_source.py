@@ -109,6 +109,8 @@ def _check_columns(place: Path, schema: Any, columns: dict[str, str]) -> None:
                 f"{place}: there is no column {name!r} ('{key}'){did_you_mean(name, schema.names)} "
                 f"The columns are {', '.join(map(repr, schema.names))}"
             )
+        if schema.names.count(name) > 1:
+            raise InputError(f"{place}: {schema.names.count(name)} columns are called {name!r}; remove all but one")
     kind = schema.field(columns["image"]).type
     inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
     if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
