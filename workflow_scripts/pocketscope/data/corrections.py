@@ -12,6 +12,7 @@ import pyarrow as pa
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean, listing
 from pocketscope.data.sources.cells import as_label, is_altered, read_cells, spelling
+from pocketscope.data.sources.near_paths import as_remark, beyond_doubt, near_misses
 from pocketscope.data.sources.paths import place_of, top_of
 
 log = logging.getLogger(__name__)
@@ -68,10 +69,10 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
         raise InputError(f"{table}: no row has a label; write the right class into the column 'label' of some rows")
     each = zip(images["image_id"].to_pylist(), images["paths"].to_pylist(), strict=True)
     known = {path: identity for identity, paths in each for path in paths}
-    _check_paths(table, [(line, path) for line, path, _ in rows if _relative(path, top, known) not in known])
+    rows = _named(table, [(line, _relative(path, top, known), label) for line, path, label in rows], known)
     found: dict[str, tuple[int, str]] = {}
     for line, path, label in rows:
-        first, said = found.setdefault(known[_relative(path, top, known)], (line, label))
+        first, said = found.setdefault(known[path], (line, label))
         if said != label:
             raise InputError(
                 f"{table}: rows {first} and {line} contradict one another about one image ({path}): {said!r} and "
@@ -107,14 +108,22 @@ def _check_new(
 
 
 def _relative(path: str, top: Path, known: Mapping[str, str]) -> str:
-    return path if path in known else Path(os.path.relpath(top / path, top)).as_posix()
+    relative = path if path in known else Path(os.path.relpath(top / path, top)).as_posix()
+    return relative if relative in known else path
 
 
-def _check_paths(table: Path, strangers: list[tuple[int, str]]) -> None:
-    if strangers:
+def _named(table: Path, rows: list[tuple[int, str, str]], known: Mapping[str, str]) -> list[tuple[int, str, str]]:
+    """Return rows of line, path and label with paths of the data set, where all are, or nearly are."""
+    strangers = [path for _, path, _ in rows if path not in known]
+    near = near_misses(strangers, known) if strangers else {}
+    taken = beyond_doubt(near, strangers, {path for _, path, _ in rows if path in known})
+    if strangers and not taken:
         raise InputError(
             f"{table}: {len(strangers)} rows with a label name no image of the data set:\n"
-            + listing([f"row {line}: {path!r}" for line, path in strangers])
+            + listing([f"row {line}: {path!r}{near.get(path, '')}" for line, path, _ in rows if path not in known])
             + "Write paths as answers.csv and images.parquet do, or remove the rows; skipped.parquet tells which "
             "images could not be read"
         )
+    if taken:
+        log.warning("%s: %s", table, as_remark(taken, near))
+    return [(line, taken.get(path, path), label) for line, path, label in rows]

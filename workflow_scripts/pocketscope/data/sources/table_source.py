@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import listing
 from pocketscope.data.sources.cells import as_label, is_cut_number, read_cells
+from pocketscope.data.sources.near_paths import as_remark, beyond_doubt, near_misses
 from pocketscope.data.sources.paths import place_of, top_of
 from pocketscope.data.sources.record import TEST, Gone, Record
-from pocketscope.images.files import read_file
+from pocketscope.images.files import read_file, walk
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ _MOST_DECIMALS = 20  # different labels with decimals: beyond, they are measurem
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What a table says of one image; `line` counts from 1, below the header."""
+    """What a table says of one image; `line` counts from 1, below the header, `written` is the path as it stands."""
 
     path: str
     place: Path
@@ -31,6 +32,7 @@ class _Row:
     group: str | None
     role: str | None
     line: int
+    written: str
 
 
 def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
@@ -66,16 +68,17 @@ def _rows(source: dict[str, Any], root: Path) -> tuple[list[_Row], list[str]]:
         raise Gone(f"{table}: there is no such file ('path' of a table source); correct the path")
     classes = source.get("classes") or ()
     cells, remarks = read_cells(table, source.get("columns"), classes)
+    written = [_row(of_row, line, folder, table, classes) for line, of_row in enumerate(cells, 1)]
+    placed, missing, said = _placed(written, folder, table)
     merged: dict[str, _Row] = {}
-    for line, of_row in enumerate(cells, 1):
-        row = _row(of_row, line, folder, table, classes)
+    for row in placed:
         merged[row.path] = _merge(merged[row.path], row, table) if row.path in merged else row
     rows = list(merged.values())
     if not rows:
         raise InputError(f"{table}: has no row; give one row per image")
-    _check_places(rows, folder, table, bool(source.get("outside")))
+    _check_places(rows, missing, folder, table, bool(source.get("outside")))
     _check_decimals(rows, table)
-    return rows, remarks
+    return rows, remarks + said
 
 
 def _row(cells: dict[str, Any], line: int, folder: Path, table: Path, classes: Collection[str]) -> _Row:
@@ -95,7 +98,7 @@ def _row(cells: dict[str, Any], line: int, folder: Path, table: Path, classes: C
                 f"{table}: row {line}: the {what} {text!r} is a long number that a program cut short, so that "
                 "different ones may look alike; write the table anew from where they are whole, as text"
             )
-    return _Row(Path(os.path.relpath(place, folder)).as_posix(), place, label, group, _ROLES[role], line)
+    return _Row(Path(os.path.relpath(place, folder)).as_posix(), place, label, group, _ROLES[role], line, str(path))
 
 
 def _merge(first: _Row, second: _Row, table: Path) -> _Row:
@@ -114,20 +117,52 @@ def _merge(first: _Row, second: _Row, table: Path) -> _Row:
         first.group or second.group,
         first.role or second.role,
         first.line,
+        first.written,
     )
 
 
-def _check_places(rows: list[_Row], folder: Path, table: Path, outside: bool) -> None:
-    if not outside and (beyond := [row for row in rows if not row.place.is_relative_to(folder)]):
+def _placed(rows: list[_Row], folder: Path, table: Path) -> tuple[list[_Row], dict[Path, str], list[str]]:
+    """Give the rows whose paths are nearly those of files these files.
+
+    Returns
+    -------
+    tuple of list, dict and list
+        The rows; the places where there is no file, with what is near; remarks.
+    """
+    missing = [row for row in rows if not row.place.is_file()]
+    if not missing:
+        return rows, {}, []
+    there = [inside for inside, _ in walk(str(folder), "", set())] if folder.is_dir() else []
+    asked = [row.written for row in missing]
+    near = near_misses(asked, there)
+    listed = {row.path for row in rows} - {row.path for row in missing}
+    if not (taken := beyond_doubt(near, asked, listed)):
+        return rows, {row.place: str(near.get(row.written, "")) for row in missing}, []
+    lost = {row.line for row in missing}
+    moved = [
+        replace(row, path=taken[row.written], place=folder / taken[row.written]) if row.line in lost else row
+        for row in rows
+    ]
+    return moved, {}, [f"{table}: {as_remark(taken, near)}"]
+
+
+def _check_places(rows: list[_Row], missing: dict[Path, str], folder: Path, table: Path, outside: bool) -> None:
+    lost = [row for row in rows if row.place in missing]
+    # The folders of another computer lead out of this one's too.
+    if not outside and (
+        beyond := [row for row in rows if not row.place.is_relative_to(folder) and not missing.get(row.place)]
+    ):
         raise InputError(
             f"{table}: {len(beyond)} of {len(rows)} paths lead out of {folder}:\n{_listed(beyond)}"
             "Correct them, name the images' folder with 'images', or allow it with 'outside: true'"
         )
-    if missing := [row for row in rows if not row.place.is_file()]:
-        slashes = " (folders are parted by '/', not '\\')" if any("\\" in row.path for row in missing) else ""
-        raise (Gone if len(missing) == len(rows) else InputError)(
-            f"{table}: {len(missing)} of {len(rows)} files are not there:\n{_listed(missing)}"
-            f"Paths are relative to {folder}; correct them{slashes}, or name the images' folder with 'images'"
+    if lost:
+        slashes = " (folders are parted by '/', not '\\')" if any("\\" in row.path for row in lost) else ""
+        gone = len(lost) == len(rows) and not any(missing.values())
+        raise (Gone if gone else InputError)(
+            f"{table}: {len(lost)} of {len(rows)} files are not there:\n"
+            + listing([f"row {row.line}: {row.path!r}{missing[row.place]}" for row in lost])
+            + f"Paths are relative to {folder}; correct them{slashes}, or name the images' folder with 'images'"
         )
 
 
