@@ -222,6 +222,37 @@ def test_tables_of_na_and_of_a_failed_lookup(caplog):
     assert [record.label for record in records] == ["NA", "NA", "ADH", "ADH", "DCIS", "DCIS"]
 
 
+@pytest.mark.parametrize(("no", "yes"), [("0", "1"), ("0.0", "1.0"), ("False", "True")])
+def test_a_column_of_0_and_1_for_each_class(root, caplog, no, yes):
+    """The ground truth of HAM10000 and of ISIC's challenges comes so, with ids for paths."""
+    text = f"image,lesion,MEL,NV,BCC\na,l1,{no},{yes},{no}\ne,l1,{yes},{no},{no}\ndeep/d,l2,{no},{no},{no}\n"
+    table(root, text)
+    columns = {"path": "image", "group": "lesion"}
+    assert listed(root, columns=columns) == {
+        "a.png": ("NV", "l1", None),
+        "deep/d.png": (None, "l2", None),
+        "e.png": ("MEL", "l1", None),
+    }
+    assert "3 columns hold 0 and 1, and are taken for the classes: 'MEL', 'NV', 'BCC'" in caplog.text
+    table(root, text.replace(",", ";").replace(".0", ",0"))
+    assert listed(root, columns=columns)["a.png"] == ("NV", "l1", None)
+    rows = {"path": ["a.png", "e.png"], "x": [0, 1], "y": [1.0, 0.0]}
+    pq.write_table(pa.table(rows), root / "data" / "labels.parquet")
+    assert listed(root, path="data/labels.parquet") == {"a.png": ("y", None, None), "e.png": ("x", None, None)}
+
+
+def test_columns_of_0_and_1_that_are_not_the_classes(root):
+    table(root, "path,MEL,NV,male\na.png,0,1,0\ne.png,1,0,1\n")
+    with pytest.raises(InputError, match="row 2 has 1 in 'MEL' and 'male': an image has one class"):
+        listed(root)
+    for text in ("path,MEL,age\na.png,1,33\n", "path,x,y\na.png,0.9,0.1\n", "path,x,y\n"):
+        table(root, text)
+        with pytest.raises(InputError, match="no column 'label'"):
+            listed(root)
+    table(root, "path,MEL,NV,label\na.png,1,0,x\n")  # a column of labels is what it says
+    assert listed(root) == {"a.png": ("x", None, None)}
+
+
 def test_measurements_are_no_classes(root):
     for index in range(30):
         Image.new("RGB", (3, 3)).save(root / "data" / f"{index}.png")

@@ -68,6 +68,8 @@ def read_cells(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the rows of a CSV or Parquet file as dicts of those of `COLUMNS` that it has, and remarks.
 
+    Where there is no column of labels, but one of 0 and 1 for each class, these are the labels.
+
     Parameters
     ----------
     table
@@ -89,7 +91,12 @@ def read_cells(
     present = sheet.columns
     if not present:
         raise InputError(f"{table}: is empty; begin with the columns' names, {' and '.join(list(names.values())[:2])}")
+    one_hot = None
+    if names["path"] in present and names["label"] not in present and not columns.get("label"):
+        one_hot = _one_hot(table, sheet, set(names.values()))
     for column, name in names.items():
+        if column == "label" and one_hot:
+            continue
         if name not in present and (column in ("path", "label") or columns.get(column)):
             raise InputError(
                 f"{table}: there is no column {name!r} for the {column}{did_you_mean(name, present)} "
@@ -97,6 +104,13 @@ def read_cells(
             )
     remarks = sheet.remarks + sheets.check_names(table, present, names.values())
     rows = [{column: row[name] for column, name in names.items() if name in row} for row in sheet.rows]
+    if names["label"] not in present:
+        found, labels = one_hot
+        rows = [row | {"label": label} for row, label in zip(rows, labels, strict=True)]
+        remarks.append(
+            f"{table}: there is no column 'label'; {len(found)} columns hold 0 and 1, and are taken for the classes: "
+            + ", ".join(map(repr, found))
+        )
     _check_errors(table, rows, classes)
     return rows, remarks + [
         f"{table}: {count} cells {text!r} in the column {names[column]!r} are taken for "
@@ -107,6 +121,33 @@ def read_cells(
         )
         for (column, text), count in sorted(_meaning_nothing(rows, classes).items())
     ]
+
+
+def _one_hot(table: Path, sheet: sheets.Sheet, others: set[str]) -> tuple[list[str], list[str | None]] | None:
+    """Return the classes and each row's label of a table with a column of 0 and 1 a class, None where it is no such.
+
+    The ground truth of HAM10000 and of ISIC's challenges comes so. A row of zeros has no label.
+    """
+    values = {"0": False, "0.0": False, "1": True, "1.0": True, "False": False, "True": True}
+    values |= {"0,0": False, "1,0": True} if sheet.decimal == "," else {}
+    classes = [
+        name
+        for name in sheet.columns
+        if name not in others and sheet.rows and all(str(row[name]).strip() in values for row in sheet.rows)
+    ]
+    if len(classes) < 2:
+        return None
+    sheets.check_names(table, sheet.columns, classes)
+    labels: list[str | None] = []
+    for line, row in enumerate(sheet.rows, 1):
+        ones = [name for name in classes if values[str(row[name]).strip()]]
+        if len(ones) > 1:
+            raise InputError(
+                f"{table}: there is no column 'label', and row {line} has 1 in {' and '.join(map(repr, ones))}: an "
+                "image has one class; name the labels' column with 'columns' of the source, or remove what is no class"
+            )
+        labels.append(ones[0] if ones else None)
+    return classes, labels
 
 
 def _check_errors(table: Path, rows: list[dict[str, Any]], classes: Collection[str]) -> None:
