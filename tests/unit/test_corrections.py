@@ -47,6 +47,38 @@ def test_a_new_class_begins_with_two_images(read):
         read("path,label\n../new/3.png,ILL\nwell/2.png,ILL\n")
 
 
+@pytest.mark.parametrize(
+    ("classes", "written", "meant"),
+    [
+        (["01", "02"], "1", "01"),
+        (["001", "002"], "2", "002"),
+        (["true", "false"], "TRUE", "true"),
+        (["1.5", "2.5"], "1,5", "1.5"),
+        (["1-2", "3-4"], "2-Jan", None),
+        (["1-2", "3-4"], "02. Jan", None),
+        (["MARCH1", "SEPT2"], "01.03.2026", None),
+        (["MARCH1", "SEPT2"], "1-Mär", None),
+        (["1/2", "3/4"], "2026-02-01", None),
+        (["123456789012", "123456789013"], "1.23457E+11", None),
+    ],
+)
+def test_a_label_that_a_spreadsheet_changed_begins_no_class(read, classes, written, meant):
+    labels = pa.table({"image_id": list("xyz"), "label": [*classes, None]})
+    message = f"did you mean '{meant}'" if meant else "looks like a date or a number that a spreadsheet made"
+    with pytest.raises(InputError, match=f"row 1: there is no class '.*{message}"):
+        read(f'path,label\n../new/3.png,"{written}"\nwell/2.png,"{written}"\n', labels)
+    dated = pa.table({"image_id": list("xyz"), "label": ["2-Jan", "3-Jan", None]})
+    assert read("path,label\n../new/3.png,2-Jan\n", dated) == {"z": "2-Jan"}
+
+
+def test_errors_of_a_spreadsheet_are_no_classes(read, caplog):
+    rows = "../new/3.png,{0}\nwell/2.png,{0}\nill/1.png,well\n"
+    assert read("path,label\n" + rows.format("#N/A")) == {"x": "well"}
+    assert "2 cells '#N/A' in the column 'label' are taken for no label" in caplog.text
+    with pytest.raises(InputError, match="row 1: the label is '#REF!', an error of the spreadsheet"):
+        read("path,label\n" + rows.format("#REF!"))
+
+
 def test_without_corrections(tmp_path):
     assert corrections.read(None, tmp_path, IMAGES, LABELS) == {}
 

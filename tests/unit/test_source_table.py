@@ -1,6 +1,7 @@
 """Tables that list images: what is read from them, and what is refused."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -154,12 +155,102 @@ def test_tables_that_cannot_be_meant(root, text, message):
 def test_other_files_than_tables(root):
     with pytest.raises(InputError, match="no such file"):
         listed(root, path="data/nothing.csv")
-    table(root, "path,label\na.png,grün\n", "latin-1")
-    with pytest.raises(InputError, match="CSV UTF-8"):
-        listed(root)
     table(root, "x", name="x.parquet")
     with pytest.raises(InputError, match="not a Parquet file"):
         listed(root, path="data/x.parquet")
+
+
+def test_long_numbers_that_were_cut_short_are_refused(root):
+    for text in ("path,label\na.png,1.23457E+11\n", 'path,label,group\na.png,x,"1,2E+15"\n'):
+        table(root, text)
+        with pytest.raises(InputError, match=r"row 1: the .* is a long number that a program cut short"):
+            listed(root)
+    pq.write_table(pa.table({"path": ["a.png"], "label": ["x"], "group": [1.5e17]}), root / "data" / "labels.parquet")
+    with pytest.raises(InputError, match=r"the group '1\.5e\+17' is a long number"):
+        listed(root, path="data/labels.parquet")
+
+
+@pytest.mark.parametrize("text", ["#N/A", "#NV", "#N/D", "#SAKNAS!", " #n/a "])
+def test_what_a_spreadsheet_looked_up_and_did_not_find_is_no_label(root, text, caplog):
+    table(root, f"path,label,group\na.png,x,p\ne.png,{text},{text}\ndeep/d.png,y,\n")
+    assert listed(root)["e.png"] == (None, None, None)
+    assert f"1 cells '{text.lstrip()}' in the column 'label' are taken for no label" in caplog.text
+    assert "in the column 'group' are taken for none" in caplog.text
+    for column in ("path", "role"):
+        row = {"path": "a.png", "label": "x", "role": "", column: text.strip()}
+        table(root, "path,label,role\n" + ",".join(row.values()) + "\n")
+        with pytest.raises(InputError, match=rf"row 1: the {column} is '{text.strip()}', an error of the spreadsheet"):
+            listed(root)
+
+
+@pytest.mark.parametrize("column", ["path", "label", "group", "role"])
+@pytest.mark.parametrize(
+    "text", ["#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#WERT!", "#¿NOMBRE?", "Err:502", "########"]
+)
+def test_other_errors_of_a_spreadsheet_are_refused(root, column, text):
+    row = {"path": "e.png", "label": "x", "group": "", "role": "", column: text}
+    table(root, f"path,label,group,role\na.png,x,p,\n{','.join(row.values())}\n")
+    with pytest.raises(InputError, match=rf"row 2: the {column} is .*an error of the spreadsheet"):
+        listed(root)
+
+
+def test_a_class_that_is_called_na(root, caplog):
+    table(root, "path,label\na.png,NA\ne.png,ADH\ndeep/d.png,\n")
+    assert listed(root)["a.png"] == (None, None, None)
+    assert "1 cells 'NA' in the column 'label' are taken for no label; if that is a class, name all" in caplog.text
+    caplog.clear()
+    source = {"kind": "table", "path": "data/labels.csv"}
+    found = {record.path: record.label for record in kinds.records(source, root, ["NA", "ADH"])}
+    assert found == {"a.png": "NA", "deep/d.png": None, "e.png": "ADH"}
+    assert not caplog.text
+    pq.write_table(pa.table({"image": [b"1", b"2", b"3"], "label": ["NA", "ADH", None]}), root / "na.parquet")
+    source = {"kind": "parquet", "path": "na.parquet"}
+    assert [record.label for record in kinds.records(source, root, ["NA", "ADH"])] == ["NA", "ADH", None]
+    assert not caplog.text
+    assert [record.label for record in kinds.records(source, root)] == [None, "ADH", None]
+    assert "1 labels 'NA' are taken for none" in caplog.text
+
+
+def test_tables_of_na_and_of_a_failed_lookup(caplog):
+    folder = Path(__file__).resolve().parents[3] / "shared" / "faults" / "na_and_excel_errors"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    records = list(kinds.records({"kind": "table", "path": "vlookup.csv"}, folder))
+    assert [record.label for record in records] == [None, "a", "b", "a", "b", None]
+    assert "2 cells '#N/A'" in caplog.text
+    records = list(kinds.records({"kind": "table", "path": "na.csv"}, folder, ["NA", "ADH", "DCIS"]))
+    assert [record.label for record in records] == ["NA", "NA", "ADH", "ADH", "DCIS", "DCIS"]
+
+
+@pytest.mark.parametrize(("no", "yes"), [("0", "1"), ("0.0", "1.0"), ("False", "True")])
+def test_a_column_of_0_and_1_for_each_class(root, caplog, no, yes):
+    """The ground truth of HAM10000 and of ISIC's challenges comes so, with ids for paths."""
+    text = f"image,lesion,MEL,NV,BCC\na,l1,{no},{yes},{no}\ne,l1,{yes},{no},{no}\ndeep/d,l2,{no},{no},{no}\n"
+    table(root, text)
+    columns = {"path": "image", "group": "lesion"}
+    assert listed(root, columns=columns) == {
+        "a.png": ("NV", "l1", None),
+        "deep/d.png": (None, "l2", None),
+        "e.png": ("MEL", "l1", None),
+    }
+    assert "3 columns hold 0 and 1, and are taken for the classes: 'MEL', 'NV', 'BCC'" in caplog.text
+    table(root, text.replace(",", ";").replace(".0", ",0"))
+    assert listed(root, columns=columns)["a.png"] == ("NV", "l1", None)
+    rows = {"path": ["a.png", "e.png"], "x": [0, 1], "y": [1.0, 0.0]}
+    pq.write_table(pa.table(rows), root / "data" / "labels.parquet")
+    assert listed(root, path="data/labels.parquet") == {"a.png": ("y", None, None), "e.png": ("x", None, None)}
+
+
+def test_columns_of_0_and_1_that_are_not_the_classes(root):
+    table(root, "path,MEL,NV,male\na.png,0,1,0\ne.png,1,0,1\n")
+    with pytest.raises(InputError, match="row 2 has 1 in 'MEL' and 'male': an image has one class"):
+        listed(root)
+    for text in ("path,MEL,age\na.png,1,33\n", "path,x,y\na.png,0.9,0.1\n", "path,x,y\n"):
+        table(root, text)
+        with pytest.raises(InputError, match="no column 'label'"):
+            listed(root)
+    table(root, "path,MEL,NV,label\na.png,1,0,x\n")  # a column of labels is what it says
+    assert listed(root) == {"a.png": ("x", None, None)}
 
 
 def test_measurements_are_no_classes(root):

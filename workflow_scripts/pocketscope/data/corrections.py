@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean, listing
-from pocketscope.data.sources.cells import as_label, read_cells, spelling
+from pocketscope.data.sources.cells import as_label, is_altered, read_cells, spelling
+from pocketscope.data.sources.near_paths import as_remark, beyond_doubt, near_misses
 from pocketscope.data.sources.paths import place_of, top_of
 
 log = logging.getLogger(__name__)
@@ -55,20 +56,23 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
     if not table.is_file():
         raise InputError(f"{table}: there is no such file ('corrections' of a data set); correct the path")
     classes = set(labels["label"].drop_null().to_pylist())
+    # A folder may be called `NA` or `1.0`, which in a table is no label, or another one.
+    written, remarks = read_cells(table, classes=classes)
+    for remark in remarks:
+        log.warning("%s", remark)
     rows = [
         (line, str(cells["path"]), label)
-        for line, cells in enumerate(read_cells(table), 1)
-        # A folder may be called `NA` or `1.0`, which in a table is no label, or another one.
-        if (label := cells["label"] if cells["label"] in classes else as_label(cells["label"])) is not None
+        for line, cells in enumerate(written, 1)
+        if (label := as_label(cells["label"], classes)) is not None
     ]
     if not rows:
         raise InputError(f"{table}: no row has a label; write the right class into the column 'label' of some rows")
     each = zip(images["image_id"].to_pylist(), images["paths"].to_pylist(), strict=True)
     known = {path: identity for identity, paths in each for path in paths}
-    _check_paths(table, [(line, path) for line, path, _ in rows if _relative(path, top, known) not in known])
+    rows = _named(table, [(line, _relative(path, top, known), label) for line, path, label in rows], known)
     found: dict[str, tuple[int, str]] = {}
     for line, path, label in rows:
-        first, said = found.setdefault(known[_relative(path, top, known)], (line, label))
+        first, said = found.setdefault(known[path], (line, label))
         if said != label:
             raise InputError(
                 f"{table}: rows {first} and {line} contradict each other about one image ({path}): {said!r} and "
@@ -88,7 +92,7 @@ def _check_new(
             lines_of[label].append(line)
     spelled = {spelling(label): label for label in classes}
     for label, lines in sorted(lines_of.items()):
-        if kept is None and len(lines) >= _BEGIN and spelling(label) not in spelled:
+        if kept is None and len(lines) >= _BEGIN and spelling(label) not in spelled and not is_altered(label):
             spelled[spelling(label)] = label
             log.warning(
                 "%s: a new class, %r: %d images, which are learned from but not tested on", table, label, len(lines)
@@ -97,21 +101,33 @@ def _check_new(
         remedy = (
             f"a new class needs at least {_BEGIN} images" if kept is None else "'classes' lists the classes to keep"
         )
+        if is_altered(label):
+            remedy = "this one looks like a date or a number that a spreadsheet made of another name"
+        meant = spelled.get(spelling(label))
+        hint = f"; did you mean {meant!r}?" if meant else did_you_mean(label, spelled.values())
         raise InputError(
-            f"{table}: row {min(lines)}: there is no class {label!r}{did_you_mean(label, spelled.values())} The "
+            f"{table}: row {min(lines)}: there is no class {label!r}{hint} The "
             f"classes are {', '.join(map(repr, sorted(spelled.values())))}; {remedy}"
         )
 
 
 def _relative(path: str, top: Path, known: Mapping[str, str]) -> str:
-    return path if path in known else Path(os.path.relpath(top / path, top)).as_posix()
+    relative = path if path in known else Path(os.path.relpath(top / path, top)).as_posix()
+    return relative if relative in known else path
 
 
-def _check_paths(table: Path, strangers: list[tuple[int, str]]) -> None:
-    if strangers:
+def _named(table: Path, rows: list[tuple[int, str, str]], known: Mapping[str, str]) -> list[tuple[int, str, str]]:
+    """Return rows of line, path and label with paths of the data set, where all are, or nearly are."""
+    strangers = [path for _, path, _ in rows if path not in known]
+    near = near_misses(strangers, known) if strangers else {}
+    taken = beyond_doubt(near, strangers, {path for _, path, _ in rows if path in known})
+    if strangers and not taken:
         raise InputError(
             f"{table}: {len(strangers)} rows with a label name images that are not in the data set:\n"
-            + listing([f"row {line}: {path!r}" for line, path in strangers])
+            + listing([f"row {line}: {path!r}{near.get(path, '')}" for line, path, _ in rows if path not in known])
             + "Write paths as answers.csv and images.parquet do, or remove the rows; skipped.parquet lists which "
             "images could not be read"
         )
+    if taken:
+        log.warning("%s: %s", table, as_remark(taken, near))
+    return [(line, taken.get(path, path), label) for line, path, label in rows]

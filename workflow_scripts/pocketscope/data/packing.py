@@ -96,7 +96,7 @@ def pack(
     """
     root = Path(root)
     name = str(source.get("path") or source.get("name") or source["kind"])
-    listed = _of_classes(list(kinds.records(source, root)), classes, name)
+    listed = _of_classes(list(kinds.records(source, root, classes)), classes, name)
     check_labels(listed, name)
     surveyed = kinds.survey(kinds.files(source, root))  # before decoding: what changes meanwhile is seen next time
     prepare = partial(_prepare, image_size=image_size, resize=resize, page=page)

@@ -1,5 +1,6 @@
 """Score tables, the workflow's or anyone's: read, checked, and laid out as datasets x (method, row)."""
 
+import logging
 import math
 import os
 import re
@@ -9,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pocketscope.core import sheets
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean
+
+log = logging.getLogger(__name__)
 
 KEYS = ["dataset", "split", "method", "network", "precision"]
 COLUMNS = [*KEYS, "value"]
@@ -45,15 +49,7 @@ def read(path: str | os.PathLike, *, metric: str = "f1", bounds: Sequence[str] =
     pocketscope.core.errors.InputError
         The file is no such table; a column is missing, a cell empty, no number, given twice or missing.
     """
-    path = Path(path)
-    if path.suffix not in {".csv", ".parquet"}:
-        raise InputError(f"{path}: the name of a score table must end in .csv or .parquet")
-    if not path.exists():
-        raise InputError(f"{path}: there is no such file")
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (ValueError, OSError) as error:  # pandas' and Arrow's parsing errors are ValueErrors
-        raise InputError(f"{path}: cannot be read as a table: {error}") from error
+    frame = _frame(Path(path), [*KEYS, *SCORE_NAMES, "metric", "class"], numbers=[*SCORE_NAMES, "precision"])
     return check_scores(overall(frame, metric, str(path)), str(path), bounds)
 
 
@@ -72,7 +68,7 @@ def overall(frame: pd.DataFrame, metric: str = "f1", name: str = "scores") -> pd
             f"{name}: a column named {' or '.join(SCORE_NAMES)} is missing; the columns are {', '.join(frame.columns)}"
         )
     frame = frame.rename(columns={present[0]: "value"})
-    if "precision" in frame and pd.api.types.is_float_dtype(frame["precision"]):
+    if "precision" in frame and pd.to_numeric(frame["precision"].dropna(), errors="coerce").notna().all():
         frame = frame.drop(columns="precision")  # the metric of that name, beside recall: no number format
     for column in KEYS:
         if column not in frame:
@@ -215,10 +211,7 @@ def read_families(path: str | os.PathLike) -> dict[str, str]:
     pocketscope.core.errors.InputError
         The file or one of its columns is missing.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: there is no such file")
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    frame = _frame(Path(path), ["network", "family"])
     for column in ("network", "family"):
         if column not in frame:
             raise InputError(f"{path}: the column '{column}' is missing; the columns are {', '.join(frame.columns)}")
@@ -234,10 +227,8 @@ def read_costs(path: str | os.PathLike) -> pd.DataFrame:
     pocketscope.core.errors.InputError
         The file or its column network is missing, there is no cost, or a cost is no positive number.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: there is no such file")
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    costs = ["size_mb", "latency_ms"]
+    frame = _frame(Path(path), ["network", "precision", *costs], numbers=costs)
     given = [column for column in ("size_mb", "latency_ms") if column in frame]
     if "network" not in frame or not given:
         wanted = "network and one of size_mb and latency_ms"
@@ -249,6 +240,45 @@ def read_costs(path: str | os.PathLike) -> pd.DataFrame:
             raise InputError(f"{path}: {column} of '{first['network']}' is '{first[column]}', not a positive number")
         frame[column] = numbers
     return frame
+
+
+def _frame(path: Path, used: Sequence[str], numbers: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a table that a person gives; `numbers` are columns that may have decimal commas."""
+    sheet = sheets.read(path)
+    for remark in sheet.remarks + sheets.check_names(path, sheet.columns, used):
+        log.warning("%s", remark)
+    frame = pd.DataFrame(sheet.rows, columns=list(dict.fromkeys(sheet.columns)))
+    for column in set(used) & set(frame.columns):
+        if (wrong := frame[column].map(sheets.is_error)).any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise InputError(
+                f"{path}: row {row + 1}: the {column} is {frame[column].iloc[row]!r}, an error of the spreadsheet that "
+                "wrote the table; mend its formula or the cell's width, or empty the cell"
+            )
+        frame[column] = _without_nothing(frame[column], words=column != "class")
+        if column in numbers and sheet.decimal == ",":
+            frame[column] = _with_points(frame[column])
+    return frame
+
+
+def _without_nothing(cells: pd.Series, *, words: bool) -> pd.Series:
+    """Empty cells that hold nothing, and, unless a class may be called so, the words `NA`, `NaN` and the like."""
+    texts = cells.map(lambda cell: isinstance(cell, str))
+    empty = texts & cells.map(lambda cell: isinstance(cell, str) and not cell.strip())
+    if words or not (empty | cells.isna()).any():  # R writes NA into each empty cell, so also where there is no class
+        empty |= texts & cells.map(lambda cell: isinstance(cell, str) and sheets.is_nothing(cell))
+    return cells.mask(empty, None) if empty.any() else cells
+
+
+def _with_points(cells: pd.Series) -> pd.Series:
+    """Write decimal commas as points, unless points occur too: which of them part thousands is not known."""
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    if any("." in text for text in texts):
+        return cells
+    number = r"\s*[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?\s*"
+    return cells.map(
+        lambda cell: cell.replace(",", ".") if isinstance(cell, str) and re.fullmatch(number, cell) else cell
+    )
 
 
 def _check_complete(frame: pd.DataFrame, name: str) -> None:

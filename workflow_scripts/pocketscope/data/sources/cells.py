@@ -1,19 +1,22 @@
-"""Tables that people write: CSV in any of its forms, Parquet, and what a cell means."""
+"""Tables that list images, and what a cell of them means."""
 
-import csv
-import io
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from pocketscope.core import sheets
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean
 
 
-def as_label(value: Any) -> str | None:
+def as_label(value: Any, classes: Collection[str] = ()) -> str | None:
     """Return a cell of a label column as the name of a class, None where it is empty.
+
+    What is in `classes` is the name of a class as it stands, be it `NA` or `1.0`.
 
     Whole numbers are written without decimals, because a column of whole numbers with one empty cell comes out of
     many programs as 1.0, 2.0 and nothing.
@@ -21,7 +24,9 @@ def as_label(value: Any) -> str | None:
     if value is None or value != value:  # NaN is the only value that is not itself
         return None
     text = str(value)
-    if text.strip().casefold() in _EMPTY:
+    if text in classes:
+        return text
+    if sheets.is_nothing(text):
         return None
     whole, point, decimals = text.partition(".")
     if point and decimals.strip("0") == "" and whole.removeprefix("-").isdecimal():
@@ -37,13 +42,33 @@ def spelling(label: str) -> str:
     return folded
 
 
-_EMPTY = {"", "nan", "na", "n/a", "<na>", "null"}
+def is_cut_number(text: str) -> bool:
+    """Say whether a spreadsheet has cut a long number short (`1.23457E+11`): two different ones may look alike."""
+    return re.fullmatch(r"-?[0-9][.,][0-9]+[eE][+][0-9]+", text.strip()) is not None
+
+
+def is_altered(label: str) -> bool:
+    """Say whether a label looks like what a spreadsheet makes of another one: a date, or a long number cut short.
+
+    `1-2` and `MARCH1` become dates in the words of the spreadsheet's language; what they were cannot be told.
+    """
+    return is_cut_number(label) or re.fullmatch(_DATE, label.strip()) is not None
+
+
+_DATE = (
+    r"[0-9]{1,2}(\. ?|[-/ ])[^\W\d_]{3,4}\.?([-/ ][0-9]{2,4})?|[^\W\d_]{3,4}\.?[- ][0-9]{2,4}"  # 2-Jan, 02. Jan, Jan-02
+    r"|[0-9]{1,2}([-/.])[0-9]{1,2}\3([0-9]{2}|[0-9]{4})|[0-9]{4}([-/.])[0-9]{1,2}\5[0-9]{1,2}"
+)
 
 COLUMNS = ("path", "label", "group", "role")
 
 
-def read_cells(table: Path, columns: dict[str, str | None] | None = None) -> list[dict[str, Any]]:
-    """Return the rows of a CSV or Parquet file as dicts of those of `COLUMNS` that it has.
+def read_cells(
+    table: Path, columns: dict[str, str | None] | None = None, classes: Collection[str] = ()
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the rows of a CSV or Parquet file as dicts of those of `COLUMNS` that it has, and remarks.
+
+    Where there is no column of labels, but one of 0 and 1 for each class, these are the labels.
 
     Parameters
     ----------
@@ -51,62 +76,98 @@ def read_cells(table: Path, columns: dict[str, str | None] | None = None) -> lis
         The file.
     columns
         The table's own names of the columns, where they are others.
+    classes
+        Names of classes, even where they usually mean that there is no label.
 
     Raises
     ------
     pocketscope.core.errors.InputError
-        The file is damaged, or a column is missing: path, label, or one that `columns` names.
+        The file is damaged, or a column is named twice, or missing: path, label, or one that `columns` names. A cell
+        of these columns holds an error of a spreadsheet.
     """
     columns = columns or {}
     names = {column: columns.get(column) or column for column in COLUMNS}
-    parquet = table.suffix.casefold() in (".parquet", ".pq")
-    present, rows = (_read_parquet if parquet else _read_csv)(table, set(names.values()))
+    sheet = sheets.read(table)
+    present = sheet.columns
     if not present:
         raise InputError(f"{table}: is empty; begin with the column names, {' and '.join(list(names.values())[:2])}")
+    one_hot = None
+    if names["path"] in present and names["label"] not in present and not columns.get("label"):
+        one_hot = _one_hot(table, sheet, set(names.values()))
     for column, name in names.items():
+        if column == "label" and one_hot:
+            continue
         if name not in present and (column in ("path", "label") or columns.get(column)):
             raise InputError(
                 f"{table}: there is no column {name!r} for the {column}{did_you_mean(name, present)} "
                 f"The columns are {', '.join(map(repr, present))}; rename one, or name it with 'columns' of the source"
             )
-    return [{column: row[name] for column, name in names.items() if name in row} for row in rows]
+    remarks = sheet.remarks + sheets.check_names(table, present, names.values())
+    rows = [{column: row[name] for column, name in names.items() if name in row} for row in sheet.rows]
+    if names["label"] not in present:
+        found, labels = one_hot
+        rows = [row | {"label": label} for row, label in zip(rows, labels, strict=True)]
+        remarks.append(
+            f"{table}: there is no column 'label'; {len(found)} columns hold 0 and 1, and are taken for the classes: "
+            + ", ".join(map(repr, found))
+        )
+    _check_errors(table, rows, classes)
+    return rows, remarks + [
+        f"{table}: {count} cells {text!r} in the column {names[column]!r} are taken for "
+        + (
+            "no label; if that is a class, name all classes with 'classes' of the data set"
+            if column == "label"
+            else "none"
+        )
+        for (column, text), count in sorted(_meaning_nothing(rows, classes).items())
+    ]
 
 
-# ---- reading
+def _one_hot(table: Path, sheet: sheets.Sheet, others: set[str]) -> tuple[list[str], list[str | None]] | None:
+    """Return the classes and each row's label of a table with a column of 0 and 1 per class, None where it is no such.
 
-
-def _read_csv(table: Path, _wanted: set[str]) -> tuple[list[str], list[dict[str, Any]]]:
-    raw = table.read_bytes()
-    try:
-        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{table}: is not UTF-8 text; save it as 'CSV UTF-8'") from error
-    if told := re.match(r"sep=(.)\r?\n", text):  # a line for Excel alone
-        separator, text = told[1], text[told.end() :]
-    else:
-        separator = max(",;\t", key=text.partition("\n")[0].count)  # spreadsheets of many countries write semicolons
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-    try:
-        present = [name.strip() for name in next(lines, [])]
-        rows = [row for row in lines if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise InputError(f"{table}: line {lines.line_num}: {error}; repair the quotes there") from error
-    for number, row in enumerate(rows, 1):
-        if len(row) != len(present):
+    The ground truth of HAM10000 and of ISIC's challenges comes so. A row of zeros has no label.
+    """
+    values = {"0": False, "0.0": False, "1": True, "1.0": True, "False": False, "True": True}
+    values |= {"0,0": False, "1,0": True} if sheet.decimal == "," else {}
+    classes = [
+        name
+        for name in sheet.columns
+        if name not in others and sheet.rows and all(str(row[name]).strip() in values for row in sheet.rows)
+    ]
+    if len(classes) < 2:
+        return None
+    sheets.check_names(table, sheet.columns, classes)
+    labels: list[str | None] = []
+    for line, row in enumerate(sheet.rows, 1):
+        ones = [name for name in classes if values[str(row[name]).strip()]]
+        if len(ones) > 1:
             raise InputError(
-                f"{table}: row {number} has {len(row)} cells and the header {len(present)}; "
-                "put quotes around cells that hold the separator"
+                f"{table}: there is no column 'label', and row {line} has 1 in {' and '.join(map(repr, ones))}: an "
+                "image has one class; name the labels' column with 'columns' of the source, or remove what is no class"
             )
-    return present, [dict(zip(present, row, strict=True)) for row in rows]
+        labels.append(ones[0] if ones else None)
+    return classes, labels
 
 
-def _read_parquet(table: Path, wanted: set[str]) -> tuple[list[str], list[dict[str, Any]]]:
-    import pyarrow as pa  # takes longer to import than a CSV to read
-    import pyarrow.parquet as pq
+def _check_errors(table: Path, rows: list[dict[str, Any]], classes: Collection[str]) -> None:
+    """Refuse errors of spreadsheets, but for labels and groups that were looked up and not found: these have none."""
+    for line, row in enumerate(rows, 1):
+        for column, cell in row.items():
+            missing = column in ("path", "role") and sheets.is_missing(cell)
+            if (missing or sheets.is_error(cell)) and not (column == "label" and cell in classes):
+                raise InputError(
+                    f"{table}: row {line}: the {column} is {cell!r}, an error of the spreadsheet that wrote the table; "
+                    "mend its formula or the cell's width, or empty the cell"
+                )
 
-    try:
-        with pq.ParquetFile(table) as file:
-            present = file.schema_arrow.names
-            return present, file.read(columns=[name for name in present if name in wanted]).to_pylist()
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{table}: is not a Parquet file, or is damaged ({error}); write it again") from error
+
+def _meaning_nothing(rows: list[dict[str, Any]], classes: Collection[str]) -> Counter[tuple[str, str]]:
+    """Count the labels and groups that are written and mean that there is none."""
+    return Counter(
+        (column, cell)
+        for row in rows
+        for column, cell in row.items()
+        if column in ("label", "group") and isinstance(cell, str) and cell.strip()
+        if as_label(cell, classes if column == "label" else ()) is None
+    )

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -41,7 +41,7 @@ def _module(kind: str) -> ModuleType:
     return module
 
 
-def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
+def records(source: dict[str, Any], root: Path, classes: Sequence[str] | None = None) -> Iterator[Record]:
     """List the images of a source, sorted by path.
 
     Parameters
@@ -50,6 +50,9 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
         A source as the configuration gives it: `kind` and the keys of that kind.
     root
         The folder that relative paths in `source` are relative to.
+    classes
+        The classes that the configuration names: `NA` is one of them then, and not the lack of a label. Images of
+        other classes are listed too.
 
     Yields
     ------
@@ -61,6 +64,7 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     pocketscope.core.errors.InputError
         What the source names is not there, or holds no image.
     """
+    source = source | {"classes": classes or ()}
     yield from sorted(_module(source["kind"]).records(source, root), key=lambda record: record.path)
 
 

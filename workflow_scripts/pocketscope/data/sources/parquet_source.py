@@ -2,8 +2,10 @@
 
 import glob
 import json
+import logging
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from pocketscope.data.sources.paths import place_of
 from pocketscope.data.sources.record import TEST, Gone, Record
 from pocketscope.images.pixels import Unreadable
 
+log = logging.getLogger(__name__)
+
 # ---- parquet: images inside a table
 
 
@@ -22,8 +26,16 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     """List the images of a `parquet` source; see `pocketscope.data.sources.kinds.records`."""
     columns = {"image": source.get("image") or "image", "label": source.get("label") or "label"}
     columns |= {"group": source["group"]} if source.get("group") else {}
+    nothing: Counter[str] = Counter()
     for path, (place, role) in _parts(source, root).items():
-        yield from _rows(place, path, role, columns)
+        yield from _rows(place, path, role, columns, source.get("classes") or (), nothing)
+    for text, count in sorted(nothing.items()):
+        log.warning(
+            "%s: %d labels %r are taken for none; if that is a class, name all classes with 'classes' of the data set",
+            place_of(source, root),
+            count,
+            text,
+        )
 
 
 def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
@@ -54,7 +66,15 @@ def _matching(source: dict[str, Any], root: Path, key: str) -> list[Path]:
     return found
 
 
-def _rows(place: Path, path: str, role: str | None, columns: dict[str, str]) -> Iterator[Record]:
+def _rows(
+    place: Path,
+    path: str,
+    role: str | None,
+    columns: dict[str, str],
+    kept: Collection[str],
+    nothing: Counter[str],
+) -> Iterator[Record]:
+    """List the rows of a file; `nothing` counts the labels that are written and mean that there is none."""
     import pyarrow as pa  # takes longer to import than most sources to list
     import pyarrow.parquet as pq
 
@@ -71,7 +91,9 @@ def _rows(place: Path, path: str, role: str | None, columns: dict[str, str]) -> 
         for part in range(file.num_row_groups):
             cells = file.read_row_group(part, columns=others).to_pydict()
             for offset, value in enumerate(cells[columns["label"]]):
-                label = _class_of(value, classes, place, row)
+                label = _class_of(value, classes, place, row, kept)
+                if label is None and isinstance(value, str) and value.strip():
+                    nothing[value] += 1
                 group = as_label(cells[columns["group"]][offset]) if "group" in columns else None
                 read = partial(_read_cell, str(place), columns["image"], part, offset)
                 yield Record(f"{path}/{row:07d}", label, group, role, read)
@@ -87,6 +109,8 @@ def _check_columns(place: Path, schema: Any, columns: dict[str, str]) -> None:
                 f"{place}: there is no column {name!r} ('{key}'){did_you_mean(name, schema.names)} "
                 f"The columns are {', '.join(map(repr, schema.names))}"
             )
+        if schema.names.count(name) > 1:
+            raise InputError(f"{place}: {schema.names.count(name)} columns are called {name!r}; remove all but one")
     kind = schema.field(columns["image"]).type
     inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
     if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
@@ -105,9 +129,9 @@ def _class_names(schema: Any, column: str) -> list[str] | None:
         return None
 
 
-def _class_of(value: Any, classes: list[str] | None, place: Path, row: int) -> str | None:
+def _class_of(value: Any, classes: list[str] | None, place: Path, row: int, kept: Collection[str]) -> str | None:
     if classes is None or not isinstance(value, int):
-        return as_label(value)
+        return as_label(value, kept)
     if value == -1:  # "no label", as the test sets of public sets have it
         return None
     if not 0 <= value < len(classes):

@@ -2,18 +2,19 @@
 
 import logging
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import listing
-from pocketscope.data.sources.cells import as_label, read_cells
+from pocketscope.data.sources.cells import as_label, is_cut_number, read_cells
+from pocketscope.data.sources.near_paths import as_remark, beyond_doubt, near_misses
 from pocketscope.data.sources.paths import place_of, top_of
 from pocketscope.data.sources.record import TEST, Gone, Record
-from pocketscope.images.files import read_file
+from pocketscope.images.files import read_file, walk
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ _MOST_DECIMALS = 20  # different labels with decimals: beyond, they are measurem
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What a table says of one image; `line` counts from 1, below the header."""
+    """What a table says of one image; `line` counts from 1, below the header, `written` is the path as it stands."""
 
     path: str
     place: Path
@@ -31,11 +32,14 @@ class _Row:
     group: str | None
     role: str | None
     line: int
+    written: str
 
 
 def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     """List the images of a `table` source; see `pocketscope.data.sources.kinds.records`."""
-    rows = _rows(source, root)
+    rows, remarks = _rows(source, root)
+    for remark in remarks:
+        log.warning("%s", remark)
     labels = sorted({row.label for row in rows if row.label is not None})
     if labels and all(map(_is_number, labels)):
         log.warning(
@@ -52,29 +56,32 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
 def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
     """Return the table and the images of a `table` source; see `pocketscope.data.sources.kinds.files`."""
     table = place_of(source, root, "path")
-    found = {row.path: row.place for row in _rows(source, root)}
+    found = {row.path: row.place for row in _rows(source, root)[0]}
     return found | {Path(os.path.relpath(table, top_of(source, root))).as_posix(): table}
 
 
-def _rows(source: dict[str, Any], root: Path) -> list[_Row]:
-    """Read the table, one row per image, and refuse what nothing good can come of."""
+def _rows(source: dict[str, Any], root: Path) -> tuple[list[_Row], list[str]]:
+    """Read the table, one row per image, and remarks; refuse what nothing good can come of."""
     table = place_of(source, root, "path")
     folder = top_of(source, root)
     if not table.is_file():
         raise Gone(f"{table}: there is no such file ('path' of a table source); correct the path")
+    classes = source.get("classes") or ()
+    cells, remarks = read_cells(table, source.get("columns"), classes)
+    written = [_row(of_row, line, folder, table, classes) for line, of_row in enumerate(cells, 1)]
+    placed, missing, said = _placed(written, folder, table)
     merged: dict[str, _Row] = {}
-    for line, of_row in enumerate(read_cells(table, source.get("columns")), 1):
-        row = _row(of_row, line, folder, table)
+    for row in placed:
         merged[row.path] = _merge(merged[row.path], row, table) if row.path in merged else row
     rows = list(merged.values())
     if not rows:
         raise InputError(f"{table}: has no rows; give one row per image")
-    _check_places(rows, folder, table, bool(source.get("outside")))
+    _check_places(rows, missing, folder, table, bool(source.get("outside")))
     _check_decimals(rows, table)
-    return rows
+    return rows, remarks + said
 
 
-def _row(cells: dict[str, Any], line: int, folder: Path, table: Path) -> _Row:
+def _row(cells: dict[str, Any], line: int, folder: Path, table: Path, classes: Collection[str]) -> _Row:
     path = cells["path"]
     if path is None or not str(path).strip():
         raise InputError(f"{table}: row {line} has no path; fill it in or remove the row")
@@ -84,8 +91,14 @@ def _row(cells: dict[str, Any], line: int, folder: Path, table: Path) -> _Row:
         raise InputError(
             f"{table}: row {line} has the role {cells['role']!r}; the roles are 'test', and 'train' or nothing"
         )
-    relative = Path(os.path.relpath(place, folder)).as_posix()
-    return _Row(relative, place, as_label(cells["label"]), as_label(cells.get("group")), _ROLES[role], line)
+    label, group = as_label(cells["label"], classes), as_label(cells.get("group"))
+    for what, text in (("label", label), ("group", group)):
+        if text is not None and is_cut_number(text):
+            raise InputError(
+                f"{table}: row {line}: the {what} {text!r} is a long number that a program cut short, so that "
+                "different ones may look alike; write the table anew from where they are whole, as text"
+            )
+    return _Row(Path(os.path.relpath(place, folder)).as_posix(), place, label, group, _ROLES[role], line, str(path))
 
 
 def _merge(first: _Row, second: _Row, table: Path) -> _Row:
@@ -104,20 +117,52 @@ def _merge(first: _Row, second: _Row, table: Path) -> _Row:
         first.group or second.group,
         first.role or second.role,
         first.line,
+        first.written,
     )
 
 
-def _check_places(rows: list[_Row], folder: Path, table: Path, outside: bool) -> None:
-    if not outside and (beyond := [row for row in rows if not row.place.is_relative_to(folder)]):
+def _placed(rows: list[_Row], folder: Path, table: Path) -> tuple[list[_Row], dict[Path, str], list[str]]:
+    """Give the rows whose paths are nearly those of files these files.
+
+    Returns
+    -------
+    tuple of list, dict and list
+        The rows; the places where there is no file, with what is near; remarks.
+    """
+    missing = [row for row in rows if not row.place.is_file()]
+    if not missing:
+        return rows, {}, []
+    there = [inside for inside, _ in walk(str(folder), "", set())] if folder.is_dir() else []
+    asked = [row.written for row in missing]
+    near = near_misses(asked, there)
+    listed = {row.path for row in rows} - {row.path for row in missing}
+    if not (taken := beyond_doubt(near, asked, listed)):
+        return rows, {row.place: str(near.get(row.written, "")) for row in missing}, []
+    lost = {row.line for row in missing}
+    moved = [
+        replace(row, path=taken[row.written], place=folder / taken[row.written]) if row.line in lost else row
+        for row in rows
+    ]
+    return moved, {}, [f"{table}: {as_remark(taken, near)}"]
+
+
+def _check_places(rows: list[_Row], missing: dict[Path, str], folder: Path, table: Path, outside: bool) -> None:
+    lost = [row for row in rows if row.place in missing]
+    # The folders of another computer lead out of this one's too.
+    if not outside and (
+        beyond := [row for row in rows if not row.place.is_relative_to(folder) and not missing.get(row.place)]
+    ):
         raise InputError(
             f"{table}: {len(beyond)} of {len(rows)} paths point outside {folder}:\n{_listed(beyond)}"
             "Correct them, name the images' folder with 'images', or allow it with 'outside: true'"
         )
-    if missing := [row for row in rows if not row.place.is_file()]:
-        slashes = " (folders are separated by '/', not '\\')" if any("\\" in row.path for row in missing) else ""
-        raise (Gone if len(missing) == len(rows) else InputError)(
-            f"{table}: {len(missing)} of {len(rows)} files do not exist:\n{_listed(missing)}"
-            f"Paths are relative to {folder}; correct them{slashes}, or name the images' folder with 'images'"
+    if lost:
+        slashes = " (folders are separated by '/', not '\\')" if any("\\" in row.path for row in lost) else ""
+        gone = len(lost) == len(rows) and not any(missing.values())
+        raise (Gone if gone else InputError)(
+            f"{table}: {len(lost)} of {len(rows)} files do not exist:\n"
+            + listing([f"row {row.line}: {row.path!r}{missing[row.place]}" for row in lost])
+            + f"Paths are relative to {folder}; correct them{slashes}, or name the images' folder with 'images'"
         )
 
 
