@@ -173,7 +173,7 @@ def test_a_reader_that_is_not_installed_ends_the_packing(root, monkeypatch, proc
     put(root / "images" / "class 0" / "scan.tif", 50, "TIFF")
     monkeypatch.setitem(sys.modules, "tifffile", None)
     monkeypatch.delitem(sys.modules, "pocketscope.images.tiff", raising=False)
-    with pytest.raises(InputError, match=r"class 0/scan.tif: to read it takes .*'tifffile'.*'formats'"):
+    with pytest.raises(InputError, match=r"class 0/scan.tif: to read it needs .*'tifffile'.*'formats'"):
         pack(root, processes=processes)
 
 

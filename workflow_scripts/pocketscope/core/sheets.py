@@ -115,7 +115,7 @@ def _read_csv(table: Path) -> Sheet:
     try:
         rows = [row for row in lines if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise InputError(f"{table}: line {lines.line_num}: {error}; mend the quotes there") from error
+        raise InputError(f"{table}: line {lines.line_num}: {error}; repair the quotes there") from error
     header = [name.strip() for name in rows[0]] if rows else []
     rows = [_fitted(row, len(header), f"{table}: row {number}") for number, row in enumerate(rows[1:], 1)]
     kept = [index for index, name in enumerate(header) if name]
@@ -190,7 +190,7 @@ def _read_parquet(table: Path) -> Sheet:
             flat = [f.name for f in file.schema_arrow if not (pa.types.is_nested(f.type) or _is_bytes(f.type))]
             return Sheet(flat, file.read(columns=list(dict.fromkeys(flat))).to_pylist())
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{table}: is no Parquet file, or damaged ({error}); write it anew") from error
+        raise InputError(f"{table}: is not a Parquet file, or is damaged ({error}); write it again") from error
 
 
 def _is_bytes(kind: Any) -> bool:
