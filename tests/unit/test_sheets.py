@@ -155,9 +155,9 @@ def test_workbooks_and_damaged_files(user):
     read, rows, _ = user
     with pytest.raises(InputError, match=r"is a workbook.*save it as 'CSV UTF-8'"):
         read(b"PK\x03\x04....")
-    with pytest.raises(InputError, match="no Parquet file, or damaged"):
+    with pytest.raises(InputError, match="not a Parquet file, or is damaged"):
         read("x", name="x.PARQUET")
-    with pytest.raises(InputError, match=r"line 2.*mend the quotes"):
+    with pytest.raises(InputError, match=r"line 2.*repair the quotes"):
         read(as_text(rows[:1]) + '"x\n')
     with pytest.raises(InputError, match=r"is empty|missing|wanted|needed"):
         read("\n,,\n")

@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -136,6 +137,85 @@ def test_folders_that_are_no_classes_by_their_names(root):
     with pytest.raises(InputError, match="'test' and 'train' are parts of a data set, not classes; name the one to"):
         listed(root, path="parted")
     assert len(listed(root, path="parted/train", test="parted/test")) == 3
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        (
+            ["training_set/cats", "training_set/dogs", "test_set/cats", "test_set/dogs"],
+            r"the folders 'test_set', 'training_set' would be the classes, and hold folders of the same names, "
+            r"'cats', 'dogs'; .*by 'path' of the source, and the one to test on by 'test'",
+        ),
+        (["seg_train/sea", "seg_train/ice", "seg_test/sea", "seg_test/ice", "seg_pred"], "same names, 'ice', 'sea'"),
+        ([f"{kind}/{plant}" for kind in ("color", "grayscale", "segmented") for plant in "abc"], "'a', 'b', 'c'"),
+        (
+            [f"1025{patient}/{label}" for patient in range(7) for label in (0, 1)],
+            "'10254' and more would be the classes",
+        ),
+        # Patients with one class each
+        ([f"p{patient}/{patient % 2}" for patient in range(4)], "'0', '1'.*a table with the column 'group'"),
+        (
+            ["train/a", "train/b", "test/a", "test/b", "more"],
+            "'test' and 'train' are parts of a data set by their names",
+        ),
+        (["train", "val", "other"], "'train' and 'val' are parts of a data set by their names"),
+        (
+            ["ill/train", "ill/test", "well/train", "well/test"],
+            "'test', 'train'; images of all of these would be learnt",
+        ),
+        (["ill/a", "ill/b", "well/a", "well/b", "dead/c"], "hold folders of the same names, 'a', 'b'"),
+        (["xray/train/a", "xray/test/a"], "name 'xray/train' by 'path' of the source, and 'xray/test' by 'test'"),
+        (["x/y/train/a", "x/y/val/a"], "'x', which would be the only class; name 'x/y/train' by 'path' of the source"),
+        (["x/y/a", "x/y/b"], "name 'x/y' by 'path' of the source, if the classes are the folders inside"),
+    ],
+)
+def test_parts_patients_and_a_folder_too_many_are_no_classes(root, folders, said):
+    for seed, folder in enumerate(folders):
+        put(root / "tree" / folder / "1.png", seed)
+    with pytest.raises(InputError, match=said) as caught:
+        listed(root, path="tree")
+    named = sorted({folder.split("/")[0] for folder in folders})
+    if len(named) > 1:
+        assert "if the folders are classes indeed, name them with 'classes'" in str(caught.value)
+        records = kinds.records({"kind": "folder", "path": "tree"}, root, named)
+        assert {record.label for record in records} == set(named)
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ["ill/p1", "ill/p2", "well/p3", "well/p4"],  # patients inside classes
+        ["ill/p1", "ill/p2", "ill/p3", "well/p3", "well/p4"],  # one of whom has images of both
+        ["ill/SOB", "well/SOB"],
+        ["ill", "well", "dead/a", "dead/b"],
+        [*(f"class{i}/patient{j}" for i in range(5) for j in range(i, 20, 5))],
+        ["train", "car", "bus"],  # vehicles
+        ["test positive", "test negative"],
+        ["ill"],  # too few classes, which is said later
+    ],
+)
+def test_folders_inside_classes_that_are_no_classes(root, folders):
+    for seed, folder in enumerate(folders):
+        put(root / "tree" / folder / "1.png", seed)
+    assert {record.label for record in listed(root, path="tree")} == {folder.split("/")[0] for folder in folders}
+
+
+def test_parts_that_are_named_may_hold_the_same_folders(root):
+    for folder in ("train/a/x", "train/b/y", "test/a/x", "test/b/x", "test/a/y", "test/b/y"):
+        put(root / "tree" / folder / "1.png")
+    assert len(listed(root, path="tree/train", test="tree/test")) == 6
+
+
+@pytest.mark.parametrize("name", ["kaggle", "patients", "nested"])
+def test_trees_as_kaggle_sets_come(name):
+    folder = Path(__file__).resolve().parents[3] / "shared" / "faults" / "parts_taken_for_classes"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    with pytest.raises(InputError, match="by 'path' of the source"):
+        listed(folder, path=name)
+    if name == "nested":
+        assert listed(folder, path="nested/chest_xray/train", test="nested/chest_xray/test")
 
 
 def test_links_are_followed_but_not_in_circles(root):

@@ -1,6 +1,7 @@
 """Images in folders, one folder per class."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -8,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from pocketscope.core.errors import InputError
+from pocketscope.core.messages import LISTED
 from pocketscope.data.sources.paths import place_of
 from pocketscope.data.sources.record import TEST, Gone, Record, refuse
 from pocketscope.images.files import is_left_by_systems, read_file, walk
 
 _UNLABELLED = {"unlabelled", "unlabeled"}
 _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+_MANY = 4  # folders, from which on it is no chance that they hold the same few
+_PARTED = "name the one to learn from by 'path' of the source, and the one to test on by 'test'"
+_MEANT = "if the folders are classes indeed, name them with 'classes' of the data set"
 _EMPTY = "a folder without images: put images of the class into it, or remove it"
 _LOOSE = "lies beside the class folders: move it into one of them, or into a folder named by 'unlabelled'"
 
@@ -31,7 +36,10 @@ class _Found:
 
 def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     """List the images of a `folder` source; see `pocketscope.data.sources.kinds.records`."""
-    for found in _listing(source, root):
+    listed = _listing(source, root)
+    if not source.get("classes"):  # whoever names the classes knows what they are
+        _check_depth(listed, place_of(source, root))
+    for found in listed:
         read = partial(refuse, found.problem) if found.problem else partial(read_file, found.place)
         yield Record(found.path, found.label, None, found.role, read)
 
@@ -80,6 +88,72 @@ def _check_names(labels: set[str], top: Path) -> None:
             f"{top}: the folders {' and '.join(map(repr, sorted(labels)))} are parts of a data set, not classes; "
             "name the one to learn from by 'path' of the source, and the one to test on by 'test'"
         )
+
+
+def _check_depth(listed: list[_Found], top: Path) -> None:
+    """Refuse parts of a data set, patients, or a folder too many, that would be learnt as classes.
+
+    Where almost all "classes" hold the same folders, these are the classes, or parts such as train and test.
+    """
+    inside: dict[str, set[str]] = {}
+    for file in listed:
+        if file.label is not None and file.role != TEST:
+            _, *folders = file.path.split("/")[:-1]
+            inside.setdefault(file.label, set()).update(folders[:1])
+    if len(inside) == 1:
+        ((label, held),) = inside.items()
+        if held:
+            raise InputError(
+                f"{top}: holds one folder, {label!r}, which would be the only class; {_one_down(label, listed)}"
+            )
+        return
+    parts = sorted(label for label in inside if label.casefold() in _PARTS)
+    if len(parts) > 1:
+        raise InputError(
+            f"{top}: the folders {' and '.join(map(repr, parts))} are parts of a data set by their names, not classes; "
+            f"{_PARTED}; {_MEANT}"
+        )
+    holding = [label for label, held in inside.items() if held]
+    most = max(2, len(inside) - 1)
+    if len(holding) < most:
+        return
+    count = Counter(name for held in inside.values() for name in held)
+    same = [name for name, times in count.items() if times >= most]
+    few = len(holding) >= _MANY and 2 <= len(count) <= len(holding) / 2  # patients, each with some of the classes
+    if len(same) < 2 and not few:
+        return
+    named = sorted(same if len(same) > 1 else count)
+    if all(name.casefold() in _PARTS for name in named):
+        remedy = f"images of all of these would be learnt from; put the parts above the classes, and {_PARTED}"
+    else:
+        remedy = (
+            f"if those are the classes: {_PARTED}, where the folders above are parts of a data set; move the images "
+            "into one folder per class, or list them in a table with the column 'group', where they are patients"
+        )
+    raise InputError(
+        f"{top}: the folders {_some(sorted(holding))} would be the classes, and hold folders of the same names, "
+        f"{_some(named)}; {remedy}; {_MEANT}"
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:LISTED])) + (" and more" if len(names) > LISTED else "")
+
+
+def _one_down(label: str, listed: list[_Found]) -> str:
+    """Say which folder to name instead of one that holds a single folder of folders."""
+    paths = [file.path.split("/")[:-1] for file in listed if file.label == label]
+    depth = 1
+    while len(found := {tuple(path[: depth + 1]) for path in paths}) == 1 and len(next(iter(found))) > depth:
+        depth += 1
+    above = "/".join(paths[0][:depth])
+    names = sorted({path[depth] for path in paths if len(path) > depth})
+    if names and all(name.casefold() in _PARTS for name in names):
+        learn = next((name for name in names if name.casefold().startswith("train")), names[0])
+        test = next((name for name in names if name.casefold().startswith("test")), None)
+        also = f", and '{above}/{test}' by 'test'" if test else ""
+        return f"name '{above}/{learn}' by 'path' of the source{also}"
+    return f"name {above!r} by 'path' of the source, if the classes are the folders inside"
 
 
 def _folder_at(source: dict[str, Any], root: Path, key: str) -> Path:
