@@ -129,7 +129,7 @@ def corrections(wildcards):
         raise WorkflowError(f"{about}: there is no such file; correct the path")
     if place.resolve().is_relative_to(Path(LAYOUT.shipped("", "")).parent.resolve()):
         raise WorkflowError(
-            f"{about}: the next `ship` writes this file anew; copy it to another folder and name the copy"
+            f"{about}: the next `ship` overwrites this file; copy it to another folder and name the copy"
         )
     content = hashlib.sha256(place.read_bytes()).hexdigest()
     return {"path": asked["corrections"], "content": content} | {key: asked[key] for key in ("source", "classes")}
@@ -190,7 +190,7 @@ def end_what_was_left():
     queued = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
     left = [line.split()[0] for line in queued if line[20:].startswith(f"{logs}/")]
     if left:
-        print(f"cancelling jobs that a run before this one left behind: {', '.join(left)}", file=sys.stderr)
+        print(f"cancelling jobs that an earlier run left behind: {', '.join(left)}", file=sys.stderr)
         subprocess.run(["scancel", *left], check=False)
     waiting = ["squeue", "--noheader", f"--jobs={','.join(left)}"]
     while left and subprocess.run(waiting, capture_output=True, check=False).stdout.strip():

@@ -96,7 +96,7 @@ def extras() -> dict:
     )
     rng = np.random.default_rng(0)
     examples = []
-    for kind, sure in (("Right and sure", 0.99), ("Wrong and sure", 0.97), ("Accepted and wrong", 0.9)):
+    for kind, sure in (("Correct and confident", 0.99), ("Wrong and confident", 0.97), ("Accepted and wrong", 0.9)):
         for _ in range(4):
             buffer = io.BytesIO()
             Image.fromarray(rng.integers(90, 255, (96, 96, 3), dtype=np.uint8)).save(buffer, "JPEG", quality=60)

@@ -22,7 +22,7 @@ found = near_duplicates.across_parts(
     parts,
 )
 pairs = len(found.group_by(["image_id", "other"]).aggregate([]))
-print(f"{pairs} pairs of nearly equal images, of which one is tested on and the other learnt from")
+print(f"{pairs} pairs of nearly equal images of which one is a test image and the other is learned from")
 parquet.write(found, made.table, ACROSS)
 with whole(made.csv) as temporary:
     csv.write_csv(found, temporary)

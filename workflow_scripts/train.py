@@ -21,7 +21,7 @@ labels = parquet.read(source.labels, LABEL_SET)
 classes = parquet.notes(source.split)["classes"]
 previous = source.get("previous_model")
 if previous and labels.equals(parquet.read(source.previous_labels, LABEL_SET)):
-    print("the labels are those of the round before: its model is passed on")
+    print("the labels are the same as in the round before: its model is used again")
     trained = networks.load(previous)
     history, timings = HISTORY.empty_table(), TIMINGS.empty_table()
 else:

@@ -73,37 +73,37 @@ def test_nothing_is_logged(page):
 
 
 def test_tables_sort_by_number_and_by_text(page):
-    button = page.find_element("css selector", "#f1-by-row th:nth-child(3) button")
+    button = page.find_element("css selector", "#f1-by-candidate th:nth-child(3) button")
     button.click()
-    values = [float(text) for text in column(page, "f1-by-row", 3)]
+    values = [float(text) for text in column(page, "f1-by-candidate", 3)]
     assert values == sorted(values)
-    head = page.find_element("css selector", "#f1-by-row th:nth-child(3)")
+    head = page.find_element("css selector", "#f1-by-candidate th:nth-child(3)")
     assert head.get_attribute("aria-sort") == "ascending"
     button.click()
     assert head.get_attribute("aria-sort") == "descending"
-    assert [float(text) for text in column(page, "f1-by-row", 3)] == sorted(values, reverse=True)
-    page.find_element("css selector", "#f1-by-row th:nth-child(2) button").click()
-    assert column(page, "f1-by-row", 2) == sorted(column(page, "f1-by-row", 2))
+    assert [float(text) for text in column(page, "f1-by-candidate", 3)] == sorted(values, reverse=True)
+    page.find_element("css selector", "#f1-by-candidate th:nth-child(2) button").click()
+    assert column(page, "f1-by-candidate", 2) == sorted(column(page, "f1-by-candidate", 2))
     assert head.get_attribute("aria-sort") is None
 
 
 def test_tables_sort_by_keyboard(page):
     from selenium.webdriver.common.keys import Keys
 
-    page.find_element("css selector", "#f1-by-row th:nth-child(1) button").send_keys(Keys.ENTER)
-    assert column(page, "f1-by-row", 1) == sorted(column(page, "f1-by-row", 1))
+    page.find_element("css selector", "#f1-by-candidate th:nth-child(1) button").send_keys(Keys.ENTER)
+    assert column(page, "f1-by-candidate", 1) == sorted(column(page, "f1-by-candidate", 1))
 
 
 def test_table_downloads_with_all_digits(page, downloads):
-    page.find_element("css selector", '[data-table="f1-by-row"]').click()
-    path = downloads / "f1-by-row.csv"
+    page.find_element("css selector", '[data-table="f1-by-candidate"]').click()
+    path = downloads / "f1-by-candidate.csv"
     waited = time.monotonic()
     while not path.exists() and time.monotonic() - waited < 20:
         time.sleep(0.1)
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["Network"] for row in rows] == column(page, "f1-by-row", 1)
-    for row, text in zip(rows, column(page, "f1-by-row", 3), strict=True):
+    assert [row["Network"] for row in rows] == column(page, "f1-by-candidate", 1)
+    for row, text in zip(rows, column(page, "f1-by-candidate", 3), strict=True):
         assert f"{100 * float(row['F1 × 100']):.1f}" == text
 
 

@@ -213,7 +213,7 @@ def test_corrections_that_the_next_run_would_overwrite_are_refused(tmp_path):
     answers = tmp_path / "results/small/ship/digits/answers.csv"
     answers.parent.mkdir(parents=True)
     answers.write_text("path,label\n")
-    for corrections, told in ((answers, "writes this file anew; copy it"), ("nowhere.csv", "there is no such file")):
+    for corrections, told in ((answers, "overwrites this file; copy it"), ("nowhere.csv", "there is no such file")):
         datasets = {"digits": study()["datasets"]["digits"] | {"corrections": str(corrections)}}
         path = write_config(tmp_path, study(datasets=datasets))
         done = snakemake("--dry-run", config=path, results=tmp_path / "results", check=False)

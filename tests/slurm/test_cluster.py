@@ -161,7 +161,7 @@ def test_after_a_failing_job_a_rerun_does_only_what_is_missing(undisturbed, tmp_
     config = CONFIG | {"students": {"shufflenet_v2_x0_5": ["fp32", "int8"], WEIGHTS: ["fp32"]}}
     status, said = run(tmp_path, "--retries", "0", config=config, catalogue=catalogue)
     assert status != 0
-    assert f"{weights} does not hold the weights" in said
+    assert f"{weights} does not contain the weights" in said
     save_file(shufflenet_v2_x0_5(weights=None).state_dict(), weights)
     before = {row["JobIDRaw"] for row in jobs(tmp_path)}
     status, said = run(tmp_path, config=config, catalogue=catalogue)
@@ -202,7 +202,7 @@ def test_through_every_fault_the_same_tables_come_out(cluster, undisturbed, dist
     assert state(folder, left) == "RUNNING"
     status, said = run(folder)
     assert status == 0, said[-5000:]
-    assert f"cancelling jobs that a run before this one left behind: {left['JobIDRaw']}" in said
+    assert f"cancelling jobs that an earlier run left behind: {left['JobIDRaw']}" in said
 
     table = jobs(folder)
     assert [(row["State"], row["Timelimit"]) for row in of_rule(table, "pack")] == [

@@ -52,7 +52,7 @@ def test_what_work_goes_on_with_is_remarked():
     _, notes = checks.check_dataset(IMAGES, LABELS, skipped, {"z": "dead", "w": "dead", "v": "well"}, **asked)
     files, new = notes["remarks"]
     assert "'0.png' (the file is empty), '1.png' (the file is empty), '2.png' (the file is empty) and 2 more" in files
-    assert new == "class 'dead' is learnt and never tested: corrections alone have images of it"
+    assert new == "class 'dead' is learned but never tested: it has images only in the corrections"
     assert checks.check_dataset(IMAGES, LABELS, skipped.slice(length=0), {}, **asked)[1]["remarks"] == []
 
 

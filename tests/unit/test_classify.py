@@ -101,7 +101,7 @@ def test_an_unreadable_image_is_reported_and_the_others_are_done(shipped, images
     (tmp_path / "empty.png").write_bytes(b"")
     code, _, err = run(capsys, shipped / "model.fp32.onnx", tmp_path, "--csv", tmp_path / "out.csv")
     assert code == 1
-    assert "error: 2 of 3 images could not be read; the others are classified" in err
+    assert "error: 2 of 3 images could not be read; the others were classified" in err
     assert "empty.png: the file is empty" in err
     by_name = {row["path"].rsplit("/", 1)[1]: row for row in rows(tmp_path / "out.csv")}
     assert by_name["good.jpg"]["class"] in tiny_models.CLASSES
@@ -136,7 +136,7 @@ def test_wrong_input_is_named(shipped, images, tmp_path, capsys):
         assert (code, out) == (1, "")
         assert told in err
     (tmp_path / "void").mkdir()
-    with pytest.raises(InputError, match="holds no image"):
+    with pytest.raises(InputError, match="contains no images"):
         image_files([tmp_path / "void"])
 
 
@@ -170,7 +170,7 @@ def test_no_other_library_than_onnxruntime_numpy_and_pillow_is_loaded(shipped, i
         text=True,
         check=False,
     )
-    assert "takes the Python package 'tifffile', which is not installed" in done.stderr
+    assert "needs the Python package 'tifffile', which is not installed" in done.stderr
     assert "extra 'formats'" in done.stderr
     assert "1 of 5 images could not be read" in done.stderr
     assert len(done.stdout.splitlines()) == 4

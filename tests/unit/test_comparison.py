@@ -124,7 +124,7 @@ def test_one_dataset_is_skipped_with_the_reason():
     answers = comparison.compare(table(np.random.default_rng(0).random((1, 3, 4))))
     assert answers.omnibus.empty
     assert answers.pairs.empty
-    assert "one dataset" in pick(answers.skipped, question="methods")["reason"].iloc[0]
+    assert "need more than one" in pick(answers.skipped, question="methods")["reason"].iloc[0]
 
 
 def test_one_network_and_one_method_say_so():
@@ -132,7 +132,7 @@ def test_one_network_and_one_method_say_so():
     reasons = answers.skipped.set_index("question")["reason"]
     assert "only 'tiny'" in reasons["networks"]
     assert "only 'plain'" in reasons["methods"]
-    assert reasons["families"] == "no families of networks are declared"
+    assert reasons["families"] == "no network families are declared"
 
 
 @pytest.mark.parametrize("protocol", comparison.PROTOCOLS)
@@ -227,7 +227,7 @@ def test_a_cell_without_a_number_is_named(bad, tmp_path):
     frame["value"] = frame["value"].astype(object)
     frame.loc[5, "value"] = bad
     frame.to_csv(tmp_path / "scores.csv", index=False)
-    with pytest.raises(InputError, match=r"dataset 'd1', method 'm0', network 'n1'.*no number"):
+    with pytest.raises(InputError, match=r"dataset 'd1', method 'm0', network 'n1'.*not a number"):
         score_table.read(tmp_path / "scores.csv")
 
 
@@ -313,4 +313,4 @@ def test_command_says_what_it_found_and_where_it_lies(tmp_path, capsys):
 def test_command_says_why_one_data_set_brings_no_recommendation(tmp_path, capsys):
     table(np.random.default_rng(0).random((1, 2, 2))).to_csv(tmp_path / "scores.csv", index=False)
     compare_from_the_command_line(tmp_path / "scores.csv", "--out", tmp_path / "out")
-    assert "No candidate is recommended: scores of one data set" in capsys.readouterr().out
+    assert "No candidate is recommended: the scores of one data set" in capsys.readouterr().out

@@ -263,9 +263,9 @@ def test_a_collapse_into_one_class_is_named():
 
     names = ["a", "b", "c"]
     assert epoch_remarks(guessed("aab", [1, 1, 0]), names) == [
-        "every guess that was learned is 'a': a collapse into one class"
+        "every online pseudo-label that was learned is 'a': a collapse into one class"
     ]
-    assert epoch_remarks(guessed("aab", [1, 1, 1]), names) == ["no guess of 'c' was learned"]
+    assert epoch_remarks(guessed("aab", [1, 1, 1]), names) == ["no online pseudo-label of 'c' was learned"]
     assert epoch_remarks(guessed("abc", [1, 1, 1]), names) == []
 
 
@@ -294,7 +294,7 @@ def test_without_unlabelled_images_labels_are_learned_alone(caplog):
     _, history, _, guesses = train("mixmatch", images=none)
     assert len(guesses) == 0
     assert history["used_share"].to_pylist() == [None] * 3
-    assert "there is no unlabelled image" in caplog.text
+    assert "there are no unlabelled images" in caplog.text
 
 
 def test_keys_that_the_other_algorithm_reads_are_refused():

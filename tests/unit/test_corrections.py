@@ -38,10 +38,10 @@ def test_classes_whose_names_mean_something_else_in_a_table(read):
 
 def test_a_new_class_begins_with_two_images(read):
     two = "path,label\n../new/3.png,dead\n../new/4.png,dead\n"
-    with pytest.raises(InputError, match=r"row 1: there is no class 'dead'.*a new class begins with 2 images of it"):
+    with pytest.raises(InputError, match=r"row 1: there is no class 'dead'.*a new class needs at least 2 images"):
         read(two)  # copies of one
     assert read(two + "well/2.png,dead\n") == {"y": "dead", "z": "dead"}
-    with pytest.raises(InputError, match="'classes' says which to keep"):
+    with pytest.raises(InputError, match="'classes' lists the classes to keep"):
         read(two + "well/2.png,dead\n", classes=["ill", "well"])
     with pytest.raises(InputError, match="row 1: there is no class 'ILL'; did you mean 'ill'"):
         read("path,label\n../new/3.png,ILL\nwell/2.png,ILL\n")
@@ -58,9 +58,9 @@ def test_without_corrections(tmp_path):
         ("path,label\nill/1.png,il\n", "row 1: there is no class 'il'; did you mean 'ill'"),
         (
             "path,label\nill/1.png,ill\nno.png,ill\n",
-            r"1 rows with a label name no image of the data set:\n  row 2: 'no",
+            r"1 rows with a label name images that are not in the data set:\n  row 2: 'no",
         ),
-        ("path,label\n../new/3.png,ill\n../new/4.png,well\n", "rows 1 and 2 contradict one another about one image"),
+        ("path,label\n../new/3.png,ill\n../new/4.png,well\n", "rows 1 and 2 contradict each other about one image"),
         ("path,class\nill/1.png,ill\n", "there is no column 'label'"),
     ],
 )

@@ -103,7 +103,8 @@ def test_striking_images_are_the_surest_of_each_class():
     answers = pd.DataFrame({"image_id": list("abcd"), "truth": truth, "answer": answer})
     picked = evidence.striking(answers.assign(confidence=[0.9, 0.8, 0.7, 0.6]))
     assert [(one["kind"], one["image_id"]) for one in picked] == [
-        ("Right and sure", "a"), ("Right and sure", "c"), ("Right and sure", "b"), ("Wrong and sure", "d"),
+        ("Correct and confident", "a"), ("Correct and confident", "c"),
+        ("Correct and confident", "b"), ("Wrong and confident", "d"),
     ]  # fmt: skip
 
 
@@ -154,7 +155,7 @@ def test_test_images_that_are_nearly_training_images_are_counted_once(tmp_path):
         table = pa.Table.from_pylist(some, schema=ACROSS)
         parquet.write(table, tmp_path / name, ACROSS)
     (said,) = evidence.flattered({"cells": tmp_path / "cells", "none": tmp_path / "none"})
-    assert said.startswith("cells: 2 test images are nearly the same as an image that is learnt from")
+    assert said.startswith("cells: 2 test images are nearly the same as an image that is learned from")
 
 
 def test_both_images_of_a_pair_count_where_they_are_tested_in_turn(tmp_path):
@@ -181,7 +182,7 @@ def test_a_training_that_collapsed_is_named(tmp_path):
 
     paths = [told("whole", 2), told("collapsed", 1), told("judged", 1, 0.5)]
     (said,) = evidence.collapsed(paths)
-    assert "/k5_s0/collapsed: the training collapsed, and the weights of its epoch 1 are kept" in said
+    assert "/k5_s0/collapsed: the training run collapsed. The weights of its epoch 1 were kept" in said
 
 
 def test_what_is_remarkable_of_a_data_set_is_said_with_its_name(tmp_path):

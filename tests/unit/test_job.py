@@ -35,7 +35,7 @@ def test_two_processes_never_make_the_same_file_at_once(begin, tmp_path):
     assert first.stdout.readline() == other.stdout.readline() == "alone\n"
     second = begin("a/model", "3.log")
     for _ in range(200):
-        if (tmp_path / "3.log").exists() and "waiting for its end" in (tmp_path / "3.log").read_text():
+        if (tmp_path / "3.log").exists() and "waiting until it ends" in (tmp_path / "3.log").read_text():
             break
         time.sleep(0.05)
     else:

@@ -60,8 +60,8 @@ FAULTY = {
     "cut.tif": (tiff(scene(32), photometric="rgb")[:1500], "cut short"),
     "cut.dcm": (dicom(deep(33))[:-100], "damaged or cut short"),
     "text.png": (b"not an image at all", "no image, or damaged at its beginning"),
-    "camera.czi": (b"ZISRAWFILE" + b"\0" * 100, "CZI (Zeiss), which is not read: save it as TIFF"),
-    "no size.png": (png_header(0, 30), "of no size|no image|damaged"),
+    "camera.czi": (b"ZISRAWFILE" + b"\0" * 100, "CZI (Zeiss), which is not supported: save it as TIFF"),
+    "no size.png": (png_header(0, 30), "an empty image|no image|damaged"),
     "bomb.png": (png_header(60_000, 60_000), "too large"),
     "film.gif": (animated(scene(34), "GIF"), "animated (2 frames)"),
     "film.webp": (animated(scene(35), "WEBP"), "animated (2 frames)"),
@@ -108,7 +108,7 @@ def test_every_faulty_file_is_skipped_with_its_reason(packed):
     for name, (_, reason) in FAULTY.items():
         assert any(part in reasons[name] for part in reason.split("|")), (name, reasons[name])
         assert "\n" not in reasons[name]
-    assert "contradict one another in their label" in reasons["in both.png"]
+    assert "contradict each other in their label" in reasons["in both.png"]
     assert "beside the class folders" in reasons["loose.png"]
 
 

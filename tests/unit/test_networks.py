@@ -97,7 +97,7 @@ def test_a_file_of_another_format_or_shape_is_refused_by_name(tmp_path):
     narrow = networks._create(MOBILE | {"options": {"width_mult": 0.35}}, pretrained=False)
     save_file(narrow.state_dict(), tmp_path / "narrow.safetensors")
     for name in ("page", "other", "narrow"):
-        with pytest.raises(InputError, match=rf"{name}\.safetensors does not hold the weights of .*'mobilenet_v2'"):
+        with pytest.raises(InputError, match=rf"{name}\.safetensors does not contain the weights of .*'mobilenet_v2'"):
             networks.build(MOBILE | {"weights": {"file": f"{name}.safetensors"}}, 2, tmp_path, seed=0)
 
 

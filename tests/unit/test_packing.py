@@ -152,7 +152,7 @@ def test_unusable_files_are_skipped_with_the_reason_and_the_rest_goes_on(root):
     assert summary["skipped"] == 3
     reasons = {row["path"]: row["reason"] for row in found["skipped"]}
     assert list(reasons) == ["class 0/bad.png", "class 1/broken.png", "loose.png"]
-    assert "formats read are" in reasons["class 0/bad.png"]
+    assert "readable formats are" in reasons["class 0/bad.png"]
     assert reasons["class 1/broken.png"] == "cannot be opened (No such file or directory)"
     assert "beside the class folders" in reasons["loose.png"]
 
@@ -162,7 +162,7 @@ def test_too_many_skipped_is_an_error_that_names_them(root):
         (root / "images" / "class 0" / f"bad{index}.png").write_bytes(b"bad")
     with pytest.raises(InputError) as caught:
         pack(root, max_skipped_share=0.2)
-    assert "7 of 19 images cannot be used, more than the share of 0.2" in str(caught.value)
+    assert "7 of 19 images cannot be used, more than the allowed share of 0.2" in str(caught.value)
     assert "class 0/bad4.png: no image" in str(caught.value)
     assert "and 2 more" in str(caught.value)
     assert list((root / "out").iterdir()) == []
@@ -173,7 +173,7 @@ def test_a_reader_that_is_not_installed_ends_the_packing(root, monkeypatch, proc
     put(root / "images" / "class 0" / "scan.tif", 50, "TIFF")
     monkeypatch.setitem(sys.modules, "tifffile", None)
     monkeypatch.delitem(sys.modules, "pocketscope.images.tiff", raising=False)
-    with pytest.raises(InputError, match=r"class 0/scan.tif: to read it takes .*'tifffile'.*'formats'"):
+    with pytest.raises(InputError, match=r"class 0/scan.tif: to read it needs .*'tifffile'.*'formats'"):
         pack(root, processes=processes)
 
 
@@ -186,7 +186,7 @@ def test_a_class_that_lost_all_its_images(root, caplog):
 
 def test_a_killed_process_is_an_error_and_not_a_wait_without_end(root, monkeypatch):
     monkeypatch.setattr(decode, "decode", lambda data, page: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(InputError, match="was killed, most likely for want of memory"):
+    with pytest.raises(InputError, match="was killed, most likely because memory ran out"):
         pack(root, processes=2)
 
 
@@ -255,7 +255,7 @@ def test_a_folder_without_an_image_is_told(root):
     summary, found = pack(root, {"unlabelled": "images/apart/new"}, max_skipped_share=0.2)
     assert sorted(summary["classes"]) == ["class 0", "class 1", "class 2"]
     assert {row["path"] for row in found["skipped"]} == {"empty/", "texts/"}
-    assert all("a folder without an image" in row["reason"] for row in found["skipped"])
+    assert all("a folder without images" in row["reason"] for row in found["skipped"])
     (root / "images" / "empty").rmdir()
     assert fingerprint({"kind": "folder", "path": "images"}, root) == before
 
@@ -263,7 +263,7 @@ def test_a_folder_without_an_image_is_told(root):
 def test_labels_for_testing_alone_are_none_to_learn_from(root):
     names = [path.relative_to(root).as_posix() for path in (root / "images").rglob("*.png")]
     (root / "labels.csv").write_text("path,label,role\n" + "".join(f"{name},x,test\n" for name in names))
-    with pytest.raises(InputError, match="no labelled image to learn from, only for testing"):
+    with pytest.raises(InputError, match="no labelled images to learn from, only for testing"):
         pack(root, {"kind": "table", "path": "labels.csv"})
 
 
@@ -275,7 +275,7 @@ def test_classes_to_keep(root):
 
 
 def test_a_class_that_does_not_exist_is_named_with_the_nearest(root):
-    with pytest.raises(InputError, match="names 'Clas 1', of which there is no image; did you mean 'class 1'"):
+    with pytest.raises(InputError, match="names 'Clas 1', which has no images; did you mean 'class 1'"):
         pack(root, classes=["class 0", "Clas 1"])
 
 
@@ -286,7 +286,7 @@ def test_one_class_only(root):
 
 def test_no_labelled_image(tmp_path):
     put(tmp_path / "images" / "1.png", 1)
-    with pytest.raises(InputError, match="no labelled image to learn from; put images of each class into a folder"):
+    with pytest.raises(InputError, match="no labelled images to learn from; put images of each class into a folder"):
         pack(tmp_path)
 
 
@@ -356,5 +356,5 @@ def test_only_row_groups_with_wanted_rows_are_read(root, monkeypatch):
 
 def test_an_image_that_is_not_there(root):
     pack(root)
-    with pytest.raises(InputError, match="does not hold 1 of the 1 images asked for, such as nobody"):
+    with pytest.raises(InputError, match="lacks 1 of the 1 requested images, such as nobody"):
         load_images(root / "out" / "images.parquet", ["nobody"])

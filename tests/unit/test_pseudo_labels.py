@@ -103,11 +103,11 @@ def test_no_class_gets_more_than_its_share_nor_any_below_the_floor(rows, share, 
 @pytest.mark.parametrize(
     ("probabilities", "threshold", "said"),
     [
-        ([[0.4, 0.3, 0.3]], 0.8, "no label was sure enough"),
-        ([[1.0, 0.0, 0.0]], 1.0, "no label was sure enough"),
+        ([[0.4, 0.3, 0.3]], 0.8, "no prediction was confident enough"),
+        ([[1.0, 0.0, 0.0]], 1.0, "no prediction was confident enough"),
         ([[0.9, 0.1, 0.0], [0.1, 0.6, 0.3]], 0.8, "a collapse into one class"),
-        ([[0.9, 0.1, 0], [0.1, 0.6, 0.3], [0, 0, 1]], 0.8, "'dog' was given to 1 images and accepted for none"),
-        ([[0.9, 0.1, 0], [0.1, 0.9, 0]], 0.8, "no image was taken for 'fox'"),
+        ([[0.9, 0.1, 0], [0.1, 0.6, 0.3], [0, 0, 1]], 0.8, "'dog' was predicted for 1 images and accepted for none"),
+        ([[0.9, 0.1, 0], [0.1, 0.9, 0]], 0.8, "no image was predicted as 'fox'"),
     ],
 )
 def test_what_went_wrong_is_said(probabilities, threshold, said):
@@ -133,7 +133,7 @@ def test_predictions_come_back_as_they_went_in():
 
 def test_a_view_that_was_not_predicted_is_named():
     table = predictions_table(["a"], ["identity"], np.ones((1, 1, 3), np.float32))
-    with pytest.raises(InputError, match="the view 'gamma' is not among them"):
+    with pytest.raises(InputError, match="the view 'gamma' is missing"):
         arrange_views(table, ["gamma"])
 
 

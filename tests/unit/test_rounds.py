@@ -140,7 +140,7 @@ def test_with_nothing_left_or_nothing_accepted_the_labels_stay(threshold, caplog
     known = everything if threshold == 0.0 else human_labels(["l0", "l1"], CLASSES)
     labels, _ = label([predicted()], known, round_number=2, threshold=threshold)
     assert labels.equals(known)
-    assert ("no unlabelled image is left" if threshold == 0.0 else "no label was sure enough") in caplog.text
+    assert ("no unlabelled image is left" if threshold == 0.0 else "no prediction was confident enough") in caplog.text
 
 
 def test_without_held_out_images_nothing_is_calibrated(caplog):
@@ -166,11 +166,11 @@ def test_rounds_go_on_where_no_image_can_end_them(caplog):
     parts = split(validation=[])
     more, _ = label([predicted(right=0.7)], first, before=[predicted(right=0.8)], parts=parts, **options)
     assert len(more) > len(first)
-    assert "no validation set that could end the rounds" in caplog.text
+    assert "no validation set to stop the rounds by" in caplog.text
 
 
 def test_teachers_of_other_images_are_refused():
-    with pytest.raises(InputError, match="differ in their images"):
+    with pytest.raises(InputError, match="predicted different images"):
         label([predicted(), predicted(images=["x0", "x1", "x2", "x3"])])
 
 

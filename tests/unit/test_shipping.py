@@ -75,8 +75,8 @@ def test_nothing_is_sure_without_a_threshold(tmp_path):
 @pytest.mark.parametrize(
     ("reliable", "precision", "said"),
     [
-        (Reliable(0.87, 40, 39), "fp32", "reliable from the probability 0.8700 on. Of the test images, 40 were"),
-        (Reliable(None, 20, 15), "int8", "No answer is called reliable: the 20 test images, of which 15"),
+        (Reliable(0.87, 40, 39), "fp32", "a probability of 0.8700 or more is reliable. 40 test images have"),
+        (Reliable(None, 20, 15), "int8", "No answer is called reliable. 15 of 20 test images were answered correctly"),
     ],
 )
 def test_the_card_says_what_the_model_is(reliable, precision, said):
@@ -91,6 +91,6 @@ def test_the_card_says_what_the_model_is(reliable, precision, said):
         | {"same": 98, "compared": 100, "recommendation": None}
     )
     for part in (said, "F1 87.6 (mean over the classes) on 44 test images", "uint8 (N, 64, 64, 3)", "`crop`",
-                 '1. "say \\"b\\""', "120 images that people labelled", "98 of 100 images"):  # fmt: skip
+                 '1. "say \\"b\\""', "120 images with human labels", "98 of 100 images"):  # fmt: skip
         assert part in text
     assert ("the same file" in text) == (precision == "int8")

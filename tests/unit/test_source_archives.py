@@ -107,8 +107,8 @@ def test_a_packed_table_can_be_a_source_again(tmp_path):
         ({"path": "nowhere"}, "no such Parquet file"),
         ({"image": "imag"}, r"no column 'imag' \('image'\); did you mean 'image'\?"),
         ({"label": "species"}, r"no column 'species' \('label'\)\. The columns are 'image', 'label'"),
-        ({"image": "label"}, "holds int64, not encoded images"),
-        ({"path": "bad.parquet"}, "no Parquet file, or damaged"),
+        ({"image": "label"}, "contains int64, not encoded images"),
+        ({"path": "bad.parquet"}, "not a Parquet file, or is damaged"),
     ],
 )
 def test_parquet_that_cannot_be_used(tmp_path, source, message):
@@ -120,7 +120,7 @@ def test_parquet_that_cannot_be_used(tmp_path, source, message):
 
 def test_a_label_beyond_the_names(tmp_path):
     hugging_face(tmp_path / "data" / "train.parquet", [0, 5])
-    with pytest.raises(InputError, match="row 1 has the label 5, and the classes are 0 to 1"):
+    with pytest.raises(InputError, match="row 1 has the label 5, but the classes are 0 to 1"):
         listed(tmp_path)
 
 
@@ -192,10 +192,10 @@ def test_medmnist_is_packed(npz, tmp_path):
     ("source", "message"),
     [
         ({"name": "BreastMNST"}, r"no set 'BreastMNST'; did you mean 'breastmnist'\?"),
-        ({"name": "organmnist3d"}, "holds volumes"),
+        ({"name": "organmnist3d"}, "contains volumes"),
         ({"name": "chestmnist"}, "several labels each"),
         ({"path": "nowhere.npz"}, "no such file"),
-        ({"path": "bad.npz"}, "not a file of MedMNIST, or damaged"),
+        ({"path": "bad.npz"}, "not a file of MedMNIST, or is damaged"),
         ({"path": None, "size": 30}, "has no size 30"),
     ],
 )

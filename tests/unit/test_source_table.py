@@ -104,14 +104,14 @@ def test_the_same_path_twice(root):
     table(root, "path,label,group\na.png,x,\n./a.png,,p\ne.png,y,\n")
     assert listed(root)["a.png"] == ("x", "p", None)
     table(root, "path,label\na.png,x\ne.png,y\ndeep/../a.png,y\n")
-    with pytest.raises(InputError, match=r"rows 1 and 3 contradict one another in the label of a\.png: 'x' and 'y'"):
+    with pytest.raises(InputError, match=r"rows 1 and 3 contradict each other in the label of a\.png: 'x' and 'y'"):
         listed(root)
 
 
 def test_paths_out_of_the_folder(root):
     Image.new("RGB", (3, 3)).save(root / "secret.png")
     table(root, "path,label\na.png,x\n../secret.png,y\n")
-    with pytest.raises(InputError, match=r"1 of 2 paths lead out of .*data:\n  row 2: '\.\./secret\.png'\n.*outside"):
+    with pytest.raises(InputError, match=r"1 of 2 paths point outside .*data:\n  row 2: '\.\./secret\.png'\n.*outside"):
         listed(root)
     assert "../secret.png" in listed(root, outside=True)
     table(root, f"path,label\n{root / 'data' / 'a.png'},x\n")
@@ -122,10 +122,10 @@ def test_missing_files_are_counted_and_the_first_named(root):
     table(root, "path,label\na.png,x\n" + "".join(f"no{i}.png,y\n" for i in range(8)))
     with pytest.raises(InputError) as caught:
         listed(root)
-    assert "8 of 9 files are not there:\n  row 2: 'no0.png'\n" in str(caught.value)
+    assert "8 of 9 files do not exist:\n  row 2: 'no0.png'\n" in str(caught.value)
     assert "and 3 more" in str(caught.value)
     table(root, "path,label\ndeep\\d.png,x\n")
-    with pytest.raises(InputError, match="parted by '/'"):
+    with pytest.raises(InputError, match="separated by '/'"):
         listed(root)
 
 
@@ -133,7 +133,7 @@ def test_missing_files_are_counted_and_the_first_named(root):
     ("text", "message"),
     [
         ("path,label\n", "has no row"),
-        ("", r"labels\.csv: is empty; begin with the columns' names, path and label"),
+        ("", r"labels\.csv: is empty; begin with the column names, path and label"),
         (
             "path,labels\na.png,x\n",
             r"no column 'label' for the label; did you mean 'labels'\?.*rename one, or name it with",
@@ -141,7 +141,7 @@ def test_missing_files_are_counted_and_the_first_named(root):
         ("file,label\na.png,x\n", "no column 'path' for the path.*The columns are 'file', 'label'"),
         ("path,label\n,x\n", "row 1 has no path"),
         ("path,label\na.png,x,y\n", "row 1 has 3 cells and the header 2"),
-        ('path,label\na.png,"x\n', "mend the quotes"),
+        ('path,label\na.png,"x\n', "repair the quotes"),
         ("path,label,role\na.png,x,valid\n", "row 1 has the role 'valid'; the roles are 'test'"),
     ],
 )
@@ -158,7 +158,7 @@ def test_other_files_than_tables(root):
     with pytest.raises(InputError, match="CSV UTF-8"):
         listed(root)
     table(root, "x", name="x.parquet")
-    with pytest.raises(InputError, match="no Parquet file"):
+    with pytest.raises(InputError, match="not a Parquet file"):
         listed(root, path="data/x.parquet")
 
 

@@ -160,11 +160,11 @@ def test_links_are_followed_but_not_in_circles(root):
     [
         ({"path": "imags"}, "imags: there is no such folder"),
         ({"path": "images/b/1.png"}, "is a file, not a folder"),
-        ({"path": "empty"}, "holds no image; put one folder per class"),
+        ({"path": "empty"}, "contains no images; put one folder per class"),
         ({"unlabelled": "nowhere"}, "no such folder .'unlabelled'"),
         ({"test": "images"}, "named twice"),
-        ({"test": "empty"}, "empty: holds no image .'test' of a folder source.; correct it or leave it out"),
-        ({"unlabelled": "empty"}, "empty: holds no image .'unlabelled' of a folder source"),
+        ({"test": "empty"}, "empty: contains no images .'test' of a folder source.; correct it or leave it out"),
+        ({"unlabelled": "empty"}, "empty: contains no images .'unlabelled' of a folder source"),
     ],
 )
 def test_folders_that_are_not_there(root, source, message):
@@ -257,7 +257,7 @@ def test_an_index_hides_no_fault_of_a_source_that_is_there(root):
     with pytest.raises(InputError, match=r"no such folder \('unlabelled'"):
         kinds.state(FOLDER | {"unlabelled": "nowhere"}, root, known)
     (root / "labels.csv").write_text("path,label\nimages/b/1.png,x\nimages/b/nothing.png,y\n")
-    with pytest.raises(InputError, match="1 of 2 files are not there"):
+    with pytest.raises(InputError, match="1 of 2 files do not exist"):
         kinds.state({"kind": "table", "path": "labels.csv"}, root, known)
 
 

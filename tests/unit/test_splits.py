@@ -189,11 +189,11 @@ def test_nothing_labelled_is_refused():
 
 
 def test_nothing_to_test_on_is_refused_with_the_reason():
-    with pytest.raises(InputError, match="no image to test on: every class has one image or group alone; label more"):
+    with pytest.raises(InputError, match="no image to test on: every class has only one image or group; label more"):
         assign([("x", "a", None), ("y", "b", None)])
     with pytest.raises(InputError, match="the source's own test set has no label"):
         assign([*plain(9), ("x", None, None, "test")])
-    with pytest.raises(InputError, match=r"in fold 4: .*, or ask for fewer split\.folds"):
+    with pytest.raises(InputError, match=r"in fold 4: .*, or lower split\.folds"):
         assign(plain(2), test=(4, 5))
 
 

@@ -21,7 +21,7 @@ def test_f1_names_its_class_and_remarks_follow(tmp_path, capsys):
     summary.show(tmp_path)
     shown = capsys.readouterr().out
     titles = " ".join(shown.split())  # as narrow as the table
-    assert "cells: F1 of '[ill]' in percent, 25 labelled per class, one split" in titles
+    assert "cells: F1 of '[ill]' in percent, 25 labelled images per class, one split" in titles
     assert "digits: F1 in percent" in titles
     assert "87.5" in shown
     assert "cells: '[b].png' (the file is empty).\n" in shown

@@ -128,7 +128,7 @@ def test_without_validation_the_last_epoch_before_a_collapse_is_kept(caplog):
     assert history.weights["weight"].item() == 3
     assert history.epochs_since_best() == 0  # a dip at the top of the cycle does not end a training early
     history.warn_of_collapse()
-    assert "the training collapsed" in caplog.text
+    assert "the training run collapsed" in caplog.text
     assert "The weights of epoch 3 are kept" in caplog.text
 
 
@@ -209,7 +209,7 @@ def test_out_of_memory_halves_the_batch_and_gives_the_same_gradients(caplog):
     plan = loop.StepPlan(1, 1, 1, 0, keep_statistics=True)
     outcome = loop.backward(classifier, tensors, loss, plan)
     assert plan.parts == 4
-    assert "each batch of 14 images goes in 4 parts from now on" in caplog.text
+    assert "from now on, each batch of 14 images is processed in 4 parts" in caplog.text
     parts = [parameter.grad.clone() for parameter in classifier.parameters()]
     room = 14
     plan.parts = 1
@@ -367,7 +367,7 @@ def test_int8_is_smaller_keeps_its_metadata_and_agrees(shipped):
 
 
 def test_quantising_without_an_image_is_refused(shipped, tmp_path):
-    with pytest.raises(InputError, match="no image to calibrate"):
+    with pytest.raises(InputError, match="no images to calibrate"):
         quantization.quantize(shipped / "model.fp32.onnx", np.zeros((0, 32, 32, 3), np.uint8), tmp_path / "m.onnx")
 
 
@@ -396,9 +396,9 @@ def test_weights_that_do_not_fit_or_would_run_code_are_refused(tmp_path):
     torch.save({"a": Evil()}, tmp_path / "evil.pth")
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
     for name in ("evil.pth", "other.pth"):
-        with pytest.raises(InputError, match="does not hold the weights"):
+        with pytest.raises(InputError, match="does not contain the weights"):
             networks.build(TINY | {"weights": {"file": name}}, 2, tmp_path, seed=0)
-    with pytest.raises(InputError, match=r"are not there: .*none\.pth"):
+    with pytest.raises(InputError, match=r"do not exist: .*none\.pth"):
         networks.build(TINY | {"weights": {"file": "none.pth"}}, 2, tmp_path, seed=0)
     with pytest.raises(InputError, match="'no_such_package'"):
         networks.build(TINY | {"weights": {"package": "no_such_package", "file": "x"}}, 2, tmp_path, seed=0)

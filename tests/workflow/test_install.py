@@ -112,7 +112,7 @@ def test_a_command_without_its_extra_ends_with_one_sentence_that_names_it(argume
     command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(rf"error: `pocketscope {arguments[0]}` takes the Python package '{package}', .*\n", done.stderr)
+    assert re.fullmatch(rf"error: `pocketscope {arguments[0]}` needs the Python package '{package}', .*\n", done.stderr)
     assert "extra 'workflow' (pip install 'pocketscope[workflow]')" in done.stderr
 
 

@@ -107,7 +107,7 @@ def test_a_source_image_that_changes_later_is_packed_again_and_one_that_is_gone_
         where = {"config": folder / "config.yaml", "results": folder / "results", "root": folder / "checkout"}
         done = snakemake("--dry-run", check=False, **where)
         assert done.returncode
-        assert f"1 of {len(FILES) * EACH} files are not there" in done.stdout + done.stderr
+        assert f"1 of {len(FILES) * EACH} files do not exist" in done.stdout + done.stderr
         assert one.name in done.stdout + done.stderr
     finally:
         one.write_bytes(kept)

@@ -88,11 +88,11 @@ def test_a_second_run_has_nothing_to_do(finished):
 def test_a_round_that_accepts_nothing_passes_its_teacher_on(finished):
     """The method `twice` accepts nothing: the network that is teacher and student is trained in round 1 alone."""
     logs, run = finished / "results/small/logs", finished / "results/small/runs/digits/k4_s0"
-    passed = [path.name for path in (logs / "train").iterdir() if "its model is passed on" in path.read_text()]
+    passed = [path.name for path in (logs / "train").iterdir() if "its model is used again" in path.read_text()]
     assert passed == ["digits.k4_s0.twice.r2.shufflenet_v2_x0_5.log"]
     first, second = (run / f"twice.r{n}/shufflenet_v2_x0_5/model.fp32.onnx" for n in (1, 2))
     assert first.read_bytes() == second.read_bytes()
-    assert "no label was sure enough" in (logs / "pseudo_label/digits.k4_s0.twice.r2.log").read_text()
+    assert "no prediction was confident enough" in (logs / "pseudo_label/digits.k4_s0.twice.r2.log").read_text()
 
 
 def test_touching_and_reformatting_make_nothing_again(copied):
@@ -119,7 +119,7 @@ def test_a_fresh_checkout_and_a_moved_results_folder_make_nothing_again(copied, 
          {"quantize", "evaluate", "time_inference"} | TABLES),
         ("pocketscope/distillation/views.py", 'images ** strengths["gamma"]', "images ** 1.6",
          TRAINED | TABLES | {"audit"}),
-        ("pocketscope/report/summary.py", "labelled per class", "labels per class", set()),
+        ("pocketscope/report/summary.py", "labelled images per class", "labels per class", set()),
         ("pocketscope/config/messages.py", "is now called", "became", set()),
     ],
 )  # fmt: skip

@@ -67,7 +67,7 @@ def test_each_unlabelled_file_is_answered_by_the_model_that_ships(shipped):
     found = onnx_model.probabilities(model, load_images(images, [identity_of[row["path"]] for row in given]))
     assert [model.classes[index] for index in found.argmax(axis=1)] == [row["class"] for row in given]
     page = (shipped / "results/small/ship/mine/README.md").read_text(encoding="utf-8")
-    assert f"{3 * EACH} images that people labelled" in page
+    assert f"{3 * EACH} images with human labels" in page
     assert "18 images" in page
 
 

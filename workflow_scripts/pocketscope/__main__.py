@@ -10,9 +10,9 @@ from pocketscope.version import VERSION
 
 COMMANDS = {  # all but `classify` take what the extra `workflow` brings
     "classify": "classify images with a model file",
-    "compare": "statistics and report of any table of scores",
+    "compare": "compute the statistics and the report for any table of scores",
     "schema": "print the JSON schema of a configuration file",
-    "summary": "print the F1 of a study that has run",
+    "summary": "print the F1 of a study that has been run",
 }
 
 

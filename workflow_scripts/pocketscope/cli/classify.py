@@ -21,10 +21,12 @@ EVERY_IN_LOGS = 30.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command on `parser`."""
     parser.add_argument("model", type=Path, help="a model.fp32.onnx or model.int8.onnx")
-    parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, and folders that hold them")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write answers and all probabilities to a table")
+    parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, and folders that contain them")
     parser.add_argument(
-        "--threads", type=int, default=onnx_model.cores(), help="threads that compute (default: all, %(default)s)"
+        "--csv", type=Path, metavar="FILE", help="write the answers and all probabilities to a CSV file"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=onnx_model.cores(), help="number of threads (default: all, %(default)s)"
     )
 
 
@@ -37,7 +39,7 @@ def main(parsed: argparse.Namespace) -> None:
         The model cannot be used; there is no image; or, once all others are done, some images could not be read.
     """
     if parsed.threads < 1:
-        raise InputError(f"--threads is {parsed.threads}; give 1 or more")
+        raise InputError(f"--threads is {parsed.threads}; it must be 1 or more")
     model = onnx_model.open_model(parsed.model, threads=parsed.threads)
     paths = image_files(parsed.images)
     problems = 0
@@ -55,7 +57,7 @@ def main(parsed: argparse.Namespace) -> None:
                 rows.writerow([answer.path, answer.name, f"{answer.confidence:.4f}"])
             progress.step()
     if problems:
-        raise InputError(f"{problems} of {len(paths)} images could not be read; the others are classified")
+        raise InputError(f"{problems} of {len(paths)} images could not be read; the others were classified")
 
 
 def _row(answer: classify.Answer, classes: list[str]) -> list[Any]:

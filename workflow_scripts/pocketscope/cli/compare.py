@@ -12,50 +12,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "scores",
         type=Path,
-        help="CSV or Parquet with the columns dataset, method, network and score (or f1), and if you have them split "
-        "and precision (fp32 or int8)",
+        help="CSV or Parquet with the columns dataset, method, network and score (or f1), and optionally split and "
+        "precision (fp32 or int8)",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables and for report/index.html")
     parser.add_argument(
         "--protocol",
         choices=comparison.PROTOCOLS,
         default="sound",
-        help="sound: rank tests and signed ranks with Holm; paper: as the published study did (default: %(default)s)",
+        help="sound: rank tests and signed-rank tests with Holm's adjustment; paper: the tests of the published "
+        "study (default: %(default)s)",
     )
     parser.add_argument(
         "--control",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="methods, networks, families or method/network to compare the others with; without it, all pairs are "
-        "compared (sound) or the best-ranked is the control (paper)",
+        help="methods, networks, families or method/network to compare the others with; by default, all pairs are "
+        "compared (sound), or the best-ranked group is the control (paper)",
     )
     parser.add_argument("--families", type=Path, metavar="FILE", help="CSV with the columns network and family")
     parser.add_argument(
         "--timing",
         type=Path,
         metavar="FILE",
-        help="CSV or Parquet with the columns network and, where known, precision, latency_ms and size_mb",
+        help="CSV or Parquet with the columns network and, if known, precision, latency_ms and size_mb",
     )
     parser.add_argument(
         "--baseline",
         default="supervised",
         metavar="METHOD",
-        help="method that is trained on the labelled images alone (default: %(default)s)",
+        help="method that is trained on the labelled images only (default: %(default)s)",
     )
     parser.add_argument(
         "--upper-bound",
         nargs="+",
         default=list(score_table.BOUNDS),
         metavar="METHOD",
-        help="methods that know every true label: shown, and not compared (default: full)",
+        help="methods trained on every true label, which are upper bounds: shown, but not compared (default: full)",
     )
-    parser.add_argument("--metric", default="f1", help="metric of a table that holds several (default: %(default)s)")
-    parser.add_argument("--alpha", type=float, default=0.05, help="level of significance (default: %(default)s)")
     parser.add_argument(
-        "--margin", type=float, default=2.0, help="points of F1 that a smaller network may lose (default: %(default)s)"
+        "--metric", default="f1", help="metric to use if the table contains several (default: %(default)s)"
     )
-    parser.add_argument("--title", help="title of the report (default: the name of the scores' file)")
+    parser.add_argument("--alpha", type=float, default=0.05, help="significance level (default: %(default)s)")
+    parser.add_argument(
+        "--margin",
+        type=float,
+        default=2.0,
+        help="points of F1 that a cheaper candidate may lose (default: %(default)s)",
+    )
+    parser.add_argument("--title", help="title of the report (default: the name of the score file)")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -102,7 +108,7 @@ def main(args: argparse.Namespace) -> None:
         if overall["remark"]:
             print(f"warning: {overall['remark']}", file=sys.stderr)
     else:
-        print("No candidate is recommended: scores of one data set do not say what holds of others.")
+        print("No candidate is recommended: the scores of one data set say nothing about other data sets.")
     tables = sum(path.suffix == ".parquet" for path in written)
-    print(f"{tables} tables (Parquet, and CSV to look at) and {decision.RECOMMENDATION} are in {args.out}")
+    print(f"{tables} tables (Parquet, most also as CSV) and {decision.RECOMMENDATION} are in {args.out}")
     print(f"The report is {args.out / 'report' / 'index.html'}")

@@ -14,7 +14,7 @@ Precision = Literal["fp32", "int8"]
 
 def each_once(names: list[Any]) -> list[Any]:
     if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"'{twice[0]}' stands there twice; name it once")
+        raise ValueError(f"'{twice[0]}' is named twice; name it once")
     return names
 
 

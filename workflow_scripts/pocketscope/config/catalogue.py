@@ -18,30 +18,34 @@ class PackageWeights(Model):
     """Weights that an installed Python package carries as a `.pth` file."""
 
     package: str
-    file: str = Field(description="Path of the file inside the package.")
+    file: str = Field(description="Path of the file in the package.")
     layout: Literal["library", "efficientnet_pytorch"] = Field(
-        "library", description="How the tensors are named: as the library does, or as EfficientNet-PyTorch does."
+        "library", description="How the tensors are named: as in the library, or as in EfficientNet-PyTorch."
     )
 
 
 class FileWeights(Model):
     """Weights from a file: safetensors, or a `.pth` of tensors alone."""
 
-    file: str = Field(description="A relative path starts at the folder of the Snakefile.")
+    file: str = Field(description="A relative path is relative to the folder of the Snakefile.")
 
 
 class Network(Model):
     """A network by the library that builds it."""
 
     library: Literal["timm", "torchvision"]
-    name: str = Field(description="The library's own name of the network.")
-    family: str = Field(description="How the network was designed; the statistics compare families.")
+    name: str = Field(description="Name of the network in the library.")
+    family: str = Field(description="Family of designs that the network belongs to; the statistics compare families.")
     weights: Literal["none", "hub"] | PackageWeights | FileWeights = Field(
-        description="none, hub (the library downloads them), or a file or a Python package that holds them."
+        description="none, hub (the library downloads them), or a file or a Python package that contains them."
     )
-    licence: str | None = Field(None, description="Of the weights; it is written into every model file made of them.")
+    licence: str | None = Field(
+        None, description="Licence of the weights; it is written into every model file made from them."
+    )
     options: dict[str, Any] = Field(default={}, description="Passed to the library when the network is built.")
-    mean: list[float] | None = Field(None, description="Of each channel, of images in [0, 1]; else the library's.")
+    mean: list[float] | None = Field(
+        None, description="Mean of each channel, for images in [0, 1]. Default: the library's."
+    )
     std: list[float] | None = None
 
 

@@ -19,9 +19,9 @@ class FolderSource(Model):
     """A folder with one sub-folder per class."""
 
     kind: Literal["folder"]
-    path: str = Field(description="The folder; a relative path starts at the folder of the Snakefile.")
-    unlabelled: str | None = Field(None, description="A folder of images that nobody has labelled.")
-    test: str | None = Field(None, description="A folder, one sub-folder per class, whose images are the test set.")
+    path: str = Field(description="The folder; a relative path is relative to the folder of the Snakefile.")
+    unlabelled: str | None = Field(None, description="A folder of unlabelled images.")
+    test: str | None = Field(None, description="A folder with one sub-folder per class; its images are the test set.")
 
 
 class Columns(Model):
@@ -37,12 +37,14 @@ class TableSource(Model):
     """A CSV or Parquet table with one row per image."""
 
     kind: Literal["table"]
-    path: str = Field(description="The table; a relative path starts at the folder of the Snakefile.")
-    images: str | None = Field(None, description="The folder that the table's paths start from; else the table's own.")
-    columns: Columns | None = Field(
-        None, description="The columns' names, where they are others; group, role: optional."
+    path: str = Field(description="The table; a relative path is relative to the folder of the Snakefile.")
+    images: str | None = Field(
+        None, description="The folder that the table's paths are relative to. Default: the table's folder."
     )
-    outside: bool = Field(False, description="Whether paths may lead out of the folder of images.")
+    columns: Columns | None = Field(
+        None, description="Names of the columns, where they differ from the default; group and role are optional."
+    )
+    outside: bool = Field(False, description="Whether paths may point outside the folder of images.")
 
 
 class ParquetSource(Model):
@@ -50,27 +52,27 @@ class ParquetSource(Model):
 
     kind: Literal["parquet"]
     path: str = Field(description="A file, a folder or a pattern.")
-    image: str | None = Field(None, description="The images' column. Default: image.")
-    label: str | None = Field(None, description="The labels' column. Default: label.")
-    group: str | None = Field(None, description="The column of patient, slide or plate.")
-    test: str | None = Field(None, description="A file, a folder or a pattern of images that are the test set.")
+    image: str | None = Field(None, description="Column of the images. Default: image.")
+    label: str | None = Field(None, description="Column of the labels. Default: label.")
+    group: str | None = Field(None, description="Column of the group, such as patient, slide or plate.")
+    test: str | None = Field(None, description="A file, a folder or a pattern; its images are the test set.")
 
 
 class MedmnistSource(Model):
     """A set of MedMNIST, which the medmnist package downloads; its own test set is kept."""
 
     kind: Literal["medmnist"]
-    name: str = Field(description="The set, such as bloodmnist.")
+    name: str = Field(description="Name of the data set, such as bloodmnist.")
     size: Literal[28, 64, 128, 224] = Field(28, description="Side of the images, in pixels.")
-    path: str | None = Field(None, description="The .npz file, where it has been downloaded already.")
+    path: str | None = Field(None, description="The .npz file, if it has already been downloaded.")
 
 
 class Expected(Model):
     """What a data set should hold, so that a study on another version of it does not pass unnoticed."""
 
-    images: int | None = Field(None, ge=1, description="Image files, copies included.")
+    images: int | None = Field(None, ge=1, description="Number of image files, copies included.")
     classes: int | dict[str, int] | None = Field(
-        None, description="How many classes; or the classes, each with its number of image files."
+        None, description="Number of classes; or the classes, each with its number of image files."
     )
 
 
@@ -81,25 +83,31 @@ class Dataset(Model):
         DigitsSource | FolderSource | TableSource | ParquetSource | MedmnistSource, Field(discriminator="kind")
     ]
     classes: Annotated[list[str], AfterValidator(each_once)] | None = Field(
-        None, description="The classes to keep; all where none are named.", min_length=2
+        None, description="The classes to keep. Default: all.", min_length=2
     )
-    page: int = Field(0, ge=0, description="Which page of a TIFF, or frame of a DICOM file, is the image.")
-    image_size: int = Field(224, ge=16, le=1024, description="Side of the square that every network sees, in pixels.")
-    resize: Literal["stretch", "crop", "pad"] = Field("stretch", description="How an oblong image becomes a square.")
+    page: int = Field(
+        0, ge=0, description="The page of a TIFF file, or the frame of a DICOM file, that is the image; counted from 0."
+    )
+    image_size: int = Field(
+        224, ge=16, le=1024, description="Side of the square images that every network gets, in pixels."
+    )
+    resize: Literal["stretch", "crop", "pad"] = Field(
+        "stretch", description="How an image that is not square is made square."
+    )
     positive: str | None = Field(
-        None, description="Two classes: the one whose F1 is reported; the rarer one where none is named."
+        None, description="With two classes, the class whose F1 is reported. Default: the rarer class."
     )
     symmetries: Annotated[list[Symmetry], AfterValidator(each_once)] = Field(
         default=["horizontal_flip", "vertical_flip"],
-        description="Flips and turns that leave an image's class what it was: augmentation and teachers' views use no "
+        description="Flips and rotations that do not change the class of an image. Augmentation and "
+        "teachers' views use no "
         "others.",
     )
-    max_skipped_share: float = Field(
-        0.1, ge=0, le=1, description="Stop where a larger share of the files cannot be read."
-    )
-    expect: Expected | None = Field(None, description="What should be there; anything else is an error.")
+    max_skipped_share: float = Field(0.1, ge=0, le=1, description="Stop if a larger share of the files cannot be read.")
+    expect: Expected | None = Field(None, description="What the data set should contain; anything else is an error.")
     corrections: str | None = Field(
-        None, description="A table of path and label, such as answers.csv with its column label filled in."
+        None,
+        description="A table with the columns path and label, such as answers.csv with its column label filled in.",
     )
 
 
@@ -107,22 +115,33 @@ class Split(Model):
     """Which images are tested on, labelled and unlabelled."""
 
     labelled: Annotated[list[Annotated[int, Field(ge=1)] | Literal["all"]], AfterValidator(each_once)] = Field(
-        default=[25], min_length=1, description="Labelled images per class, validation set included; each is a split."
+        default=[25],
+        min_length=1,
+        description="Numbers of labelled images per class, validation set included; each number is a split.",
     )
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(each_once)] = Field(default=[0], min_length=1)
     evaluation: Literal["holdout", "crossvalidation"] = Field(
         "holdout",
-        description="holdout: one part of the images is tested on; crossvalidation: each labelled image once.",
+        description="holdout: one part of the images is the test set; crossvalidation: each labelled image "
+        "is tested once.",
     )
-    folds: int = Field(5, ge=2, le=20, description="Parts of a cross-validation; each is trained without.")
+    folds: int = Field(5, ge=2, le=20, description="Number of folds of the cross-validation.")
     test_share: Share = 0.25
     test_seed: int = Field(
-        0, ge=0, description="Draws the test set, or the folds, which are equal for every k and every seed."
+        0,
+        ge=0,
+        description="Seed that draws the test set, or the folds. They are the same for every number of "
+        "labelled images and every seed.",
     )
-    validation_share: Share = Field(0.2, description="Share of the labelled images that choose the best epoch.")
+    validation_share: Share = Field(
+        0.2, description="Share of the labelled images in the validation set, which chooses the best epoch."
+    )
     min_validation: int = Field(
         50,
         ge=1,
-        description="There is a validation set where more than half of the classes have so many labelled images.",
+        description="There is a validation set if more than half of the classes have at least this many "
+        "labelled images.",
     )
-    strict: bool = Field(False, description="A class with fewer images than asked for is an error, not a warning.")
+    strict: bool = Field(
+        False, description="Whether a class with fewer labelled images than requested is an error instead of a warning."
+    )

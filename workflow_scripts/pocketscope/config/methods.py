@@ -14,59 +14,62 @@ class Method(Model):
 
     labels: Literal["human", "full", "teachers"] = Field(
         "teachers",
-        description="human: the labelled images alone; full: every training image's true label, the upper bound; "
-        "teachers: the labelled images, and those that the teachers label.",
+        description="human: human labels only; full: the true label of every training image, the upper bound; "
+        "teachers: human labels and the teachers' pseudo-labels.",
     )
     teachers: Annotated[list[Name], AfterValidator(each_once)] = Field(
-        default=[], description="Networks that label; several are an ensemble."
+        default=[], description="Networks that make the pseudo-labels; several form an ensemble."
     )
     fold_teachers: bool = Field(
         False,
-        description="The fold teachers of a full cross-fit vote, each trained without one fold, in the place of "
-        "the one that is trained on all labels.",
+        description="Whether the fold teachers of a full cross-fit vote, each trained without one fold, instead of "
+        "the teacher that is trained on all labels.",
     )
     views: Annotated[list[View], AfterValidator(each_once)] | Literal["auto"] = Field(
         default=["identity"],
         min_length=1,
-        description="What the teachers see of each image; auto: all of the study's views, without those that held-out "
-        "labelled images show to be harmful.",
+        description="Versions of each image that the teachers predict; auto: all views of the study, except those that "
+        "are harmful on held-out labelled images.",
     )
     calibration: Literal["none", "temperature"] = Field(
-        "none", description="temperature: each teacher's confidence is scaled on labelled images that it has not seen."
+        "none",
+        description="temperature: each teacher's confidence is scaled on labelled images that it was not trained on.",
     )
     vote: Literal["mean_probability", "majority"] = Field(
-        "mean_probability", description="How the predictions of all teachers and views become one label."
+        "mean_probability", description="How the predictions of all teachers and views are combined into one label."
     )
     selection: Literal["threshold", "top_share_per_class"] = Field(
         "threshold",
-        description="Which predictions become pseudo-labels. threshold: all above it; top_share_per_class: the most "
-        "confident `share` of each predicted class.",
+        description="Which predictions become pseudo-labels. threshold: all predictions above `threshold`; "
+        "top_share_per_class: the most confident `share` of each predicted class.",
     )
     threshold: float = Field(
-        0.8, ge=0, le=1, description="A label is accepted where its confidence is strictly above this."
+        0.8, ge=0, le=1, description="A pseudo-label is accepted if its confidence is strictly above this."
     )
     share: float = Field(
-        0.5, gt=0, le=1, description="Share of each predicted class, with `selection: top_share_per_class`."
+        0.5, gt=0, le=1, description="Accepted share of each predicted class, with `selection: top_share_per_class`."
     )
     targets: Literal["hard", "soft"] = Field(
-        "hard", description="soft: students learn the teachers' mean probabilities in the place of the label."
+        "hard", description="soft: students learn the teachers' mean probabilities instead of the label."
     )
-    target_temperature: float = Field(1.0, gt=0, le=5, description="Below 1 soft targets are sharpened.")
-    rounds: int = Field(1, ge=1, le=20, description="How often teachers are trained and label, at most.")
+    target_temperature: float = Field(1.0, gt=0, le=5, description="Below 1, soft targets are sharpened.")
+    rounds: int = Field(
+        1, ge=1, le=20, description="Maximum number of rounds; in each, teachers are trained and make pseudo-labels."
+    )
     stop: Literal["all_labelled", "rounds", "no_improvement"] = Field(
         "all_labelled",
-        description="all_labelled: a label once given stays, and rounds end when none is left to give; rounds: each "
-        "round labels anew all that people did not; no_improvement: like all_labelled, and rounds end when the "
+        description="all_labelled: accepted pseudo-labels stay, and rounds end when no image is left to label; rounds: "
+        "each round makes all pseudo-labels anew; no_improvement: like all_labelled, but rounds also end when the "
         "teachers' validation F1 no longer rises.",
     )
     training: Literal["fast", "frozen", "paper", "paper_automl"] | None = Field(
-        None, description="The recipe that the students are trained by, where it is not that of the study's 'training'."
+        None, description="The students' training recipe. Default: the study's 'training'."
     )
 
     @model_validator(mode="after")
     def _teachers_fit_labels(self) -> "Method":
         if self.labels == "teachers" and not self.teachers:
-            raise ValueError("a method that takes its labels from teachers names at least one network in 'teachers'")
+            raise ValueError("a method with 'labels: teachers' needs at least one network in 'teachers'")
         if self.labels != "teachers" and (unused := self.model_fields_set - {"labels", "training"}):
             raise ValueError(f"with 'labels: {self.labels}' the key '{min(unused)}' has no effect; leave it out")
         for key, other, value in (
@@ -78,7 +81,7 @@ class Method(Model):
                 wanted = "more than one of 'rounds'" if value is None else f"'{other}: {value}'"
                 raise ValueError(f"'{key}' has no effect without {wanted}; leave it out")
         if self.fold_teachers and self.rounds > 1:
-            raise ValueError("fold teachers are trained on people's labels alone: 'fold_teachers' allows one round")
+            raise ValueError("fold teachers are trained on human labels only: 'fold_teachers' allows one round")
         return self
 
     @property
@@ -122,22 +125,28 @@ class Consistency(Model):
     labels: Literal["consistency"]
     algorithm: Literal["fixmatch", "mixmatch"]
     preset: Literal["fast", "reference"] = Field(
-        "fast", description="Where the keys that are not given have their values from; reference: the papers'."
+        "fast", description="Source of the default values of the other keys; reference: the papers' values."
     )
     warm_start: bool = Field(
-        False, description="Start from the network that was trained on people's labels.", json_schema_extra=_by_preset
+        False, description="Start from the network that was trained on human labels.", json_schema_extra=_by_preset
     )
     distribution_alignment: bool = Field(
-        False, description="Guesses are made as frequent, by class, as the labels are. For sets of like classes."
+        False,
+        description="Online pseudo-labels are made as frequent, by class, as the human labels. For data sets "
+        "with balanced classes.",
     )
     duration: float = Field(
         1.0,
         gt=0,
-        description="Steps, as a multiple of those that the study gives a training on the labels alone.",
+        description="Number of steps, as a multiple of the steps of a training run on the human labels only.",
         json_schema_extra=_by_preset,
     )
     unlabelled_ratio: int = Field(
-        0, ge=1, le=15, description="Unlabelled images in a batch, for each labelled one.", json_schema_extra=_by_preset
+        0,
+        ge=1,
+        le=15,
+        description="Unlabelled images in a batch for each labelled image.",
+        json_schema_extra=_by_preset,
     )
     unlabelled_weight: float = Field(
         0, ge=0, description="Weight of the unlabelled loss.", json_schema_extra=_by_preset
@@ -145,37 +154,49 @@ class Consistency(Model):
     ramp_up: float = Field(
         0,
         ge=0,
-        description="How long that weight rises from 0: up to 1 a share of the steps, above 1 a number of steps.",
+        description="How long the weight of the unlabelled loss rises from 0: up to 1, a share of the steps; "
+        "above 1, a number of steps.",
         json_schema_extra=_by_preset,
     )
-    ema: float = Field(0.999, gt=0, lt=1, description="Decay of the moving average of the weights, which is kept.")
+    ema: float = Field(
+        0.999, gt=0, lt=1, description="Decay of the moving average of the weights; the averaged weights are kept."
+    )
     ema_rises: bool = Field(
-        True, description="At step t the decay is at most (1 + t) / (10 + t).", json_schema_extra=_by_preset
+        True, description="Whether the decay at step t is at most (1 + t) / (10 + t).", json_schema_extra=_by_preset
     )
     label_smoothing: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Of people's labels, in the place of the study's: a network that learned smoothed labels is seldom "
-        "as sure as `threshold` asks.",
+        description="Label smoothing of the human labels, instead of the study's. A network that learned "
+        "smoothed labels "
+        "is seldom as confident as `threshold` demands.",
     )
     threshold: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="FixMatch: a guess is learned where its confidence reaches this.",
+        description="FixMatch: an online pseudo-label is learned if its confidence reaches this.",
         json_schema_extra=_by_preset,
     )
     n_augmentations: int | None = Field(
-        None, ge=1, le=8, description="MixMatch: changed copies that are guessed at.", json_schema_extra=_by_preset
+        None,
+        ge=1,
+        le=8,
+        description="MixMatch: number of augmented copies whose predictions are averaged into a pseudo-label.",
+        json_schema_extra=_by_preset,
     )
     temperature: float | None = Field(
-        None, gt=0, le=1, description="MixMatch: below 1 guesses are sharpened.", json_schema_extra=_by_preset
+        None,
+        gt=0,
+        le=1,
+        description="MixMatch: below 1, online pseudo-labels are sharpened.",
+        json_schema_extra=_by_preset,
     )
     alpha: float | None = Field(
         None,
         gt=0,
-        description="MixMatch: of the Beta distribution that shares are drawn from.",
+        description="MixMatch: alpha of the Beta distribution that mixing shares are drawn from.",
         json_schema_extra=_by_preset,
     )
 

@@ -28,13 +28,15 @@ RESERVED = {"datasets"}  # folders of results/ that are no study's: packed image
 class Statistics(Model):
     """How candidates are compared; docs/statistics.md says what each protocol does."""
 
-    protocol: Literal["sound", "paper"] = Field("sound", description="paper: as the published comparison did.")
+    protocol: Literal["sound", "paper"] = Field("sound", description="paper: the tests of the published comparison.")
     controls: Annotated[list[str], AfterValidator(each_once)] = Field(
         default=[],
-        description="What the others are compared with (methods, networks, families, precisions); else all pairs.",
+        description="Methods, networks, families or precisions that the others are compared with. Default: all pairs.",
     )
-    alpha: Share = Field(0.05, description="Level of significance, and one minus the level of all intervals.")
-    margin: float = Field(2.0, ge=0, description="Points of F1 that a smaller network may lose to be recommended.")
+    alpha: Share = Field(0.05, description="Significance level; all intervals have the confidence level 1 - alpha.")
+    margin: float = Field(
+        2.0, ge=0, description="Points of F1 that a cheaper candidate may lose and still be recommended."
+    )
 
 
 class Candidate(Model):
@@ -48,12 +50,10 @@ class Candidate(Model):
 class Ship(Model):
     """What the target `ship` makes: a model trained on every label, and its answers."""
 
-    candidate: Candidate | None = Field(
-        None, description="What to ship; the recommended candidate where none is named."
-    )
+    candidate: Candidate | None = Field(None, description="The candidate to ship. Default: the recommended one.")
     reliable: Share = Field(
         0.9,
-        description="An answer is reliable where the test set shows that at least this share of predictions with the "
+        description="An answer is reliable if the test set shows that at least this share of predictions with the "
         "same or a higher probability is correct.",
     )
 
@@ -61,48 +61,50 @@ class Ship(Model):
 class Compute(Model):
     """What a job may take of a machine."""
 
-    threads: int = Field(1, ge=1, description="Threads of a job that runs a network.")
-    device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one.")
+    threads: int = Field(1, ge=1, description="Threads of each job that runs a network.")
+    device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU if there is one.")
     train_dtype: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
-        description="Of the forward pass in training. auto: bf16 where it was quicker by a tenth for the network, at "
-        "the nearest size, on the device, by config/train_dtype.csv; fp32 elsewhere, and where that has no candidate.",
+        description="Number format of the forward pass in training. auto: bf16 where config/train_dtype.csv "
+        "shows it to be "
+        "faster by more than a tenth, for the network at the nearest image size on this kind of device; else fp32.",
     )
 
 
 class Config(Model):
     """A study."""
 
-    study: Name = Field(description="Its results lie in results/{study}.")
-    seed: int = Field(0, ge=0, description="Every random stream of the study is derived from it.")
+    study: Name = Field(description="Name of the study; its results are in results/{study}.")
+    seed: int = Field(0, ge=0, description="Seed that all random numbers of the study are derived from.")
     datasets: dict[Name, Dataset] = Field(min_length=1)
     split: Split = Split()
     methods: dict[Name, AnyMethod] = Field(min_length=1)
     students: dict[Name, list[Precision]] = Field(
-        min_length=1, description="The networks that are compared, each with the precisions that are evaluated."
+        min_length=1, description="The networks that are compared, each with its precisions."
     )
     views: Annotated[list[View], AfterValidator(each_once)] = Field(
         default=["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"],
-        description="The views that teachers predict, once for every method; a method chooses among them.",
+        description="The views that each teacher predicts, once for all methods; a method chooses among them.",
     )
     view_strengths: ViewStrengths = ViewStrengths()
     crossfit: Literal["frozen", "full"] = Field(
         "frozen",
-        description="Where there is no validation set, held-out predictions come from folds: frozen, of a head on the "
-        "pretrained features; full, of teachers trained without a fold.",
+        description="Source of held-out predictions where there is no validation set. frozen: a head on "
+        "pretrained features, "
+        "trained without a fold; full: teachers trained without a fold.",
     )
-    crossfit_folds: int = Field(5, ge=2, le=10, description="Of the cross-fit.")
+    crossfit_folds: int = Field(5, ge=2, le=10, description="Number of folds of the cross-fit.")
     training: Training = Training()
     statistics: Statistics = Statistics()
     ship: Ship = Ship()
     compute: Compute = Compute()
-    catalogue: str = Field("config/networks.yaml", description="The networks that may be named.")
+    catalogue: str = Field("config/networks.yaml", description="File with the networks that can be named.")
 
     @field_validator("study")
     @classmethod
     def _folder_of_its_own(cls, study: str) -> str:
         if study.casefold() in RESERVED:  # on some disks `Datasets` is the same folder
-            raise ValueError(f"results/{study} holds the packed images of all studies; take another name")
+            raise ValueError(f"results/{study} contains the packed images of all studies; choose another name")
         return study
 
     @field_validator("students")
@@ -124,7 +126,7 @@ class Config(Model):
             )
         if self.methods[asked.method].labels == "full":
             raise ValueError(
-                f"ship.candidate.method: '{asked.method}' is the upper bound; name a method that could be used"
+                f"ship.candidate.method: '{asked.method}' is the upper bound; name a method that can be used"
             )
         if asked.precision not in self.students.get(asked.network, []):
             measured = [f"{network} {precision}" for network, all_ in self.students.items() for precision in all_]
@@ -144,22 +146,22 @@ class Config(Model):
             if missing := sorted(set(views) - set(self.views)):
                 raise ValueError(f"methods.{name}.views: '{missing[0]}' is not among the study's 'views'; add it there")
             if "identity" not in self.views and (method.needs_held_out or method.stop == "no_improvement"):
-                raise ValueError(f"methods.{name}: what it chooses rests on the view 'identity'; add it to 'views'")
+                raise ValueError(f"methods.{name}: the method needs the view 'identity'; add it to 'views'")
             validated = [self.has_validation(labelled) for labelled in self.split.labelled]
             if method.fold_teachers and (self.crossfit != "full" or True in validated):
                 raise ValueError(
-                    f"methods.{name}: fold teachers are those of 'crossfit: full', and of splits without a validation "
-                    "part (split.min_validation)"
+                    f"methods.{name}: fold teachers need 'crossfit: full', and splits without a validation "
+                    "set (split.min_validation)"
                 )
             if method.stop == "no_improvement" and False in validated:
                 raise ValueError(
-                    f"methods.{name}: 'stop: no_improvement' looks at the validation set, which splits with fewer "
-                    f"than {self.split.min_validation} labelled per class do not have (split.min_validation)"
+                    f"methods.{name}: 'stop: no_improvement' needs a validation set, and splits with fewer than "
+                    f"{self.split.min_validation} labelled images per class have none (split.min_validation)"
                 )
             for dataset, settings in self.datasets.items():
                 if not allowed_views(views, settings.symmetries):
                     raise ValueError(
-                        f"methods.{name}.views: the symmetries of '{dataset}' leave none of them; add 'identity'"
+                        f"methods.{name}.views: the symmetries of '{dataset}' allow none of them; add 'identity'"
                     )
         return self
 
@@ -174,9 +176,11 @@ class Config(Model):
 
     def _consistency(self, name: str) -> None:
         if name in ("human", "full", "audit"):
-            raise ValueError(f"methods.{name}: a method of consistency has another name; a folder has this one")
+            raise ValueError(
+                f"methods.{name}: a consistency method cannot have this name, which is the name of a folder; rename it"
+            )
         if not self.training.steps or not self.training.steps_from_scratch:
-            raise ValueError(f"methods.{name}: consistency is learned in steps, of which 'training' has none")
+            raise ValueError(f"methods.{name}: a consistency method needs training steps, and 'training' has none")
 
     def has_validation(self, labelled: int | str) -> bool | None:
         """Return whether a split with so many labelled images per class has a validation set; None: the data decide."""
@@ -229,8 +233,8 @@ def _check_features(study: Config, networks: Mapping[str, Network]) -> None:
         for name in (name for method in asked for name in method.teachers):
             if networks[name].weights == "none":
                 raise InputError(
-                    f"teacher '{name}': 'crossfit: frozen' rests on pretrained features, and it has no pretrained "
-                    "weights; set 'crossfit: full'"
+                    f"teacher '{name}': 'crossfit: frozen' needs pretrained features, and this network has no "
+                    "pretrained weights; set 'crossfit: full'"
                 )
 
 
@@ -241,7 +245,7 @@ def _check_training(study: Config, networks: Mapping[str, Network]) -> None:
         steps = training.steps_from_scratch if network.weights == "none" else training.steps
         if training.head == 0 and training.epochs is None and not steps:
             raise InputError(
-                f"configuration: 'training': with 'head: 0' and no steps '{name}' learns nothing; train its head "
+                f"configuration: 'training': with 'head: 0' and no steps, '{name}' learns nothing; train its head "
                 "('regression', or a number of epochs), or all its layers ('steps', 'steps_from_scratch')"
             )
 
@@ -253,8 +257,8 @@ def _check_controls(study: Config, networks: Mapping[str, Network]) -> None:
         if control not in names:
             known = [name for name in names if "/" not in name or "/" in control]
             raise InputError(
-                f"configuration: 'statistics.controls': '{control}' is no method, student, family, precision or "
-                f"method/student that is compared{nearest(control, known)}"
+                f"configuration: 'statistics.controls': '{control}' is not a method, student, family, precision "
+                f"or method/student that is compared{nearest(control, known)}"
             )
 
 

@@ -11,11 +11,15 @@ from pocketscope.config.base import Model
 class Augmentation(Model):
     """Random changes of every training image, drawn anew each time; flips are the data set's `symmetries`."""
 
-    rotation: float = Field(15, ge=0, le=180, description="Degrees, at most, either way.")
-    zoom: float = Field(0.1, ge=0, lt=1, description="Share, at most, either way.")
-    translation: float = Field(0.05, ge=0, lt=1, description="Share of the side, at most, either way.")
-    brightness: float = Field(0.05, ge=0, lt=1, description="Share of full white, at most, either way.")
-    contrast: float = Field(0.05, ge=0, lt=1, description="Share, at most, either way.")
+    rotation: float = Field(15, ge=0, le=180, description="Largest rotation in either direction, in degrees.")
+    zoom: float = Field(0.1, ge=0, lt=1, description="Largest change in either direction, as a share.")
+    translation: float = Field(
+        0.05, ge=0, lt=1, description="Largest shift in either direction, as a share of the side."
+    )
+    brightness: float = Field(
+        0.05, ge=0, lt=1, description="Largest change in either direction, as a share of full white."
+    )
+    contrast: float = Field(0.05, ge=0, lt=1, description="Largest change in either direction, as a share.")
 
 
 STEPS = ("epochs", "steps", "steps_from_scratch")
@@ -32,7 +36,7 @@ def _refuse_without_effect(given: Mapping[str, Any], *, regression: bool) -> Non
     """Raise ValueError where a key of a `training` of the head alone has no effect on how the head is trained."""
     if unused := (OF_STEPS | (OF_GRADIENTS if regression else set())) & set(given):
         head = ", and a regression fits the head" if regression else ""
-        raise ValueError(f"no layer but the head is trained{head}: '{min(unused)}' has no effect; leave it out")
+        raise ValueError(f"only the head is trained{head}: '{min(unused)}' has no effect; leave it out")
 
 
 PAPER: dict[str, Any] = {
@@ -63,54 +67,64 @@ class Training(Model):
     """How a network is trained: a new head on frozen features, then all layers."""
 
     recipe: Literal["fast", "frozen", "paper", "paper_automl"] = Field(
-        "fast", description="Where the keys that are not given have their values from."
+        "fast", description="Source of the default values of the other keys."
     )
     head: Literal["regression"] | Annotated[int, Field(ge=0)] = Field(
         "regression",
-        description="How a pretrained network's new head is trained before the rest: a logistic regression, its "
-        "strength by cross-validation, or so many epochs of gradient steps.",
+        description="How the new head of a pretrained network is trained before the rest: a logistic regression, with "
+        "its regularisation from cross-validation, or this many epochs of gradient steps.",
     )
     steps: int = Field(
-        200, ge=0, description="Steps of all layers, from pretrained weights, for a hundred images or fewer."
+        200, ge=0, description="Training steps of all layers, from pretrained weights, for a hundred images or fewer."
     )
-    steps_from_scratch: int = Field(600, ge=0, description="The same without pretrained weights.")
+    steps_from_scratch: int = Field(600, ge=0, description="The same, without pretrained weights.")
     steps_exponent: float = Field(
-        0.5, ge=0, le=1, description="With n times a hundred images there are n ** steps_exponent times as many steps."
+        0.5, ge=0, le=1, description="With n times a hundred images, there are n ** steps_exponent times as many steps."
     )
-    epochs: float | None = Field(None, gt=0, description="Passes over the images, in the place of a number of steps.")
+    epochs: float | None = Field(None, gt=0, description="Passes over the images, instead of a number of steps.")
     batch_size: int = Field(16, ge=2)
     learning_rate: Annotated[float, Field(gt=0)] | Literal["minimum", "tenth_of_minimum"] = Field(
         5e-4,
-        description="Of the highest layers, at the top of the one-cycle schedule; or how a range test finds it.",
+        description="Learning rate of the highest layers, at the maximum of the one-cycle schedule; or how a "
+        "range test finds it.",
     )
     learning_rate_from_scratch: Annotated[float, Field(gt=0)] | Literal["minimum", "tenth_of_minimum"] = Field(
-        3e-3, description="Of all layers, without pretrained weights."
+        3e-3, description="Learning rate of all layers, without pretrained weights."
     )
     lowest_layer_lr_ratio: float = Field(
-        1.0, gt=0, le=1, description="Learning rate of the lowest layers as a share of the highest's, if pretrained."
+        1.0,
+        gt=0,
+        le=1,
+        description="Learning rate of the lowest layers as a share of the highest layers', with pretrained weights.",
     )
     max_grad_norm: float = Field(
-        1.0, ge=0, description="Gradients of a larger norm are scaled down to this one; 0: none are."
+        1.0,
+        ge=0,
+        description="Gradient clipping: gradients with a larger norm are scaled down to this norm; 0: no clipping.",
     )
     weight_decay: float = Field(0.01, ge=0)
     batch_norm: Literal["frozen", "trained"] = Field(
         "frozen",
-        description="frozen: pretrained batch normalisation keeps the statistics that its weights came with (weights "
-        "that it was folded into have none: there it takes each batch's); trained: it takes each batch's.",
+        description="frozen: batch normalisation keeps its pretrained statistics (weights that it was folded into have "
+        "none, and each batch's are used); trained: each batch's statistics are used.",
     )
-    ema: float = Field(0.99, ge=0, lt=1, description="Decay of the moving average of the weights; 0: none.")
+    ema: float = Field(0.99, ge=0, lt=1, description="Decay of the moving average of the weights; 0: no average.")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each label that is spread over all classes.")
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="balanced: rare classes count as much as frequent ones."
     )
-    mixup: float = Field(0.0, ge=0, description="Alpha of the Beta distribution that shares are drawn from; 0: none.")
-    labelled_fraction: float = Field(0.5, ge=0, le=1, description="Share of each batch that people labelled.")
-    n_evaluations: int = Field(
-        10, ge=1, description="How often the validation set is looked at; an epoch in the tables."
+    mixup: float = Field(
+        0.0, ge=0, description="Alpha of the Beta distribution that mixing shares are drawn from; 0: no mixup."
     )
-    patience: int = Field(5, ge=1, description="Stop after so many evaluations without a better one.")
+    labelled_fraction: float = Field(0.5, ge=0, le=1, description="Share of images with human labels in each batch.")
+    n_evaluations: int = Field(
+        10, ge=1, description="Number of evaluations on the validation set; each is an epoch in the tables."
+    )
+    patience: int = Field(
+        5, ge=1, description="Early stopping: stop after this many evaluations without an improvement."
+    )
     monitor: Literal["f1", "accuracy", "loss"] = Field(
-        "f1", description="Metric on the validation set that picks the best epoch."
+        "f1", description="Metric on the validation set that chooses the best epoch."
     )
     augmentation: Augmentation = Augmentation()
 
@@ -125,7 +139,7 @@ class Training(Model):
         if {"steps", "steps_from_scratch"} & set(given):
             recipe = recipe | {"epochs": None}
         if given.get("recipe") == "frozen" and (against := [key for key in ("epochs", "steps") if given.get(key)]):
-            raise ValueError(f"'recipe: frozen' trains no layer but the head: leave it out, or '{against[0]}'")
+            raise ValueError(f"'recipe: frozen' trains only the head: leave it out, or '{against[0]}'")
         chosen = {"head": "regression", "steps": 1, "steps_from_scratch": 1} | recipe | dict(given)
         if not any(chosen.get(key) for key in STEPS):
             _refuse_without_effect(given, regression=chosen["head"] == "regression")

@@ -24,16 +24,16 @@ VIEW_NEEDS: dict[str, set[str]] = {
 class ViewStrengths(Model):
     """How strong the views are that are no symmetry."""
 
-    box_blur: int = Field(3, ge=3, le=15, description="Side of the window, in pixels; odd.")
+    box_blur: int = Field(3, ge=3, le=15, description="Side of the window, in pixels; an odd number.")
     gaussian_blur: float = Field(1.0, gt=0, le=4, description="Standard deviation, in pixels.")
-    gamma: float = Field(1.5, gt=0, le=5, description="Exponent of the brightness; above 1 darkens.")
+    gamma: float = Field(1.5, gt=0, le=5, description="Exponent of the brightness; values above 1 darken the image.")
 
     @model_validator(mode="after")
     def _is_felt(self) -> "ViewStrengths":
         if self.gamma == 1:
-            raise ValueError("a gamma of 1 changes nothing; take another, or leave 'gamma' out of the views")
+            raise ValueError("a gamma of 1 changes nothing; choose another value, or leave 'gamma' out of the views")
         if self.box_blur % 2 == 0:
-            raise ValueError("'box_blur' is odd, so that the window has a middle")
+            raise ValueError("'box_blur' must be odd, so that the window has a middle")
         return self
 
 

@@ -7,6 +7,6 @@ WORKFLOW = "workflow"
 def lacking(package: str, extra: str) -> str:
     """Return the end of a sentence that begins with what cannot be done."""
     return (
-        f"takes the Python package '{package}', which is not installed: it comes with pocketscope's extra '{extra}' "
+        f"needs the Python package '{package}', which is not installed: it comes with pocketscope's extra '{extra}' "
         f"(pip install 'pocketscope[{extra}]')"
     )

@@ -102,9 +102,7 @@ def _open(path: str | os.PathLike) -> pq.ParquetFile:
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
-        raise InputError(
-            f"{path}: cut short or damaged ({error}); delete it and run again, and it is made anew"
-        ) from error
+        raise InputError(f"{path}: cut short or damaged ({error}); delete it and run again to make it anew") from error
 
 
 def _conform(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
@@ -124,6 +122,8 @@ def _conform(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
                 f"{name}: the column '{field.name}' holds {column.type}, not {field.type}: {error}"
             ) from error
         if column.null_count and not field.nullable:
-            raise InputError(f"{name}: the column '{field.name}' has {column.null_count} empty cells and may have none")
+            raise InputError(
+                f"{name}: the column '{field.name}' has {column.null_count} empty cells, but none are allowed"
+            )
         columns.append(column)
     return pa.table(columns, schema=schema)

@@ -116,7 +116,7 @@ def dataset_remarks(images: pa.Table, skipped: pa.Table, labels: Iterable[str], 
             f"({len(stacks)} of {len(images)}): {_first(stacks, len(stacks))}"
         )
     said += [
-        f"class {label!r} is learnt and never tested: corrections alone have images of it"
+        f"class {label!r} is learned but never tested: it has images only in the corrections"
         for label in sorted(set(corrected) - set(labels))
     ]
     return said
@@ -188,7 +188,7 @@ def compare(expected: Mapping[str, Any] | None, classes: pa.Table, whole: Mappin
         different.append(f"{len(there)} classes instead of {asked}: {', '.join(map(repr, sorted(there)))}")
     if different:
         raise InputError(
-            "the data set is not what 'expect' says:\n"
+            "the data set differs from 'expect':\n"
             + "".join(f"  {line}\n" for line in different)
-            + "Get the version of the data that is meant, or correct 'expect'"
+            + "Get the right version of the data, or correct 'expect'"
         )

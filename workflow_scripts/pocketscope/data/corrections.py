@@ -71,7 +71,7 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
         first, said = found.setdefault(known[_relative(path, top, known)], (line, label))
         if said != label:
             raise InputError(
-                f"{table}: rows {first} and {line} contradict one another about one image ({path}): {said!r} and "
+                f"{table}: rows {first} and {line} contradict each other about one image ({path}): {said!r} and "
                 f"{label!r}; keep the right one"
             )
     _check_new(table, found.values(), classes, asked["classes"])
@@ -90,9 +90,13 @@ def _check_new(
     for label, lines in sorted(lines_of.items()):
         if kept is None and len(lines) >= _BEGIN and spelling(label) not in spelled:
             spelled[spelling(label)] = label
-            log.warning("%s: a new class, %r: %d images, learnt from and not tested on", table, label, len(lines))
+            log.warning(
+                "%s: a new class, %r: %d images, which are learned from but not tested on", table, label, len(lines)
+            )
             continue
-        remedy = f"a new class begins with {_BEGIN} images of it" if kept is None else "'classes' says which to keep"
+        remedy = (
+            f"a new class needs at least {_BEGIN} images" if kept is None else "'classes' lists the classes to keep"
+        )
         raise InputError(
             f"{table}: row {min(lines)}: there is no class {label!r}{did_you_mean(label, spelled.values())} The "
             f"classes are {', '.join(map(repr, sorted(spelled.values())))}; {remedy}"
@@ -106,8 +110,8 @@ def _relative(path: str, top: Path, known: Mapping[str, str]) -> str:
 def _check_paths(table: Path, strangers: list[tuple[int, str]]) -> None:
     if strangers:
         raise InputError(
-            f"{table}: {len(strangers)} rows with a label name no image of the data set:\n"
+            f"{table}: {len(strangers)} rows with a label name images that are not in the data set:\n"
             + listing([f"row {line}: {path!r}" for line, path in strangers])
-            + "Write paths as answers.csv and images.parquet do, or remove the rows; skipped.parquet tells which "
+            + "Write paths as answers.csv and images.parquet do, or remove the rows; skipped.parquet lists which "
             "images could not be read"
         )

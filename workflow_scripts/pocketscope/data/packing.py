@@ -150,7 +150,8 @@ def check_labels(records: Iterable[Record], name: str) -> None:
     trainable = sorted({label for label, test in counts if not test})
     if not trainable:
         raise InputError(
-            f"{name}: no labelled image to learn from{', only for testing' if total else ''}; put images of each class "
+            f"{name}: there are no labelled images to learn from{', only for testing' if total else ''}; put "
+            "images of each class "
             "into a folder named like the class, or give labels in a table"
         )
     if len(trainable) == 1:
@@ -160,8 +161,8 @@ def check_labels(records: Iterable[Record], name: str) -> None:
         )
     if only_test := sorted(set(total) - set(trainable)):
         raise InputError(
-            f"{name}: of {_quoted(only_test, total)} there are only images for testing; "
-            "label images of it to learn from, or leave it out with 'classes'"
+            f"{name}: {_quoted(only_test, total)}: there are only images for testing; "
+            "label images of this class to learn from, or leave it out with 'classes'"
         )
 
 
@@ -172,7 +173,7 @@ def _of_classes(records: list[Record], classes: Sequence[str] | None, name: str)
     for wanted in classes:
         if wanted not in present:
             raise InputError(
-                f"{name}: 'classes' names {wanted!r}, of which there is no image{did_you_mean(wanted, present)} "
+                f"{name}: 'classes' names {wanted!r}, which has no images{did_you_mean(wanted, present)} "
                 f"The classes with images are {', '.join(map(repr, present[:20])) or 'none'}"
                 f"{' and more' if len(present) > 20 else ''}"
             )
@@ -183,9 +184,9 @@ def _check_skipped(reasons: dict[str, str], total: int, most: float, name: str) 
     if len(reasons) <= most * total:
         return
     raise InputError(
-        f"{name}: {len(reasons)} of {total} images cannot be used, more than the share of {most:g} that is allowed:\n"
+        f"{name}: {len(reasons)} of {total} images cannot be used, more than the allowed share of {most:g}:\n"
         + listing([f"{path}: {reason}" for path, reason in sorted(reasons.items())])
-        + "Mend or remove them, or raise 'max_skipped_share' to go on without them"
+        + "Repair or remove them, or raise 'max_skipped_share' to go on without them"
     )
 
 
@@ -283,7 +284,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
     except BrokenProcessPool as error:
         raise InputError(
-            "a process that decodes images was killed, most likely for want of memory; "
+            "a process that decodes images was killed, most likely because memory ran out; "
             "give the job more memory or fewer processes"
         ) from error
     finally:
@@ -335,7 +336,7 @@ def _contradictions(packed: dict[str, _Copies]) -> dict[str, str]:
             if len(different) > 1:
                 said = ", ".join(f"{path} ({value!r})" for path, value in sorted(values.items())[:LISTED])
                 reasons |= {
-                    path: f"copies of one image contradict one another in their {what}: {said}" for path in values
+                    path: f"copies of one image contradict each other in their {what}: {said}" for path in values
                 }
                 del packed[identity]
                 break

@@ -104,7 +104,7 @@ def assign(
         else:
             role_of[image_id] = "unlabelled"
     if hidden:
-        log.info("%d images without a label share a group with test or validation images and are left out", hidden)
+        log.info("%d unlabelled images share a group with test or validation images and are left out", hidden)
     return (*_tables(role_of, group_of, label_of), {"classes": sorted(set(label_of.values()))})
 
 
@@ -142,10 +142,10 @@ def _tested(
         asked, folds = test
         tested = {unit for unit, fold in _folds(label_of, unit_of, folds, seed).items() if fold == asked}
     if not any(unit_of[image_id] in tested for image_id in label_of):
-        what = "the source's own test set has no label" if named else "every class has one image or group alone"
+        what = "the source's own test set has no label" if named else "every class has only one image or group"
         raise InputError(
             f"there is no image to test on{'' if test == 'share' else f' in fold {test[0]}'}: {what}; label more images"
-            + ("" if test == "share" else ", or ask for fewer split.folds")
+            + ("" if test == "share" else ", or lower split.folds")
         )
     return tested
 
@@ -174,7 +174,7 @@ def _folds(label_of: Mapping[str, str], unit_of: Mapping[str, str], folds: int, 
         if len({fold_of.get(unit, -1) for unit in units[label]}) == 1:
             kept = max(units[label], key=place.__getitem__)
             fold_of.pop(kept, None)
-            log.warning("'%s' has too few images or groups to test on each of them: %s only trains", label, kept)
+            log.warning("'%s' has too few images or groups to test on each of them: %s is only trained on", label, kept)
     return fold_of
 
 
@@ -202,7 +202,7 @@ def _test_units(label_of: Mapping[str, str], unit_of: Mapping[str, str], share: 
             if movable:
                 test.add(min(movable, key=place.__getitem__))
             else:
-                log.warning("no image of '%s' can be tested on: it has too few images or groups", label)
+                log.warning("the class '%s' cannot be tested: it has too few images or groups", label)
     return test
 
 
@@ -213,14 +213,14 @@ def _labelled(
     for image_id, label in label_of.items():
         members[label].append(image_id)
     if not members:
-        raise InputError("no training image is labelled: label at least a few of each class")
+        raise InputError("no training image is labelled: label at least a few images of each class")
     chosen = {}
     for label in sorted(members):
         found = members[label]
         if labelled != "all" and len(found) < labelled:
-            text = f"class '{label}' has {len(found)} training images, {labelled} were asked for"
+            text = f"class '{label}' has {len(found)} training images, {labelled} were requested"
             if strict:
-                raise InputError(f"{text}; ask for fewer, or set split.strict to false")
+                raise InputError(f"{text}; request fewer, or set split.strict to false")
             log.warning("%s: all of them are labelled", text)
         # By unit first: a group's images come together, as a person would label them.
         found.sort(key=lambda i: (rank("labelled", seed, unit_of[i]), rank("labelled", seed, i), i))

@@ -54,7 +54,9 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
     """
     onnx_model.open_model(source, threads=1)
     if not len(images):
-        raise InputError(f"{source}: no image to calibrate the quantised model with; the training set is empty")
+        raise InputError(
+            f"{source}: there are no images to calibrate the quantised model with; the training set is empty"
+        )
     images = images[:CALIBRATION_IMAGES]
     batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     with tempfile.TemporaryDirectory() as folder, whole(path) as temporary:

@@ -72,7 +72,7 @@ def calibrate(
             row = {"teacher": name, "view": view, "votes": view in kept, "images": len(truth)}
             rows.append(row | {"temperature": believed[name]} | _errors(found, scale(found, believed[name]), truth))
     if not any(row["images"] for row in rows):
-        log.warning("teachers have seen every labelled image: nothing is calibrated, and no view dropped")
+        log.warning("the teachers were trained on every labelled image: nothing is calibrated, and no view is dropped")
     return pa.Table.from_pylist(rows, schema=TEACHERS)
 
 
@@ -141,7 +141,7 @@ def _without_harmful(
         mean[view] = np.mean(each, axis=0)
     worse = [view for view in views if worse_than_identity(mean[view], mean["identity"])]
     if worse:
-        log.info("views that the teachers see badly, and that do not vote: %s", ", ".join(worse))
+        log.info("views that do not vote, because the teachers predict them worse: %s", ", ".join(worse))
     return [view for view in views if view not in worse]
 
 

@@ -29,7 +29,7 @@ def assign(labels: Sequence[str], groups: Sequence[str], count: int, seed: int) 
     """
     largest, count = Counter(labels).most_common(1)[0][1], min(count, len(set(groups)))
     if count < 2:
-        raise InputError("all labelled images are one group, or one image: none is left to be held out; label more")
+        raise InputError("all labelled images are one group, or one image; no image can be held out; label more")
     if largest > 1:
         splitter = StratifiedGroupKFold(min(count, largest), shuffle=True, random_state=seed)
     else:  # nothing to spread

@@ -74,6 +74,8 @@ def validation_score(predictions: pa.Table, split: pa.Table, classes: list[str])
 
     seen, truth = known_classes(predictions, split, classes, ["identity"])
     if not len(truth):
-        raise InputError("there is no validation set to choose by; lower split.min_validation, or label more")
+        raise InputError(
+            "there is no validation set to choose the best teacher by; lower split.min_validation, or label more images"
+        )
     f1 = f1_score(truth, seen[0].argmax(axis=1), average="macro", zero_division=0)
     return float(f1), -float(losses(seen[0], truth).mean())

@@ -60,7 +60,7 @@ def probabilities(
         if number % EVERY == EVERY - 1:
             rate = len(image_ids) / (time.perf_counter() - started)
             log.info(
-                "%d of %d images under %d views, %.0f images/s, about %.0f s left",
+                "%d of %d images in %d views, %.0f images/s, about %.0f s left",
                 len(image_ids), count, len(names), rate, (count - len(image_ids)) / rate,
             )  # fmt: skip
     return image_ids, seen

@@ -65,13 +65,13 @@ def label(
     """
     validated = bool(images_with(split, "validation")[0])
     if before and settings["stop"] == "no_improvement" and not validated:
-        log.warning("round %d: there is no validation set that could end the rounds", round_number)
+        log.warning("round %d: there is no validation set to stop the rounds by", round_number)
     elif before and settings["stop"] == "no_improvement":
         now = _mean_validation_score(predictions, split, classes)
         last = _mean_validation_score(before, split, classes)
         if now <= last:
             log.warning(
-                "round %d: the teachers' validation F1 is %.3f and was %.3f: stopped; the label set stays as it was",
+                "round %d: the teachers' validation F1 is %.3f and was %.3f: stopped; the label set is unchanged",
                 round_number, now[0], last[0],
             )  # fmt: skip
             return labels, PROPOSALS.empty_table()
@@ -83,9 +83,14 @@ def label(
     else:
         proposed = vote.propose(image_ids, probabilities, classes, settings["vote"])
         proposed = vote.accept(proposed, settings["selection"], settings["threshold"], settings["share"])
-    log.info("round %d: %d of %d images labelled", round_number, proposed["accepted"].to_numpy().sum(), len(proposed))
+    log.info(
+        "round %d: %d of %d unlabelled images got a pseudo-label",
+        round_number,
+        proposed["accepted"].to_numpy().sum(),
+        len(proposed),
+    )
     for name, given, kept in vote.counts_by_class(proposed, classes):
-        log.info("  %s: %d of %d predicted", name, kept, given)
+        log.info("  %s: %d of %d predictions accepted", name, kept, given)
     for remark in vote.round_remarks(proposed, classes):
         log.warning("round %d: %s", round_number, remark)
     extended = vote.extend(
@@ -122,6 +127,6 @@ def _of_unlabelled(
             first = image_ids
             rows = np.flatnonzero(np.isin(image_ids.astype(str), left.astype(str)))
         if not np.array_equal(image_ids, first) or len(rows) < len(left):
-            raise InputError("the teachers' predictions differ in their images; delete them and run again")
+            raise InputError("the teachers predicted different images; delete the predictions and run again")
         stacked.append(scale(seen[:, rows], temperature))
     return first[rows], np.concatenate(stacked)

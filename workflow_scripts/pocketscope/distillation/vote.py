@@ -38,7 +38,7 @@ def vote(probabilities: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def propose(image_ids: np.ndarray, probabilities: np.ndarray, classes: list[str], how: str) -> pa.Table:
-    """Return what the teachers make of each image (schema CANDIDATES), none of it accepted yet.
+    """Return what the teachers make of each image (schema PROPOSALS), none of it accepted yet.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def extend(labels: pa.Table, proposed: pa.Table, *, round_number: int, targets: 
     Parameters
     ----------
     labels
-        Schema LABELS: kept as it is.
+        Schema LABEL_SET: kept as it is.
     proposed
         Schema PROPOSALS.
     round_number
@@ -119,7 +119,7 @@ def extend(labels: pa.Table, proposed: pa.Table, *, round_number: int, targets: 
     Returns
     -------
     pyarrow.Table
-        Schema LABELS.
+        Schema LABEL_SET.
     """
     chosen = proposed.filter(proposed["accepted"])
     soft = pa.nulls(len(chosen), pa.list_(pa.float32()))
@@ -147,29 +147,29 @@ def round_remarks(proposed: pa.Table, classes: Sequence[str]) -> list[str]:
         All class names.
     """
     if not len(proposed):
-        return ["no unlabelled image is left, or the rounds had ended; the label set stays as it was"]
+        return ["no unlabelled image is left, or the rounds had ended; the label set is unchanged"]
     _, given, accepted = (np.array(column) for column in zip(*counts_by_class(proposed, classes), strict=True))
     found = []
     if not accepted.sum():
-        found.append("no label was sure enough; the label set stays as it was")
+        found.append("no prediction was confident enough; the label set is unchanged")
     elif (accepted > 0).sum() == 1:
-        found.append(f"every accepted label is '{classes[accepted.argmax()]}': a collapse into one class")
+        found.append(f"every accepted pseudo-label is '{classes[accepted.argmax()]}': a collapse into one class")
     else:
         found += [
-            f"'{name}' was given to {count} images and accepted for none"
+            f"'{name}' was predicted for {count} images and accepted for none"
             for name, count, kept in zip(classes, given, accepted, strict=True)
             if count and not kept
         ]
     never = [f"'{name}'" for name, count in zip(classes, given, strict=True) if not count]
     if never and len(never) < len(classes) - 1:
-        found.append(f"no image was taken for {', '.join(never)}")
+        found.append(f"no image was predicted as {', '.join(never)}")
     if (proposed["agreement"].to_numpy() <= 0.5).mean() > 0.5:
-        found.append("for most images no label has more than half of the teachers' votes")
+        found.append("for most images, no class has more than half of the teachers' votes")
     return found
 
 
 def counts_by_class(proposed: pa.Table, classes: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Return of each class its name, how many candidates (schema CANDIDATES) are given to it, and how many accepted."""
+    """Return of each class its name, how many candidates (schema PROPOSALS) are given to it, and how many accepted."""
     given = count_labels(proposed["label"], classes)
     accepted = count_labels(proposed.filter(proposed["accepted"])["label"], classes)
     return list(zip(classes, given.tolist(), accepted.tolist(), strict=True))

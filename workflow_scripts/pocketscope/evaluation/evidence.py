@@ -129,7 +129,9 @@ def _one_list_of_classes(dataset: str, paths: pd.Series) -> list[str]:
     first = next(iter(lists))
     for path, classes in lists.items():
         if classes != lists[first]:
-            raise InputError(f"{dataset}: {path} and {first} have different classes; delete the older and run again")
+            raise InputError(
+                f"{dataset}: {path} and {first} have different classes; delete the older file and run again"
+            )
     return lists[first]
 
 

@@ -134,7 +134,7 @@ def _pool(predictions: Sequence[str], truths: Sequence[Mapping[str, str]]) -> tu
     for path, label_of in zip(predictions, truths, strict=True):
         predicted, named = parquet.read(path, PREDICTIONS), parquet.notes(path)["classes"]
         if classes not in (None, named):
-            raise InputError(f"{path} and {predictions[0]} have different classes; delete the older and run again")
+            raise InputError(f"{path} and {predictions[0]} have different classes; delete the older file and run again")
         classes = named
         found.append(probability_array(predicted))
         truth += [label_of[image_id] for image_id in predicted["image_id"].to_pylist()]

@@ -116,16 +116,16 @@ def _decode_with_pillow(data: bytes, page: int) -> np.ndarray:
     try:
         picture = Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
     except UnidentifiedImageError as error:
-        reason = f"no image, or damaged at its beginning; the formats read are {FORMATS}"
+        reason = f"no image, or damaged at its beginning; the readable formats are {FORMATS}"
         raise Unreadable(not_read.why(data) or reason) from error
     except Image.DecompressionBombError as error:
         raise Unreadable(
-            f"too large (the most is {MAX_PIXELS // 1_000_000} million pixels): cut it into tiles or make it smaller"
+            f"too large (the maximum is {MAX_PIXELS // 1_000_000} million pixels): cut it into tiles or make it smaller"
         ) from error
     check_size(*picture.size)
     # A phone's "MPO" is a JPEG with a preview or a depth map behind it, not an animation.
     if picture.format != "MPO" and getattr(picture, "is_animated", False):
-        raise Unreadable(f"animated ({picture.n_frames} frames): save the frame that counts as an image of its own")
+        raise Unreadable(f"animated ({picture.n_frames} frames): save the frame to use as an image of its own")
     return orient(_rgb_of_picture(picture, data), _exif_orientation(picture))
 
 

@@ -37,7 +37,7 @@ def image_files(named: Iterable[str | os.PathLike]) -> list[str]:
         else:
             raise InputError(f"{name}: there is no such file or folder; correct the path")
     if not found:
-        raise InputError(f"{', '.join(map(os.fspath, named))}: holds no image")
+        raise InputError(f"{', '.join(map(os.fspath, named))}: contains no images")
     return list(dict.fromkeys(found))
 
 

@@ -56,10 +56,10 @@ def rounded(values: np.ndarray) -> np.ndarray:
 
 def check_size(width: int, height: int) -> None:
     if width <= 0 or height <= 0:
-        raise Unreadable(f"of no size ({width} x {height} pixels)")
+        raise Unreadable(f"an empty image ({width} x {height} pixels)")
     if width * height > MAX_PIXELS:
         raise Unreadable(
-            f"too large ({width} x {height} pixels; the most is {MAX_PIXELS // 1_000_000} million): "
+            f"too large ({width} x {height} pixels; the maximum is {MAX_PIXELS // 1_000_000} million): "
             "cut it into tiles or make it smaller"
         )
 

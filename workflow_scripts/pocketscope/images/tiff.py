@@ -36,9 +36,9 @@ def decode_tiff(data: bytes, page: int) -> np.ndarray:
             raise Unreadable("cut short: its pixels end beyond the file")
         planes, depth, height, width, samples = leaf.shaped
         if depth > 1:
-            raise Unreadable(f"a volume of {depth} planes in one page: save the plane that counts as a page")
+            raise Unreadable(f"a volume of {depth} planes in one page: save the plane to use as a page of its own")
         if width * height * planes * samples > 4 * MAX_PIXELS:
-            raise Unreadable(f"has {planes * samples} channels of {width} x {height} pixels, which is too much")
+            raise Unreadable(f"has {planes * samples} channels of {width} x {height} pixels, which is too large")
         _check_colours(leaf)
         values = _pixels(leaf)[:, 0]
         values = np.moveaxis(values[..., 0], 0, -1) if planes > 1 else values[0]
@@ -64,10 +64,10 @@ def _check_colours(leaf: Any) -> None:
     """Refuse colours that are not read, before what decodes them can call the file damaged."""
     kind = _name(leaf.photometric)
     if kind == "YCBCR" and _name(leaf.compression) not in ("JPEG", "OJPEG", "JPEG_LOSSY"):
-        raise Unreadable("a TIFF of uncompressed YCbCr colours: save it as RGB")
+        raise Unreadable("a TIFF with uncompressed YCbCr colours, which is not supported: save it as RGB")
     inks = kind == "SEPARATED" and leaf.samplesperpixel >= 4
     if not inks and kind not in ("PALETTE", "MINISBLACK", "MINISWHITE", "RGB", "YCBCR"):
-        raise Unreadable(f"a TIFF of colour space {kind}, which is not read: save it as RGB")
+        raise Unreadable(f"a TIFF with colour space {kind}, which is not supported: save it as RGB")
 
 
 def _pixels(leaf: Any) -> np.ndarray:
@@ -78,7 +78,9 @@ def _pixels(leaf: Any) -> np.ndarray:
         if isinstance(error, ImportError) or "requires the 'imagecodecs' package" in str(error):
             import imagecodecs  # noqa: F401 (it fails, unless this version of it lacks the codec)
 
-            raise Unreadable(f"a TIFF of compression {_name(leaf.compression)}, which is not read") from error
+            raise Unreadable(
+                f"a TIFF with compression {_name(leaf.compression)}, which is not supported: save it uncompressed"
+            ) from error
         raise
 
 
@@ -96,7 +98,9 @@ def _rgb_of_tiff(leaf: Any, values: np.ndarray) -> np.ndarray:
     transparent = bool(leaf.extrasamples) and leaf.extrasamples[0] in (1, 2)
     colours = 3 if kind in ("RGB", "YCBCR") or samples == 3 else 1
     if samples < colours or (colours == 1 and samples != 1 + transparent):
-        raise Unreadable(f"has {samples} channels in one page; 1 (grey) or 3 (colour) are read: save them as pages")
+        raise Unreadable(
+            f"has {samples} channels in one page; only 1 (grey) or 3 (colour) are supported: save them as pages"
+        )
     if values.dtype == np.uint8 and leaf.bitspersample < 8:
         values = (values.astype(np.uint16) * 255 // (2**leaf.bitspersample - 1)).astype(np.uint8)
     result = to_8_bits(values[..., :colours])

@@ -76,7 +76,7 @@ def _prepare(path: str, *, size: int, how: str, page: int) -> tuple[str, np.ndar
     except MemoryError:
         return path, "too large for this machine's memory"
     except ImportError as error:
-        return path, f"to read it {lacking(str(error.name), FORMATS)}"
+        return path, f"reading it {lacking(str(error.name), FORMATS)}"
 
 
 def _ahead(prepare, paths: Sequence[str], threads: int, most: int) -> Iterator[tuple[str, np.ndarray | str]]:

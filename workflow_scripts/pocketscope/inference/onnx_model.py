@@ -41,20 +41,20 @@ def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
         The file is not there, is cut short, is not ours, or has an operator that this onnxruntime does not have.
     """
     if not Path(path).is_file():
-        raise InputError(f"{path}: there is no such file; name a model.fp32.onnx or model.int8.onnx")
+        raise InputError(f"{path}: there is no such file; give a model.fp32.onnx or model.int8.onnx")
     try:
         session = new_session(os.fspath(path), threads=threads)
     except Exception as error:  # onnxruntime's errors share no class of their own
         raise InputError(
             f"{path}: not an ONNX model, cut short, or not for onnxruntime {onnxruntime.__version__} ({error}); "
-            "delete it and run again, or copy it anew, or update onnxruntime"
+            "delete it and run again, copy it again, or update onnxruntime"
         ) from error
     try:
         about = json.loads(session.get_modelmeta().custom_metadata_map["pocketscope"])
         return Shipped(session, *(about[key] for key in ("classes", "image_size", "resize", "page")))
     except (KeyError, ValueError) as error:
         raise InputError(
-            f"{path}: not a model of pocketscope: its metadata does not say {error}; name a model file of a study"
+            f"{path}: not a model of pocketscope: its metadata lacks {error}; give a model file of a study"
         ) from error
 
 

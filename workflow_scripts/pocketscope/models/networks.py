@@ -162,21 +162,22 @@ def _create(network: Mapping[str, Any], *, pretrained: bool) -> nn.Module:
             import timm
 
             if not timm.is_model(name):
-                raise InputError(f"timm has no network '{name}'; `timm.list_models()` lists those that it has")
+                raise InputError(f"timm has no network '{name}'; `timm.list_models()` lists the available ones")
             return timm.create_model(name, pretrained=pretrained, **options)
         import torchvision.models
 
         if name not in torchvision.models.list_models(torchvision.models):
             raise InputError(
-                f"torchvision has no network '{name}'; `torchvision.models.list_models()` lists those that it has"
+                f"torchvision has no network '{name}'; `torchvision.models.list_models()` lists the available ones"
             )
         return torchvision.models.get_model(name, weights="DEFAULT" if pretrained else None, **options)
     except (OSError, RuntimeError) as error:
         if not pretrained:
             raise
         raise InputError(
-            f"the weights of {library}'s '{name}' cannot be downloaded ({type(error).__name__}: {error}). Without a "
-            "way to the hub, give it weights from a file or a Python package in the catalogue, or 'weights: none'"
+            f"the weights of {library}'s '{name}' cannot be downloaded ({type(error).__name__}: {error}). Without "
+            "access to the hub, give the network weights from a file or a Python package in the catalogue, "
+            "or 'weights: none'"
         ) from error
 
 
@@ -206,7 +207,7 @@ def _load_weights(backbone: nn.Module, network: Mapping[str, Any], root: Path) -
     weights = network["weights"]
     path = _packaged(weights) if "package" in weights else root / weights["file"]
     if not path.is_file():
-        raise InputError(f"the weights of '{network['name']}' are not there: {path}")
+        raise InputError(f"the weights of '{network['name']}' do not exist: {path}")
     try:
         # `weights_only` refuses a pickle that would run code.
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
@@ -215,14 +216,14 @@ def _load_weights(backbone: nn.Module, network: Mapping[str, Any], root: Path) -
         backbone.load_state_dict(state)
     except Exception as error:
         raise InputError(
-            f"{path} does not hold the weights of {network['library']}'s '{network['name']}': {error}"
+            f"{path} does not contain the weights of {network['library']}'s '{network['name']}': {error}"
         ) from (error)
 
 
 def _packaged(weights: Mapping[str, str]) -> Path:
     found = importlib.util.find_spec(weights["package"])
     if found is None or not found.submodule_search_locations:
-        raise InputError(f"the Python package '{weights['package']}', which carries weights, is not installed")
+        raise InputError(f"the Python package '{weights['package']}', which contains the weights, is not installed")
     return Path(next(iter(found.submodule_search_locations))) / weights["file"]
 
 

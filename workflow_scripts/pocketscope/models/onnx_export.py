@@ -162,8 +162,9 @@ def _assert_parity(trained: Trained, path: str | os.PathLike, images: np.ndarray
     difference = np.abs(found - expected).max(initial=0)
     if not difference <= PARITY:
         raise RuntimeError(
-            f"network '{name}': on {len(images)} images the ONNX file's probabilities differ from torch's by up to "
-            f"{difference:.2g}, more than {PARITY:g}; it does something that ONNX cannot record"
+            f"network '{name}': on {len(images)} images the probabilities of the ONNX file differ from "
+            "torch's by up to "
+            f"{difference:.2g}, more than {PARITY:g}; the network has an operation that ONNX cannot represent"
         )
 
 

@@ -35,7 +35,9 @@ def prepare(classifier: networks.Classifier, images: np.ndarray, device: torch.d
     folded = [module for module in classifier.modules() if networks.is_folded(module)]
     if not folded:
         return
-    log.info("%d batch normalisations were folded: their statistics are estimated anew", len(folded))
+    log.info(
+        "%d batch normalisation layers were folded into weights: their statistics are estimated again", len(folded)
+    )
     sums = {module: torch.zeros(3, module.num_features, dtype=torch.float64, device=device) for module in folded}
 
     def watch(module: nn.Module, inputs: tuple[torch.Tensor]) -> None:

@@ -121,7 +121,7 @@ def build_report(
 def _subtitle(scores: pd.DataFrame) -> str:
     competing = score_table.with_row(scores)
     parts = [
-        page.count(competing["dataset"].nunique(), "dataset"),
+        page.count(competing["dataset"].nunique(), "data set"),
         page.count(competing["method"].nunique(), "training method"),
         page.count(competing["row"].nunique(), "network")
         + (" and precisions" if len(competing["precision"].unique()) > 1 else ""),
@@ -138,6 +138,7 @@ def _headline(study: dict[str, Any]) -> dict[str, Any]:
     chosen = overall or next(iter(named.values()), None)
     if chosen is None:
         return _unresampled_headline(found["best_mean"])
+    unit = chosen["unit"].replace("dataset", "data set")
     facts = [
         {
             "label": f"F1 × 100, {100 * chosen['level']:g} % interval",
@@ -147,7 +148,7 @@ def _headline(study: dict[str, Any]) -> dict[str, Any]:
         {
             "label": "F1 × 100, corrected for the choice",
             "value": f"{100 * chosen['f1_corrected']:.1f}",
-            "note": f"scored on {chosen['unit']}s left out of each resample that chose",
+            "note": f"chosen on each resample, scored on the {unit}s left out of it",
         },
         _cost_fact(chosen, "size_mb", "File size", "MB"),
         _cost_fact(chosen, "latency_ms", "Latency, one image on a CPU", "ms"),
@@ -172,8 +173,8 @@ def _unresampled_headline(best: Mapping[str, Any]) -> dict[str, Any]:
         "network": score_table.row_name(best["network"], best["precision"]),
         "method": best["method"],
         "undecided": True,
-        "text": "It scores best. One dataset without its test predictions gives no interval, so that how sure this "
-        "is, and whether a smaller network would do, cannot be said.",
+        "text": "It scores best. One data set without its test predictions gives no interval. Therefore, neither the "
+        "uncertainty of this result nor whether a smaller network would suffice is known.",
         "facts": [
             {"label": "F1 × 100", "value": f"{100 * best['f1']:.1f}", "note": "no interval: no predictions given"}
         ],
@@ -194,39 +195,39 @@ def _cost_fact(chosen: Mapping[str, Any], key: str, label: str, unit: str) -> di
 
 
 def _brought(chosen: Mapping[str, Any], baseline: str) -> dict[str, str]:
-    label, gain = "What the unlabelled images brought", chosen["gain"]
+    label, gain = "Gain from the unlabelled images", chosen["gain"]
     if chosen["method"] == baseline:
         note = "this candidate was trained on the labelled images alone"
         return {"label": label, "value": "nothing", "note": note}
     if gain is None:
-        note = f"no candidate is the same network trained as '{baseline}', to compare with"
+        note = f"the same network was not trained with '{baseline}', so there is nothing to compare with"
         return {"label": label, "value": "–", "note": note}
     return {
         "label": label,
         "value": f"{100 * gain['difference']:+.1f} points",
-        "note": f"{100 * gain['lower']:+.1f} to {100 * gain['upper']:+.1f}, against {baseline} "
-        "training of the same network",
+        "note": f"{100 * gain['lower']:+.1f} to {100 * gain['upper']:+.1f}, compared with the same network "
+        f"trained with {baseline}",
     }
 
 
 def _recommendation_table(named: Mapping[str, Any], overall: Mapping[str, Any] | None) -> dict[str, Any]:
     rows = [{"dataset": name, **chosen} for name, chosen in named.items()]
     if overall is not None:
-        rows.append({"dataset": "all datasets", **overall})
+        rows.append({"dataset": "all data sets", **overall})
     frame = pd.DataFrame(rows)
     return page.table(
         "recommendations",
-        "The candidate to take, by dataset",
+        "The recommended candidate for each data set",
         frame,
         {
-            "dataset": "Dataset",
+            "dataset": "Data set",
             "candidate": "Candidate",
             "f1": ("F1 × 100", page.hundredfold),
-            "f1_lower": ("from", page.hundredfold),
-            "f1_upper": ("to", page.hundredfold),
-            "f1_corrected": ("corrected", page.hundredfold),
-            "size_mb": ("MB", page.short),
-            "latency_ms": ("ms", page.short),
+            "f1_lower": ("Lower bound", page.hundredfold),
+            "f1_upper": ("Upper bound", page.hundredfold),
+            "f1_corrected": ("Corrected for the choice", page.hundredfold),
+            "size_mb": ("File size, MB", page.short),
+            "latency_ms": ("Latency, ms", page.short),
             "outcome": "Outcome",
         },
     )

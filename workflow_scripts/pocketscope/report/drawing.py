@@ -58,22 +58,25 @@ def svg(figure: Figure, name: str) -> str:
 
 
 CAPTIONS: Mapping[str, str] = {
-    "heat_map": "F1 × 100, mean over datasets and splits. A dot marks the best method of each line, the frame the "
-    "best of all. The scale begins at the fifth percentile.",
-    "rank_diagram": "Mean ranks (1 is the best). A bar joins groups that the tests do not tell apart; with a control "
-    "(diamond), filled marks differ from it and hollow ones do not.",
-    "trade_off": "F1 against cost, lower cost to the left. The line joins the candidates that no smaller or faster one "
-    "beats.",
-    "gains": "Difference in F1 from supervised training on the labelled images alone, with intervals of the study's "
-    "level (95 % where nothing else was asked for). A hollow mark's interval holds zero.",
+    "heat_map": "F1 × 100, mean over data sets and splits. A dot marks the best method for each network, and the "
+    "frame marks the best candidate. The colour scale begins at the fifth percentile.",
+    "rank_diagram": "Mean ranks (1 is the best). A bar joins groups that do not differ significantly. Where "
+    "there is a control (diamond), filled marks differ significantly from it and hollow marks do not.",
+    "trade_off": "F1 against cost, lower cost to the left. The line joins the candidates that no smaller or "
+    "faster candidate beats.",
+    "gains": "Difference in F1 from supervised training on the labelled images alone, with intervals of the "
+    "study's confidence level (95 % by default). Where the mark is hollow, the interval contains zero.",
     "resampled": "Difference in F1 of every candidate from the recommended one, on the same test images, with "
-    "intervals of the study's level. A hollow mark's interval holds zero. The forty best are drawn where there are "
-    "more.",
-    "confusion": "Share of each true class that was given each answer, and the number of test images, mean over seeds.",
-    "reliability": "How often answers of a stated confidence are right, with 95 % Wilson intervals; on the dashed "
-    "line, as often as stated. Below, how many images have that confidence.",
-    "learning_curve": "F1 against the number of labelled images per class; bands are one standard deviation over "
+    "intervals of the study's confidence level. Where the mark is hollow, the interval contains zero. At most the "
+    "forty best candidates are shown.",
+    "confusion": "Share of the test images of each true class that were predicted as each class, and their "
+    "number, mean over seeds.",
+    "reliability": "Share of correct answers by confidence, with 95 % Wilson intervals. On the dashed line, the "
+    "share equals the confidence. The lower part shows the number of images with each confidence.",
+    "learning_curve": "F1 against the number of labelled images per class. Bands are one standard deviation over "
     "seeds.",
-    "coverage": "Automatic labels: how many of the unlabelled images got one, and how many of these are right.",
-    "history": "By epoch of training. At most seven trainings have colours, those of the recommended network first.",
+    "coverage": "Share of the unlabelled images that got a pseudo-label, and share of these pseudo-labels that "
+    "are correct.",
+    "history": "By epoch of training. At most seven training runs have colours, those of the recommended network "
+    "first.",
 }

@@ -33,13 +33,13 @@ def striking(answers: pd.DataFrame) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        kind (``Right and sure``, ``Wrong and sure``), image_id, truth, answer and confidence; the surest of each class
-        first, so that one class does not fill the line.
+        kind (``Correct and confident``, ``Wrong and confident``), image_id, truth, answer and confidence; the most
+        confident of each class first, so that one class does not fill the line.
     """
     picked = []
     for kind, part in (
-        ("Right and sure", answers[answers["answer"] == answers["truth"]]),
-        ("Wrong and sure", answers[answers["answer"] != answers["truth"]]),
+        ("Correct and confident", answers[answers["answer"] == answers["truth"]]),
+        ("Wrong and confident", answers[answers["answer"] != answers["truth"]]),
     ):
         part = part.sort_values(["confidence", "image_id"], ascending=[False, True])
         turn = part.groupby("truth").cumcount()
@@ -162,7 +162,7 @@ def wrongly_accepted(
     for dataset, frames in found.items():
         wrong = pd.concat(frames).sort_values(["confidence", "image_id"], ascending=[False, True])
         for row in wrong.drop_duplicates("image_id").head(EXAMPLES).itertuples():
-            kind = "Accepted from teachers and wrong" + (f": {dataset}" if len(found) > 1 else "")
+            kind = "Wrong pseudo-labels that were accepted" + (f": {dataset}" if len(found) > 1 else "")
             pixels = load_images(images[dataset], [row.image_id])[0]
             picked.append(
                 {
@@ -193,7 +193,7 @@ def flattered(paths: Mapping[str, str]) -> list[str]:
         if tested:
             said.append(
                 f"{dataset}: {tested} test image{'s are' if tested > 1 else ' is'} nearly the same as an image that is "
-                f"learnt from, which flatters every score; near_duplicates/{dataset}.csv names them."
+                f"learned from. This makes every score too high; near_duplicates/{dataset}.csv lists them."
             )
     return said
 
@@ -211,7 +211,8 @@ def collapsed(paths: Sequence[str]) -> list[str]:
         if len(told) and told["validation_loss"].isna().all() and not told["kept"].iloc[-1]:
             name, epoch = "/".join(Path(path).parts[2:-1]), told["epoch"][told["kept"]].iloc[0]
             found.append(
-                f"{name}: the training collapsed, and the weights of its epoch {epoch} are kept; lower `learning_rate`."
+                f"{name}: the training run collapsed. The weights of its epoch {epoch} were kept; "
+                "lower `learning_rate`."
             )
     return found
 
@@ -229,4 +230,4 @@ def provenance(paths: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             if key != "seed":
                 found.setdefault(key, set()).add(str(value))
     shown = {key: ", ".join(sorted(values)) for key, values in sorted(found.items())}
-    return shown, [f"The runs differ in {key}: {text}." for key, text in shown.items() if len(found[key]) > 1]
+    return shown, [f"The training runs differ in {key}: {text}." for key, text in shown.items() if len(found[key]) > 1]

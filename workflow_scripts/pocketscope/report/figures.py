@@ -101,7 +101,7 @@ def rank_diagram(groups: pd.DataFrame, pairs: pd.DataFrame, *, datasets: int) ->
         axes.set_xlim(0.85, end + 0.32 * (len(bars) + 1) * max(1, len(names) / 12))
         axes.set_xticks(_rank_ticks(len(names)))
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(f"mean rank over {datasets} datasets (1 is the best)")
+        axes.set_xlabel(f"mean rank over {datasets} data sets (1 is the best)")
     return figure
 
 
@@ -220,7 +220,7 @@ def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_], *, 
         reach = z / (1 + z**2 / n) * np.sqrt(right * (1 - right) / n + z**2 / (4 * n**2))
         axes.vlines(100 * stated, 100 * (middle - reach), 100 * (middle + reach), color=COLOURS[0], lw=1.4)
         axes.plot(100 * stated, 100 * right, "o", color=COLOURS[0], ms=5)
-        axes.set_ylabel("right (%)")
+        axes.set_ylabel("correct answers (%)")
         axes.set_ylim(0, 103)
         axes.grid(visible=True)
         below.bar(100 * (edges[:-1] + edges[1:]) / 2, number, width=92 / bins, color=FAINT, edgecolor=MUTED, lw=0.6)
@@ -289,8 +289,8 @@ def coverage(curves: pd.DataFrame, chosen: pd.DataFrame) -> Figure:
                 100 * mark["coverage"], 100 * mark["accuracy"], MARKERS[i % len(MARKERS)], ms=6, label=name, **style
             )
         axes.set_xlim(-2, 102)
-        axes.set_xlabel("unlabelled images taken, the surest first (%)")
-        axes.set_ylabel("of these labelled rightly (%)")
+        axes.set_xlabel("unlabelled images with a pseudo-label, the most confident first (%)")
+        axes.set_ylabel("correct pseudo-labels (%)")
         axes.grid(visible=True)
         _legend_above(axes, names)
     return figure

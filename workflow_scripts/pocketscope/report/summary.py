@@ -39,8 +39,8 @@ def show(study: Path) -> None:
         for said in parquet.notes(classes).get("remarks", []):
             console.print(f"{classes.parent.name}: {said}.", soft_wrap=True, markup=False, highlight=False)
     for answers in shipped:
-        console.print(f"Answers and model: {answers.parent.resolve()}", soft_wrap=True)
-    console.print(f"Everything lies in {study.resolve()}; all scores in scores.csv there.", soft_wrap=True)
+        console.print(f"Model and answers: {answers.parent.resolve()}", soft_wrap=True)
+    console.print(f"All results: {study.resolve()} (all scores: scores.csv)", soft_wrap=True)
 
 
 def _show_scores(scores: pa.Table, positive: Mapping[str, str | None], console: Console) -> None:
@@ -50,8 +50,8 @@ def _show_scores(scores: pa.Table, positive: Mapping[str, str | None], console: 
         splits = part["split"].nunique()
         table = Table(
             title=escape(f"{dataset}: F1 {f'of {positive[dataset]!r} ' if positive[dataset] else ''}in percent, ")
-            + f"{labelled} labelled per class, "
-            + ("one split" if splits == 1 else f"mean and spread of {splits} splits"),
+            + f"{labelled} labelled images per class, "
+            + ("one split" if splits == 1 else f"mean and standard deviation of {splits} splits"),
             title_justify="left",
         )
         table.add_column("method")

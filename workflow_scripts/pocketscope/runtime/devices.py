@@ -31,8 +31,8 @@ def prepare(device: str, threads: int, granted: int) -> torch.device:
     """
     if granted < threads:
         raise InputError(
-            f"the job was given {granted} threads and computes with {threads}; run with --cores {threads} or more, or "
-            f"set compute.threads to {granted} (which trains anew: other sums, other last bits)"
+            f"the job was given {granted} threads but computes with {threads}; run with --cores {threads} or more, or "
+            f"set compute.threads to {granted} (this trains again, because results differ in their last bits)"
         )
     torch.set_num_threads(threads)
     # The same as `use_deterministic_algorithms(True, warn_only=True)`, without its import of torch's compiler (1 s).

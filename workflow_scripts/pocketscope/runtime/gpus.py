@@ -62,7 +62,7 @@ def claim(poll: float = 1.0) -> str | None:
                 log.info("claimed GPU %s", device)
                 return device
         if not waited:
-            log.info("all %d GPUs are claimed by other jobs; waiting for one", len(devices))
+            log.info("all %d GPUs are in use by other jobs; waiting for one", len(devices))
             waited = True
         time.sleep(poll)
 

@@ -43,7 +43,7 @@ def begin(snakemake: Any) -> Path:
     scripts = Path(snakemake.scriptdir)
     if Path(__file__).resolve().parents[2] != scripts.resolve():
         raise RuntimeError(
-            f"{__file__} was imported instead of {scripts}/pocketscope; install this checkout in its place: "
+            f"{__file__} was imported instead of {scripts}/pocketscope; install this checkout instead: "
             f"`make install`, or `pip install -e .`, in {scripts.parent}"
         )
     _be_alone(snakemake.output[0])
@@ -63,10 +63,12 @@ def _be_alone(output: str) -> None:
     try:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
     except (BlockingIOError, PermissionError):
-        log.warning("another process, left by a run that was killed, still makes %s; waiting for its end", output)
+        log.warning("a process of an earlier run that was killed still writes %s; waiting until it ends", output)
         fcntl.lockf(lock, fcntl.LOCK_EX, 1, byte)
     except OSError as error:
-        log.warning("no locks on this file system (%s): end what a killed run left before you start again", error)
+        log.warning(
+            "this file system has no locks (%s): end the processes of a killed run before you start again", error
+        )
 
 
 def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

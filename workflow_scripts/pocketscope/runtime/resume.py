@@ -49,7 +49,7 @@ class Resume:
         self.saved = time.monotonic()
         for other in Path(folder).glob(".*resume.*.pt"):  # what a save that was killed left too
             if other != self.path:
-                log.info("%s: a state of another training, deleted", other.name)
+                log.info("%s: the saved state of another training run, deleted", other.name)
                 other.unlink()
 
     def load(self) -> dict[str, Any] | None:
@@ -59,7 +59,7 @@ class Resume:
         try:
             return torch.load(self.path, "cpu", weights_only=True)
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-            log.warning("%s cannot be read and is deleted, the training starts anew: %s", self.path, error)
+            log.warning("%s cannot be read and is deleted; the training run starts again: %s", self.path, error)
             self.path.unlink()
             return None
 

@@ -120,7 +120,7 @@ def align(
     label_of = dict(zip(truth["image_id"].astype(str), truth["label"], strict=True))
     images = sorted(set(next(iter(predictions.values()))["image_id"].astype(str)) & set(label_of))
     if unknown := sorted({str(label_of[image]) for image in images} - set(number)):
-        raise InputError(f"the true label '{unknown[0]}' is no class of the predictions; they are {', '.join(classes)}")
+        raise InputError(f"the true label '{unknown[0]}' is not among the predicted classes: {', '.join(classes)}")
     predicted = np.empty((len(rows), len(seeds), len(images)), dtype=np.int64)
     for i, row in enumerate(rows):
         for j, seed in enumerate(seeds):
@@ -133,7 +133,7 @@ def align(
             best = pd.Series(np.argmax(np.stack(frame["probabilities"].to_numpy()), axis=1), index=index)
             if missing := set(images) - set(index):
                 raise InputError(
-                    f"'{row}', split '{seed}': no prediction of {min(missing)} and {len(missing) - 1} more"
+                    f"'{row}', split '{seed}': no prediction of {min(missing)} and {len(missing) - 1} more images"
                 )
             predicted[i, j] = best.reindex(images)
     truth_numbers = np.array([number[label_of[image]] for image in images])
@@ -284,10 +284,11 @@ def reliability_remark(result: Bootstrap) -> str | None:
     if result.rarest is not None and result.rarest < RELIABLE_FROM:
         return (
             f"The rarest class has {result.rarest} test image{'s' if result.rarest > 1 else ''}: with fewer than "
-            f"{RELIABLE_FROM}, intervals are unreliable and usually too short."
+            f"{RELIABLE_FROM}, intervals are unreliable and usually too narrow."
         )
     if result.units < FEWEST_UNITS:
-        return f"{result.units} {result.unit}s are too few for an interval: {FEWEST_UNITS} are the fewest."
+        unit = result.unit.replace("dataset", "data set")
+        return f"{result.units} {unit}s are too few for an interval: {FEWEST_UNITS} are the minimum."
     return None
 
 

@@ -126,5 +126,7 @@ def _check_controls(controls: Sequence[str], asked: list[Question]) -> None:
     known = list(dict.fromkeys(str(name) for question in asked for name in question.scores.columns))
     for control in controls:
         if control not in known:
-            hint = did_you_mean(control, known, f"; there are {', '.join(known[:12])}")
-            raise InputError(f"the control '{control}' is no method, network, family or precision of the scores{hint}")
+            hint = did_you_mean(control, known, f"; known are {', '.join(known[:12])}")
+            raise InputError(
+                f"the control '{control}' is not a method, network, family or precision of the scores{hint}"
+            )

@@ -261,7 +261,7 @@ def smallest_wilcoxon_p(blocks: int, comparisons: int = 1) -> float:
 def _blocks(values: ArrayLike) -> Floats:
     values = np.asarray(values, dtype=float)
     if values.ndim != 2 or min(values.shape) < 2:
-        raise ValueError(f"two or more blocks and two or more groups are wanted, not the shape {values.shape}")
+        raise ValueError(f"two or more blocks and two or more groups are needed, not the shape {values.shape}")
     if not np.isfinite(values).all():
         block, group = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"block {block}, group {group} is {values[block, group]}: every cell must hold a number")

@@ -46,18 +46,18 @@ def reason_to_skip(question: Question) -> str | None:
     n, k = question.scores.shape
     if question.name == "families" and k < 2:
         return (
-            "no families of networks are declared"
+            "no network families are declared"
             if k == 0
             else f"all networks with a family belong to '{question.scores.columns[0]}'"
         )
     if k < 2:
         what = question.name.removesuffix("s") if question.name != "families" else "family"
-        found = f"only '{question.scores.columns[0]}'" if k else "none that has two"
+        found = f"only '{question.scores.columns[0]}'" if k else "none has two"
         return f"there is one {what} and nothing to compare it with: {found}"
     if n < 2:
         return (
-            "one dataset is no sample of datasets: rank tests over datasets do not apply; its test images are "
-            "resampled instead where the predictions are at hand"
+            "rank tests need more than one data set; where the predictions are given, the test images are resampled "
+            "instead"
         )
     return None
 

@@ -256,25 +256,26 @@ def _units_needed(
 
 def _text(found: dict[str, Any], priced_by: list[str]) -> str:
     margin = f"{found['margin']:g} point{'s' if found['margin'] != 1 else ''} of F1"
-    units = "datasets" if found["unit"] == "dataset" else f"test {found['unit']}s"
+    units = "data sets" if found["unit"] == "dataset" else f"test {found['unit']}s"
     if found["outcome"] == "cheaper":
         loss = max(0.0, -100 * found["difference_lower"])
         cheapest = " and ".join(CHEAPEST[column] for column in priced_by)
         return (
-            f"{found['candidate']} is the {cheapest} that is shown to lose less than {margin} against the best, "
+            f"{found['candidate']} is the {cheapest} candidate that loses less than {margin} against the best, "
             f"{found['best_candidate']}: at most {loss:.1f} with {100 * found['level']:g} % confidence."
         )
     if found["outcome"] == "undecided" and found["units"] < bootstrap.FEWEST_UNITS:
         return (
-            f"{found['candidate']} scores best. {found['units']} {units} are too few to show that another loses less "
-            f"than {margin} against it: {bootstrap.FEWEST_UNITS} are the fewest."
+            f"{found['candidate']} scores best. {found['units']} {units} are too few to show that another candidate "
+            f"loses less than {margin} against it: {bootstrap.FEWEST_UNITS} are the minimum."
         )
     if found["outcome"] == "undecided":
         return (
-            f"{found['candidate']} scores best, and {found['units']:,} {units} cannot separate "
-            f"{len(found['undecided'])} other candidate{'s' if len(found['undecided']) > 1 else ''} from it within "
-            f"{margin}. About {found['units_needed']:,} (now {found['units']:,}) would, if the gaps stay as measured."
+            f"{found['candidate']} scores best. {found['units']:,} {units} are too few to decide whether "
+            f"{len(found['undecided'])} other candidate{'s lose' if len(found['undecided']) > 1 else ' loses'} less "
+            f"than {margin} against it. About {found['units_needed']:,} {units} would be enough, if the gaps stay as "
+            "measured."
         )
     if found["outcome"] == "unpriced":
-        return f"{found['candidate']} scores best. No size or latency is known, so that none can be called cheaper."
-    return f"{found['candidate']} scores best, and no cheaper candidate is shown to lose less than {margin} against it."
+        return f"{found['candidate']} scores best. No file sizes or latencies are known, so none can be called cheaper."
+    return f"{found['candidate']} scores best. No cheaper candidate is shown to lose less than {margin} against it."

@@ -47,7 +47,7 @@ def read(path: str | os.PathLike, *, metric: str = "f1", bounds: Sequence[str] =
     """
     path = Path(path)
     if path.suffix not in {".csv", ".parquet"}:
-        raise InputError(f"{path}: a score table ends in .csv or .parquet")
+        raise InputError(f"{path}: the name of a score table must end in .csv or .parquet")
     if not path.exists():
         raise InputError(f"{path}: there is no such file")
     try:
@@ -63,7 +63,7 @@ def overall(frame: pd.DataFrame, metric: str = "f1", name: str = "scores") -> pd
         found = sorted(frame["metric"].dropna().unique())
         frame = frame[frame["metric"] == metric]
         if frame.empty:
-            raise InputError(f"{name}: there is no row of the metric '{metric}'; there are {', '.join(found)}")
+            raise InputError(f"{name}: there is no row with the metric '{metric}'; the metrics are {', '.join(found)}")
         if "class" in frame:
             frame = frame[frame["class"].isna()]
     present = [column for column in SCORE_NAMES if column in frame]
@@ -95,7 +95,7 @@ def check_scores(frame: pd.DataFrame, name: str = "scores", bounds: Sequence[str
         It is empty, or a cell is empty, infinite, no number, given twice or missing: the message names the cell.
     """
     if frame.empty:
-        raise InputError(f"{name}: the table holds no score")
+        raise InputError(f"{name}: the table contains no scores")
     for column in KEYS:
         if frame[column].isna().any():
             row = int(np.flatnonzero(frame[column].isna())[0]) + 1
@@ -105,8 +105,8 @@ def check_scores(frame: pd.DataFrame, name: str = "scores", bounds: Sequence[str
     if (bad := ~np.isfinite(values.to_numpy())).any():
         first = frame[bad].iloc[0]
         raise InputError(
-            f"{name}: the score of {_cell(first[KEYS])} is '{first['value']}', no number{_and_more(int(bad.sum()))}; "
-            "measure it, or leave its dataset, method or network out of the table"
+            f"{name}: the score of {_cell(first[KEYS])} is '{first['value']}', not a number{_and_more(int(bad.sum()))}"
+            "; measure it, or leave its dataset, method or network out of the table"
         )
     if (twice := frame.duplicated(KEYS)).any():
         raise InputError(
@@ -126,15 +126,15 @@ def score_remarks(frame: pd.DataFrame) -> list[str]:
     if share > 0.5 and share < 1:
         first = frame[(values < 0) | (values > 1)].iloc[0]
         said.append(
-            f"Most scores lie between 0 and 1, and {int((1 - share) * len(frame) + 0.5)} do not, the first being "
-            f"{first['value']:g} ({_cell(first[KEYS])}): check the input."
+            f"Most scores lie between 0 and 1, but {int((1 - share) * len(frame) + 0.5)} do not. The first is "
+            f"{first['value']:g} ({_cell(first[KEYS])}). Check the input."
         )
     if (zeros := values == 0).any() and not zeros.all():
         first = frame[zeros].iloc[0]
         said.append(
-            f"{int(zeros.sum())} of {len(frame)} scores are exactly 0, the first that of {_cell(first[KEYS])}: an F1 "
-            "of 0 is often an undefined value (a class that was never predicted), and it pulls every mean that it "
-            "enters."
+            f"{int(zeros.sum())} of {len(frame)} scores are exactly 0. The first is that of {_cell(first[KEYS])}. "
+            "An F1 of 0 is often an undefined value (a class that was never predicted), and it lowers every mean that "
+            "includes it."
         )
     return said
 
@@ -241,12 +241,12 @@ def read_costs(path: str | os.PathLike) -> pd.DataFrame:
     given = [column for column in ("size_mb", "latency_ms") if column in frame]
     if "network" not in frame or not given:
         wanted = "network and one of size_mb and latency_ms"
-        raise InputError(f"{path}: the columns {wanted} are wanted; there are {', '.join(frame.columns)}")
+        raise InputError(f"{path}: the columns {wanted} are needed; the columns are {', '.join(frame.columns)}")
     for column in given:
         numbers = pd.to_numeric(frame[column], errors="coerce")
         if (wrong := frame[column].notna() & ~(numbers > 0)).any():
             first = frame[wrong].iloc[0]
-            raise InputError(f"{path}: {column} of '{first['network']}' is '{first[column]}', no positive number")
+            raise InputError(f"{path}: {column} of '{first['network']}' is '{first[column]}', not a positive number")
         frame[column] = numbers
     return frame
 

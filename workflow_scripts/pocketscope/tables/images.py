@@ -58,8 +58,8 @@ def read_images(path: str | os.PathLike, image_ids: Iterable[str]) -> Iterator[t
     stored = parquet.read(path, IMAGES, columns=["image_id"])["image_id"].to_pylist()
     if missing := wanted.difference(stored):
         raise InputError(
-            f"{path}: does not hold {len(missing)} of the {len(wanted)} images asked for, such as {min(missing)}; "
-            "what asks for them was made from another version of the data: delete it and run again"
+            f"{path}: lacks {len(missing)} of the {len(wanted)} requested images, such as {min(missing)}; "
+            "the tables that name them were made from another version of the data: delete them and run again"
         )
     with pq.ParquetFile(path) as file:
         start = 0

@@ -25,7 +25,7 @@ def digest_of_labels(labels: pa.Table) -> str:
 
 
 def human_labels(image_ids: list[str], labels: list[str]) -> pa.Table:
-    """Return the label set (schema LABELS) of what people, or the truth, say of images."""
+    """Return the label set (schema LABEL_SET) of what people, or the truth, say of images."""
     count = len(image_ids)
     return pa.table(
         {

@@ -24,14 +24,16 @@ def epoch_remarks(guesses: pa.Table, classes: Sequence[str]) -> list[str]:
     Parameters
     ----------
     guesses
-        Schema GUESSES, of one epoch.
+        Schema ONLINE_PSEUDO_LABELS, of one epoch.
     classes
         All class names.
     """
     accepted = count_labels(guesses.filter(guesses["accepted"])["label"], classes)
     if accepted.sum() <= FEW * len(guesses):
-        return ["no guess was sure enough: unlabelled images had no effect"]
+        return ["no online pseudo-label was confident enough: the unlabelled images had no effect"]
     if (accepted > 0).sum() == 1:
-        return [f"every guess that was learned is '{classes[accepted.argmax()]}': a collapse into one class"]
+        return [
+            f"every online pseudo-label that was learned is '{classes[accepted.argmax()]}': a collapse into one class"
+        ]
     never = [f"'{name}'" for name, count in zip(classes, accepted, strict=True) if not count]
-    return [f"no guess of {', '.join(never)} was learned"] if never else []
+    return [f"no online pseudo-label of {', '.join(never)} was learned"] if never else []

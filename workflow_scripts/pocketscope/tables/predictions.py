@@ -65,8 +65,8 @@ def arrange_views(predictions: pa.Table, views: Sequence[str]) -> tuple[np.ndarr
         return image_ids, np.zeros((len(views), 0, 0), np.float32)
     stored = list(dict.fromkeys(seen[: int(np.argmax(image_ids != image_ids[0])) or len(seen)]))
     if missing := sorted(set(views) - set(stored)):
-        raise InputError(f"predictions: the view '{missing[0]}' is not among them; delete them and run again")
+        raise InputError(f"predictions: the view '{missing[0]}' is missing; delete the predictions and run again")
     if not np.array_equal(seen, np.tile(stored, len(seen) // len(stored))):
-        raise InputError("predictions: an image lacks a view; delete them and run again")
+        raise InputError("predictions: an image lacks a view; delete the predictions and run again")
     cube = probability_array(predictions).reshape(len(seen) // len(stored), len(stored), -1)
     return image_ids[:: len(stored)], np.stack([cube[:, stored.index(view)] for view in views])

@@ -147,7 +147,7 @@ def train(
         build = {"fixmatch": fixmatch, "mixmatch": mixmatch}[method["algorithm"]]
         objective = build(Task(labelled, unlabelled.images, method, settings, symmetries, steps, seed, device))
     else:
-        log.warning("there is no unlabelled image: %s learns the labels alone", method["algorithm"])
+        log.warning("there are no unlabelled images: %s learns the human labels only", method["algorithm"])
         objective = supervised.supervised_objective(labelled, settings, symmetries, seed, device)
     supervised.learn(
         classifier, labelled, objective, history, pretrained=pretrained, settings=settings, symmetries=symmetries,

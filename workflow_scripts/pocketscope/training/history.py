@@ -131,8 +131,9 @@ class History:
         """Log that the training unlearned the labels and did not learn them again; see `_collapsed`."""
         if not self.validation and self.best < len(self.rows) - 1:
             log.warning(
-                "the training collapsed: fewer labels are known at its end than before. The weights of epoch %d are "
-                "kept; lower 'learning_rate' or 'lowest_layer_lr_ratio' in 'training'", self.best,
+                "the training run collapsed: its last epoch predicts fewer training labels correctly "
+                "than earlier ones. The weights of epoch %d are kept; lower 'learning_rate' or "
+                "'lowest_layer_lr_ratio' in 'training'", self.best,
             )  # fmt: skip
 
     def _collapsed(self) -> bool:

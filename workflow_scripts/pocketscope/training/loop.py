@@ -158,7 +158,9 @@ def fit(
                 resume.save(state | {"objective": objective.state, "step": step, "parts": plan.parts})
             outcomes, rates, images, started = [], [], 0, time.perf_counter()
     if step < plan.steps:
-        log.info("no better epoch for %d epochs: stopped after step %d of %d", plan.patience, step, plan.steps)
+        log.info(
+            "early stopping: no better epoch in %d epochs, stopped after step %d of %d", plan.patience, step, plan.steps
+        )
 
 
 def backward(
@@ -183,7 +185,9 @@ def backward(
             if not _out_of_memory(error) or 2 * plan.parts > count:
                 raise
             plan.parts *= 2
-            log.warning("out of memory: each batch of %d images goes in %d parts from now on", count, plan.parts)
+            log.warning(
+                "out of memory: from now on, each batch of %d images is processed in %d parts", count, plan.parts
+            )
 
 
 def find_rate(
@@ -248,7 +252,7 @@ def _diverged(
     first = int((~losses.isfinite()).nonzero()[0])
     told = (
         f"the loss became {losses[first].item()} at step {step - len(losses) + first + 1}, learning rate "
-        f"{rates[first]:.2g}; lower it in 'training'"
+        f"{rates[first]:.2g}; lower the learning rate in 'training'"
     )
     if not history.rows:
         raise InputError(told)

@@ -177,7 +177,7 @@ def range_test(
     classifier.load_state_dict(before)
     finite = [loss if math.isfinite(loss) else math.inf for loss in losses]
     chosen = rates[finite.index(min(finite))] / (1 if rule == "minimum" else 10)
-    log.info("range test: %.2g by the rule '%s' after %d steps", chosen, rule, len(losses))
+    log.info("range test: learning rate %.2g by the rule '%s' after %d steps", chosen, rule, len(losses))
     return chosen if chosen >= TOO_LOW else RATE_INSTEAD
 
 

@@ -108,7 +108,7 @@ def learn(
         The classifier comes with a head for these classes: it is kept, as epoch 0 of the history.
     """
     if not len(labelled):
-        raise InputError("there is no labelled image to train on; label some, or ask for fewer per class")
+        raise InputError("there are no labelled images to train on; label some images, or lower split.labelled")
     device = history.device
     torch.manual_seed(seed)
     classifier.to(device, memory_format=torch.channels_last)

@@ -62,7 +62,7 @@ def read_cells(table: Path, columns: dict[str, str | None] | None = None) -> lis
     parquet = table.suffix.casefold() in (".parquet", ".pq")
     present, rows = (_read_parquet if parquet else _read_csv)(table, set(names.values()))
     if not present:
-        raise InputError(f"{table}: is empty; begin with the columns' names, {' and '.join(list(names.values())[:2])}")
+        raise InputError(f"{table}: is empty; begin with the column names, {' and '.join(list(names.values())[:2])}")
     for column, name in names.items():
         if name not in present and (column in ("path", "label") or columns.get(column)):
             raise InputError(
@@ -90,7 +90,7 @@ def _read_csv(table: Path, _wanted: set[str]) -> tuple[list[str], list[dict[str,
         present = [name.strip() for name in next(lines, [])]
         rows = [row for row in lines if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise InputError(f"{table}: line {lines.line_num}: {error}; mend the quotes there") from error
+        raise InputError(f"{table}: line {lines.line_num}: {error}; repair the quotes there") from error
     for number, row in enumerate(rows, 1):
         if len(row) != len(present):
             raise InputError(
@@ -109,4 +109,4 @@ def _read_parquet(table: Path, wanted: set[str]) -> tuple[list[str], list[dict[s
             present = file.schema_arrow.names
             return present, file.read(columns=[name for name in present if name in wanted]).to_pylist()
     except pa.ArrowInvalid as error:
-        raise InputError(f"{table}: is no Parquet file, or damaged ({error}); write it anew") from error
+        raise InputError(f"{table}: is not a Parquet file, or is damaged ({error}); write it again") from error

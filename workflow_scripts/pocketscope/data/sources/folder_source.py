@@ -14,7 +14,7 @@ from pocketscope.images.files import is_left_by_systems, read_file, walk
 
 _UNLABELLED = {"unlabelled", "unlabeled"}
 _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
-_EMPTY = "a folder without an image: put images of the class into it, or remove it"
+_EMPTY = "a folder without images: put images of the class into it, or remove it"
 _LOOSE = "lies beside the class folders: move it into one of them, or into a folder named by 'unlabelled'"
 
 
@@ -50,7 +50,9 @@ def _listing(source: dict[str, Any], root: Path) -> list[_Found]:
     top = _folder_at(source, root, "path")
     extra = {key: _folder_at(source, root, key) for key in ("unlabelled", "test") if source.get(key)}
     if extra.get("test") == top or extra.get("unlabelled") == top:
-        raise InputError(f"{top}: the same folder is named twice in one source; name another, or leave the key out")
+        raise InputError(
+            f"{top}: the same folder is named twice in one source; name another folder, or leave the key out"
+        )
     parts = {"path": _files(top, top, None, leave_out=set(extra.values()))}
     _check_names({file.label for file in parts["path"] if file.label}, top)
     if "test" in extra:
@@ -59,10 +61,10 @@ def _listing(source: dict[str, Any], root: Path) -> list[_Found]:
         leave_out = {extra.get("test")}
         parts["unlabelled"] = _files(extra["unlabelled"], top, None, leave_out=leave_out, labelled=False)
     if not any(parts.values()):
-        raise Gone(f"{top}: holds no image; put one folder per class into it, with the class's images inside")
+        raise Gone(f"{top}: contains no images; put one folder per class into it, with the class's images inside")
     for key, folder in extra.items():
         if not parts[key]:
-            raise InputError(f"{folder}: holds no image ('{key}' of a folder source); correct it or leave it out")
+            raise InputError(f"{folder}: contains no images ('{key}' of a folder source); correct it or leave it out")
     return [file for files_ in parts.values() for file in files_]
 
 
@@ -70,8 +72,8 @@ def _check_names(labels: set[str], top: Path) -> None:
     """Refuse what are parts of a data set, by their names, and would be learnt as classes."""
     if nobodys := sorted(label for label in labels if label.casefold() in _UNLABELLED):
         raise InputError(
-            f"{top}: the folder {nobodys[0]!r} is taken for a class by that name; if its images have no label, name it "
-            "by 'unlabelled' of the source, and rename it otherwise"
+            f"{top}: the folder {nobodys[0]!r} is taken for a class with that name; if its images have no labels, name "
+            "it by 'unlabelled' of the source; otherwise rename it"
         )
     if labels and all(label.casefold() in _PARTS for label in labels):
         raise InputError(

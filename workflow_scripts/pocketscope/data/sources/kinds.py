@@ -96,7 +96,7 @@ def state(source: dict[str, Any], root: Path, known: Path | None = None) -> dict
     except Gone as error:
         if not remembered:
             raise
-        log.warning("%s; going on with the images that were packed before", error)
+        log.warning("%s; the images that were packed before are used", error)
         return remembered
     return survey(found, remembered)
 

@@ -39,7 +39,7 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     try:
         labels = {split: np.load(place)[f"{split}_labels"].ravel() for split in ("train", "val", "test")}
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{place}: is not a file of MedMNIST, or damaged ({error}); get it anew") from error
+        raise InputError(f"{place}: is not a file of MedMNIST, or is damaged ({error}); download it again") from error
     for split, values in labels.items():
         role = TEST if split == "test" else None
         for index, value in enumerate(values):
@@ -69,9 +69,9 @@ def _medmnist(name: str) -> dict[str, Any]:
         raise InputError(f"MedMNIST has no set {name!r}{did_you_mean(name, known)} It has {', '.join(known)}")
     information = known[name]
     if name.endswith("3d"):
-        raise InputError(f"the MedMNIST set {name!r} holds volumes, not images; choose a set without '3d'")
+        raise InputError(f"the MedMNIST set {name!r} contains volumes, not images; choose a set without '3d'")
     if "multi-label" in information["task"]:
-        raise InputError(f"the images of {name!r} have several labels each; choose a set with one class an image")
+        raise InputError(f"the images of {name!r} have several labels each; choose a set with one class per image")
     return information
 
 
@@ -109,7 +109,8 @@ def _download(url: str, place: Path, md5: str) -> None:
                 raise OSError(f"its MD5 is {digest.hexdigest()} and should be {md5}")
     except OSError as error:  # all that the network can do wrong is one
         raise InputError(
-            f"{url} could not be downloaded ({error}); get it where there is a network, and name the file by 'path'"
+            f"{url} could not be downloaded ({error}); download it where there is a network, and name "
+            "the file by 'path'"
         ) from error
 
 

@@ -61,7 +61,7 @@ def _rows(place: Path, path: str, role: str | None, columns: dict[str, str]) -> 
     try:
         file = pq.ParquetFile(place)
     except pa.ArrowInvalid as error:
-        raise InputError(f"{place}: is no Parquet file, or damaged ({error}); get it anew") from error
+        raise InputError(f"{place}: is not a Parquet file, or is damaged ({error}); get it again") from error
     with file:
         schema = file.schema_arrow
         _check_columns(place, schema, columns)
@@ -91,7 +91,7 @@ def _check_columns(place: Path, schema: Any, columns: dict[str, str]) -> None:
     inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
     if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
         raise InputError(
-            f"{place}: the column {columns['image']!r} holds {kind}, not encoded images (binary, or a struct with "
+            f"{place}: the column {columns['image']!r} contains {kind}, not encoded images (binary, or a struct with "
             "'bytes'); name another with 'image'"
         )
 
@@ -111,7 +111,7 @@ def _class_of(value: Any, classes: list[str] | None, place: Path, row: int) -> s
     if value == -1:  # "no label", as the test sets of public sets have it
         return None
     if not 0 <= value < len(classes):
-        raise InputError(f"{place}: row {row} has the label {value}, and the classes are 0 to {len(classes) - 1}")
+        raise InputError(f"{place}: row {row} has the label {value}, but the classes are 0 to {len(classes) - 1}")
     return classes[value]
 
 
@@ -121,7 +121,7 @@ def _read_cell(place: str, column: str, part: int, offset: int) -> bytes:
     except (ValueError, OSError) as error:  # what Arrow raises for damaged files
         raise Unreadable(f"this part of the Parquet file is damaged ({error})") from error
     if data is None:
-        raise Unreadable("the row holds no image, or only a path to one")
+        raise Unreadable("the row contains no image, or only a path to one")
     return data
 
 

@@ -39,8 +39,8 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     labels = sorted({row.label for row in rows if row.label is not None})
     if labels and all(map(_is_number, labels)):
         log.warning(
-            "%s: all labels are numbers, %d different ones such as %r: each is the name of a class; "
-            "if they are measurements, put ranges of them into words",
+            "%s: all labels are numbers, %d different ones such as %r. Each is taken for the name of a class; "
+            "if they are measurements, replace them by names of ranges",
             place_of(source, root),
             len(labels),
             labels[0],
@@ -68,7 +68,7 @@ def _rows(source: dict[str, Any], root: Path) -> list[_Row]:
         merged[row.path] = _merge(merged[row.path], row, table) if row.path in merged else row
     rows = list(merged.values())
     if not rows:
-        raise InputError(f"{table}: has no row; give one row per image")
+        raise InputError(f"{table}: has no rows; give one row per image")
     _check_places(rows, folder, table, bool(source.get("outside")))
     _check_decimals(rows, table)
     return rows
@@ -94,7 +94,7 @@ def _merge(first: _Row, second: _Row, table: Path) -> _Row:
         one, other = getattr(first, what), getattr(second, what)
         if None not in (one, other) and one != other:
             raise InputError(
-                f"{table}: rows {first.line} and {second.line} contradict one another in the {what} of {first.path}: "
+                f"{table}: rows {first.line} and {second.line} contradict each other in the {what} of {first.path}: "
                 f"{one!r} and {other!r}; keep the right one"
             )
     return _Row(
@@ -110,13 +110,13 @@ def _merge(first: _Row, second: _Row, table: Path) -> _Row:
 def _check_places(rows: list[_Row], folder: Path, table: Path, outside: bool) -> None:
     if not outside and (beyond := [row for row in rows if not row.place.is_relative_to(folder)]):
         raise InputError(
-            f"{table}: {len(beyond)} of {len(rows)} paths lead out of {folder}:\n{_listed(beyond)}"
+            f"{table}: {len(beyond)} of {len(rows)} paths point outside {folder}:\n{_listed(beyond)}"
             "Correct them, name the images' folder with 'images', or allow it with 'outside: true'"
         )
     if missing := [row for row in rows if not row.place.is_file()]:
-        slashes = " (folders are parted by '/', not '\\')" if any("\\" in row.path for row in missing) else ""
+        slashes = " (folders are separated by '/', not '\\')" if any("\\" in row.path for row in missing) else ""
         raise (Gone if len(missing) == len(rows) else InputError)(
-            f"{table}: {len(missing)} of {len(rows)} files are not there:\n{_listed(missing)}"
+            f"{table}: {len(missing)} of {len(rows)} files do not exist:\n{_listed(missing)}"
             f"Paths are relative to {folder}; correct them{slashes}, or name the images' folder with 'images'"
         )
 
@@ -130,7 +130,7 @@ def _check_decimals(rows: list[_Row], table: Path) -> None:
     if len(measured) > _MOST_DECIMALS:
         raise InputError(
             f"{table}: the labels are {len(measured)} different numbers such as {min(measured)}, which are "
-            "measurements and not classes; name another column, or put ranges of them into words first"
+            "measurements, not classes; name another column, or replace them by names of ranges first"
         )
 
 

@@ -19,7 +19,7 @@ def costs_section(study: dict[str, Any]) -> dict[str, Any]:
         return page.section(
             "trade-off",
             title,
-            [page.absent("No timing table was given: sizes and latencies of the networks are not known."), *lost],
+            [page.absent("No timing table was given. File sizes and latencies of the networks are not known."), *lost],
         )
     forms = [score_table.row_name(*form) for form in zip(costs["network"], costs["precision"], strict=True)]
     points = costs.assign(network=forms, name=forms)
@@ -31,19 +31,19 @@ def costs_section(study: dict[str, Any]) -> dict[str, Any]:
         if unknown := int(points[column].isna().sum()):
             missing = ", ".join(dict.fromkeys(points.loc[points[column].isna(), "network"]))
             left_out = page.count(unknown, "candidate")
-            blocks.append(page.text(f"{left_out} without a known {label} ({missing}) left out."))
+            blocks.append(page.text(f"Not shown: {left_out} without a known {label} ({missing})."))
         figure = figures.trade_off(points, column, label)
-        alt = f"F1 against {label}, one mark per candidate; a line joins those that no cheaper one beats."
+        alt = f"F1 against {label}, one mark per candidate. A line joins the candidates that no cheaper one beats."
         blocks.append(page.figure("trade_off", figure, alt, name=f"trade-off-{column.replace('_', '-')}"))
     table = points.sort_values("f1", ascending=False)
     columns = {
         "network": "Network",
         "method": "Method",
         "f1": ("F1 × 100", page.hundredfold),
-        "size_mb": ("Size, MB", page.short),
+        "size_mb": ("File size, MB", page.short),
         "latency_ms": ("Latency, ms", page.short),
     }
-    blocks.append(page.table("costs", "F1, size and latency of every candidate", table, columns, folded=True))
+    blocks.append(page.table("costs", "F1, file size and latency of every candidate", table, columns, folded=True))
     blocks += lost
     if study["timings"] is not None:
         blocks += _timing_blocks(study["timings"])
@@ -67,11 +67,11 @@ def _lost_by_quantising(study: dict[str, Any]) -> list[dict[str, Any]]:
         "network": "Network",
         "fp32": ("F1 × 100, fp32", page.hundredfold),
         "int8": ("F1 × 100, int8", page.hundredfold),
-        "lost": ("Lost, points", page.signed),
-        "most": ("Lost at most", page.signed),
+        "lost": ("Loss, points", page.signed),
+        "most": ("Largest loss", page.signed),
         "pairs": ("Pairs of files", page.short),
     }
-    caption = "F1 lost by quantising, mean over datasets, splits and methods"
+    caption = "Loss of F1 by quantisation, mean over data sets, splits and methods"
     return [page.table("quantising", caption, pd.DataFrame(lines), columns)]
 
 
@@ -87,21 +87,21 @@ def _timing_blocks(timings: pd.DataFrame) -> list[dict[str, Any]]:
     columns = {
         "network": "Network",
         "form": "Form",
-        "image_size": ("Side, px", page.short),
+        "image_size": ("Image side, px", page.short),
         "threads": ("Threads", page.short),
         "latency_ms": ("Latency, ms", page.short),
         "latency_p5_ms": ("5th percentile", page.short),
         "latency_p95_ms": ("95th percentile", page.short),
         "images_per_second": ("Images/s in batches of 32", page.short),
         "memory_mb": ("Memory, MB", page.short),
-        "file_mb": ("File, MB", page.short),
+        "file_mb": ("File size, MB", page.short),
         "parameters": ("Parameters, 10⁶", page.short),
         "flops": ("GFLOP per image", page.short),
         "training_step_ms": ("Training step, ms", page.short),
     }
     said = (
-        "Latency is of one image, the median. The forms of a network took turns, and with them a model that never "
-        "changes; times of different networks are corrected by it. Memory is the most that a process holds that "
-        "classifies one image, libraries included."
+        "Latency is the median time for one image. The forms of a network were timed in turns, together with a "
+        "reference model that is always the same. Times of different networks are corrected by the reference model's. "
+        "Memory is the peak memory of a process that classifies one image, libraries included."
     )
-    return [page.text(said), page.table("timings", "Every network's timings", shown, columns, folded=True)]
+    return [page.text(said), page.table("timings", "Timings of every network", shown, columns, folded=True)]

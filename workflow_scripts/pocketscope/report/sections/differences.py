@@ -17,8 +17,8 @@ SUBJECTS_DRAWN = 20  # of one question: more ranks than that nobody looks at, an
 QUESTION_TITLES = {
     "methods": "Methods",
     "networks": "Networks",
-    "families": "Families of networks",
-    "precisions": "Full against reduced precision",
+    "families": "Network families",
+    "precisions": "Precisions: full against reduced",
     "rows": "All candidates",
 }
 
@@ -36,7 +36,7 @@ PAIR_COLUMNS = {
 OMNIBUS_COLUMNS = {
     "question": "Question",
     "subject": "Subject",
-    "datasets": ("Datasets", str),
+    "datasets": ("Data sets", str),
     "groups": ("Groups", str),
     "test": "Test",
     "statistic": ("Statistic", page.short),
@@ -48,11 +48,11 @@ OMNIBUS_COLUMNS = {
 DIFFERENCE_COLUMNS = {
     "candidate": "Candidate",
     "difference": ("Difference, points", page.signed_hundredfold),
-    "lower": ("from", page.signed_hundredfold),
-    "upper": ("to", page.signed_hundredfold),
-    "lower_with_seeds": ("from, seeds too", page.signed_hundredfold),
-    "upper_with_seeds": ("to, seeds too", page.signed_hundredfold),
-    "seed_deviation": ("Deviation over seeds", page.hundredfold),
+    "lower": ("Lower bound", page.signed_hundredfold),
+    "upper": ("Upper bound", page.signed_hundredfold),
+    "lower_with_seeds": ("Lower bound, with seeds", page.signed_hundredfold),
+    "upper_with_seeds": ("Upper bound, with seeds", page.signed_hundredfold),
+    "seed_deviation": ("Standard deviation over seeds", page.hundredfold),
     "p_adjusted": ("p adjusted", page.p_cell),
     "verdict": "Verdict",
 }
@@ -76,7 +76,7 @@ def differences_section(study: dict[str, Any]) -> dict[str, Any]:
             if key[0] == name
             for block in _question_blocks(study, *key, with_figure=count[name] <= SUBJECTS_DRAWN)
         ]
-        blocks.append(page.details(f"{QUESTION_TITLES[name]}, one by one", inner))
+        blocks.append(page.details(f"{QUESTION_TITLES[name]}: each comparison", inner))
     if len(asked):
         blocks.append(page.table("omnibus", "All omnibus tests", answers.omnibus, OMNIBUS_COLUMNS, folded=True))
     for dataset, chosen in study["found"]["datasets"].items():
@@ -85,7 +85,7 @@ def differences_section(study: dict[str, Any]) -> dict[str, Any]:
     for row in answers.skipped.itertuples():
         reasons.setdefault(row.reason, []).append(f"{QUESTION_TITLES[row.question]} ({_abridged(row.subject)})")
     blocks += [page.absent(f"{'; '.join(names)}: {reason}.") for reason, names in reasons.items()]
-    return page.section("differences", "Which differences are real", blocks)
+    return page.section("differences", "Which differences are significant", blocks)
 
 
 def _question_blocks(
@@ -103,12 +103,18 @@ def _question_blocks(
             page.figure(
                 "rank_diagram",
                 figures.rank_diagram(groups, pairs, datasets=int(row["datasets"])),
-                f"Mean ranks of {len(groups)} {question}, the best first: {order}{'…' if len(groups) > 5 else ''}.",
+                f"Mean ranks of {len(groups)} {question}, best first: {order}{'…' if len(groups) > 5 else ''}.",
                 name=name,
             )
         )
     blocks.append(
-        page.table(f"pairs-{question}-{page.slug(subject)}", f"Pairs: {heading}", pairs, PAIR_COLUMNS, folded=True)
+        page.table(
+            f"pairs-{question}-{page.slug(subject)}",
+            f"Pairwise comparisons: {heading}",
+            pairs,
+            PAIR_COLUMNS,
+            folded=True,
+        )
     )
     return blocks
 
@@ -116,7 +122,7 @@ def _question_blocks(
 def _verdict(row: pd.Series, pairs: pd.DataFrame, alpha: float) -> str:
     """Say in words what an omnibus test and its pairs found."""
     if row["verdict"] == ALL_ALIKE:
-        return "All groups score alike on every dataset: there is nothing to test."
+        return "All groups score alike on every data set. There is nothing to test."
     freedom = ", ".join(str(row[name]) for name in ("df1", "df2") if not pd.isna(row[name]))
     statistic = (
         "" if math.isnan(row["statistic"]) or not freedom else f" F({freedom}) = {page.short(row['statistic'])},"
@@ -125,37 +131,37 @@ def _verdict(row: pd.Series, pairs: pd.DataFrame, alpha: float) -> str:
     different = int(pairs["better"].notna().sum())
     if row["verdict"] == TOO_FEW:
         return text + (
-            f"No verdict: {row['datasets']} datasets could not give a p-value below {page.short(row['smallest_p'])} "
-            f"whatever the scores were, and the level is {alpha:g}."
+            f"No verdict: with {row['datasets']} data sets the p-value cannot fall below "
+            f"{page.short(row['smallest_p'])}, whatever the scores are. The significance level is {alpha:g}."
         )
-    text += "The groups differ. " if row["verdict"] == DIFFERENT else "No difference is shown. "
+    text += "The groups differ. " if row["verdict"] == DIFFERENT else "No significant difference is shown. "
     unreachable = pairs["verdict"] == TOO_FEW
     if unreachable.all():
         return text + (
-            f"No verdict on pairs: with {row['datasets']} datasets and {len(pairs)} comparisons, Holm's adjusted "
-            f"p-value cannot fall below {page.short(pairs['smallest_p'].min())}. Declare a control, or bring more "
-            "datasets."
+            f"No verdict on pairs: with {row['datasets']} data sets and {len(pairs)} comparisons, Holm's adjusted "
+            f"p-value cannot fall below {page.short(pairs['smallest_p'].min())}. Declare a control, or add more data "
+            "sets."
         )
-    return text + f"Of {page.count(len(pairs), 'pair')} compared, {different} differ{'s' if different == 1 else ''}."
+    return text + f"{different} of {page.count(len(pairs), 'pair')} differ{'s' if different == 1 else ''}."
 
 
 def _resampled_blocks(differences: pd.DataFrame, dataset: str, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Show how every candidate of one dataset compares with the recommended one."""
     lines, reference = differences[differences["dataset"] == dataset], chosen["candidate"]
     if lines.empty:
-        return [page.absent(f"{dataset}: there is one candidate, and nothing to compare it with.")]
+        return [page.absent(f"{dataset}: there is only one candidate, so there is nothing to compare it with.")]
     shown = lines.head(CANDIDATES_DRAWN)
     points = 100 * shown[["difference", "lower", "upper"]]
     figure = figures.gains(points.assign(name=shown["candidate"]), label=f"points of F1 × 100 above {reference}")
     different = int((lines["verdict"] != NOT_SHOWN).sum())
     text = (
-        f"Of {page.count(len(lines), 'candidate')} compared with {reference}, {different} "
-        f"differ{'s' if different == 1 else ''} from it (Holm), by {chosen['units']:,} test {chosen['unit']}s "
-        f"resampled. {chosen['remark'] or ''}"
+        f"{different} of {page.count(len(lines), 'candidate')} differ{'s' if different == 1 else ''} significantly "
+        f"from {reference} (Holm's adjustment; {chosen['units']:,} test {chosen['unit']}s resampled). "
+        f"{chosen['remark'] or ''}"
     )
     name = f"resampled-{page.slug(dataset)}"
-    alt = f"Difference of every candidate from {reference}, with intervals; {different} differ."
-    caption = f"{dataset}: candidates against {reference}"
+    alt = f"Difference of every candidate from {reference}, with intervals. {different} differ significantly."
+    caption = f"{dataset}: candidates compared with {reference}"
     return [
         {"kind": "heading", "text": dataset},
         page.text(text),

@@ -10,20 +10,20 @@ from pocketscope.statistics import score_table
 
 PROTOCOL_TEXTS = {
     "sound": (
-        "Protocol: sound. Over datasets, competitors are compared by ranks: Iman and Davenport's F with ties "
-        "corrected, Quade's F below five groups, and for two the signed-rank test alone. Pairs are compared by "
-        "Wilcoxon's signed-rank test, counted out exactly, with Holm's adjustment over the pairs of one question; "
-        "the effect is the matched-pairs rank-biserial correlation (−1 to 1). No verdict is given where so few "
-        "datasets could not reach the level.",
+        "Protocol: sound. Groups are compared by their ranks on the data sets: Iman and Davenport's F with correction "
+        "for ties, Quade's F for fewer than five groups, and the signed-rank test alone for two. Pairs are compared by "
+        "Wilcoxon's exact signed-rank test, with Holm's adjustment over the pairs of one question. "
+        "The effect size is the matched-pairs rank-biserial correlation (−1 to 1). No verdict is given where the "
+        "data sets are too few to reach the significance level.",
     ),
     "paper": (
-        "Protocol: paper. As the published study of compact networks did: Shapiro-Wilk and Levene on the pooled "
-        "values; where both hold, ANOVA with Bonferroni-Dunn; else Quade's F below five groups or Iman-Davenport's "
-        "F without tie correction, then z-tests of mean ranks against the best-ranked with Holm's adjustment; the "
-        "effect is Cohen's d.",
-        "What is doubtful in it: pre-tests choose the test, the control is chosen by the data that test it, z-tests "
-        "of mean ranks depend on which other competitors are in the table, and d over datasets mixes their "
-        "difficulty into the denominator. The protocol 'sound' avoids all four.",
+        "Protocol: paper. The tests of the published study of compact networks: Shapiro-Wilk and Levene on the pooled "
+        "values. If neither rejects, ANOVA with Bonferroni-Dunn. Otherwise, Quade's F for fewer than five groups or "
+        "Iman-Davenport's F without correction for ties, then z-tests of mean ranks against the group with the best "
+        "mean rank, with Holm's adjustment. The effect size is Cohen's d.",
+        "This protocol has four weaknesses. Pre-tests choose the test. The control is chosen by the data that test it. "
+        "The z-tests of mean ranks depend on which other groups are in the table. Cohen's d over data sets mixes "
+        "their difficulty into the denominator. The protocol 'sound' avoids all four.",
     ),
 }
 
@@ -40,7 +40,7 @@ def _card(dataset: str, found: Mapping[str, Any], study: dict[str, Any]) -> dict
     splits = sorted(set(study["scores"].loc[study["scores"]["dataset"] == dataset, "split"]))
     interval = f"{100 * found['f1']:.1f} ({100 * found['f1_lower']:.1f} to {100 * found['f1_upper']:.1f})"
     facts = {
-        "Dataset": dataset,
+        "Data set": dataset,
         "Splits": ", ".join(splits),
         "Classes": ", ".join(found["classes"]),
         "F1 is that of": found["positive"] or "all classes, mean",
@@ -56,8 +56,8 @@ def _card(dataset: str, found: Mapping[str, Any], study: dict[str, Any]) -> dict
     return {
         "name": score_table.row_name(found["network"], found["precision"]),
         "facts": facts,
-        "text": "It knows these classes and no others: any image gets one of them as its answer. The figures hold for "
-        "images taken as those of this dataset were.",
+        "text": "The model knows only these classes: any image gets one of them as its answer. The figures hold for "
+        "images taken in the same way as those of this data set.",
     }
 
 
@@ -66,17 +66,18 @@ def method_section(study: dict[str, Any], provenance: Mapping[str, str]) -> dict
     blocks = [page.text(text) for text in PROTOCOL_TEXTS[study["protocol"]]]
     blocks.append(
         page.text(
-            "A dataset's test units (groups such as patients where given, else images) are resampled 2,000 times or "
-            "more with replacement, all candidates' and seeds' predictions of a unit together. Intervals are "
-            "percentiles, expanded as few units need it. Over several datasets, the datasets are resampled. A "
-            "candidate's F1 is corrected for its choice by choosing on each resample and scoring on what it left out."
+            "The test units of a data set (groups such as patients where given, else images) are resampled with "
+            "replacement 2,000 times or more. All candidates' and seeds' predictions of a unit stay together. "
+            "Intervals are percentile intervals, expanded where there are few units. Over several data sets, the data "
+            "sets are resampled. A candidate's F1 is corrected for the choice: a candidate is chosen on each resample "
+            "and scored on the units left out of it."
         )
     )
     if provenance:
         frame = pd.DataFrame(provenance.items(), columns=["what", "value"])
         blocks.append(
-            page.table("provenance", "Where these figures come from", frame, {"what": "What", "value": "Value"})
+            page.table("provenance", "Versions, device, seeds and digests", frame, {"what": "What", "value": "Value"})
         )
     else:
-        blocks.append(page.absent("Device, seeds and digests are not known: the scores were made elsewhere."))
+        blocks.append(page.absent("Device, seeds and digests are not known, because the scores were made elsewhere."))
     return page.section("method", "How this was computed", blocks)

@@ -14,10 +14,10 @@ CLASSES_BESIDE = 5  # a matrix of more classes has no room beside another figure
 
 def mistakes_section(study: dict[str, Any]) -> dict[str, Any]:
     """Show which classes the recommended candidate confuses, and whether its confidence can be believed."""
-    title = "Where the recommended candidate errs, and whether it knows"
+    title = "Errors and confidence of the recommended candidate"
     if not study["found"]["datasets"]:
         return page.section(
-            "errors", title, [page.absent("No test predictions were given: confusion and reliability are not known.")]
+            "errors", title, [page.absent("No test predictions were given. Confusion and reliability are not known.")]
         )
     blocks = []
     every, reliable = study["decision"].answers, study["decision"].reliable.set_index("dataset")
@@ -30,7 +30,7 @@ def mistakes_section(study: dict[str, Any]) -> dict[str, Any]:
         right = truth == answers
         blocks.append({"kind": "heading", "text": f"{dataset}: {chosen['candidate']}"})
         if never := [classes[c] for c in range(len(classes)) if not (answers == c).any()]:
-            blocks.append(page.text(f"Never given as an answer: {', '.join(never)}."))
+            blocks.append(page.text(f"Classes that were never predicted: {', '.join(never)}."))
         worst = _worst_confusion(counts, classes)
         slug = page.slug(dataset)
         blocks.append(
@@ -42,7 +42,7 @@ def mistakes_section(study: dict[str, Any]) -> dict[str, Any]:
                 name=f"confusion-{slug}",
             )
         )
-        gap = f"Stated {100 * confidence.mean():.0f} % sure on average, right in {100 * right.mean():.0f} %."
+        gap = f"The mean confidence is {100 * confidence.mean():.0f} %. Correct answers: {100 * right.mean():.0f} %."
         blocks.append(
             page.figure(
                 "reliability",
@@ -59,28 +59,29 @@ def mistakes_section(study: dict[str, Any]) -> dict[str, Any]:
 
 def _what_is_reliable(found: pd.Series) -> str:
     """Say from which probability on answers are reliable, and of how many test images that says something."""
-    promised = f"{100 * found['share']:g} % of the answers are right"
+    promised = f"at least {100 * found['share']:g} % of the answers"
     if pd.isna(found["probability"]):
         return (
-            f"No answer is reliable: the {found['tested']:,} test images, of which {found['right']:,} were answered "
-            f"rightly, do not show that {promised} from any probability on."
+            f"No answer is reliable. {found['right']:,} of {found['tested']:,} test images were answered correctly. "
+            f"This shows for no probability that {promised} with this or a higher probability are correct."
         )
     covered = 100 * found["answered"] / found["tested"]
     return (
-        f"Answers are reliable from the probability {found['probability']:.4f} on: so are {found['answered']:,} of "
-        f"{found['tested']:,} test images ({covered:.0f} %), of which {found['right']:,} were answered rightly. This "
-        f"shows, with {100 * LEVEL:g} % confidence, that at least {promised} there."
+        f"Answers with a probability of {found['probability']:.4f} or more are reliable. {found['answered']:,} of "
+        f"{found['tested']:,} test images ({covered:.0f} %) have such an answer, and {found['right']:,} of these "
+        f"answers are correct. This shows, with {100 * LEVEL:g} % confidence, that {promised} with this or a higher "
+        "probability are correct."
     )
 
 
 def _worst_confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
     off = counts - np.diag(np.diag(counts))
     if not off.any():
-        return "No image was confused."
+        return "No image was misclassified."
     i, j = np.unravel_index(np.argmax(off), off.shape)
     return (
-        f"Most often confused: {classes[i]} taken for {classes[j]} ({off[i, j]:.3g} of {counts[i].sum():.3g} images, "
-        "mean over seeds)."
+        f"The most frequent error: {classes[i]} classified as {classes[j]} ({off[i, j]:.3g} of {counts[i].sum():.3g} "
+        "images, mean over seeds)."
     )
 
 
@@ -92,7 +93,8 @@ def examples_section(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for example in examples:
         source = page.image_source(example["image"])
         said = (
-            f"{example['answer']} ({100 * example['confidence']:.0f} % sure); truly {example.get('truth') or 'unknown'}"
+            f"answer {example['answer']} ({100 * example['confidence']:.0f} % confidence), "
+            f"true label {example.get('truth') or 'unknown'}"
         )
         shown.setdefault(str(example["kind"]), []).append({"source": source, "text": said})
     blocks = [{"kind": "images", "heading": kind, "images": images} for kind, images in shown.items()]

@@ -22,9 +22,9 @@ def scores_section(study: dict[str, Any]) -> dict[str, Any]:
     )
     n, found = len(cells), study["found"]
     named, points = _in_words(found["best_mean"]), f"{100 * found['best_mean']['f1']:.1f}"
-    best = f"The best mean is {points}, of {named}."
+    best = f"The best mean is {points}: {named}."
     blocks = [
-        page.text(best if means.size > 1 else f"There is one candidate: {named}, {points}."),
+        page.text(best if means.size > 1 else f"There is one candidate: {named}, with F1 × 100 of {points}."),
         page.figure("heat_map", figures.heat_map(grid), f"Heat map of F1 by network and training method. {best}"),
     ]
     if positive := _positive_classes(found["datasets"]):
@@ -42,16 +42,16 @@ def scores_section(study: dict[str, Any]) -> dict[str, Any]:
     columns = {"network": "Network", "method": "Method", "mean": ("F1 × 100", page.hundredfold)}
     if n > 1:
         columns |= {
-            "deviation": ("Standard deviation over datasets", page.hundredfold),
-            "lowest": ("Lowest dataset", page.hundredfold),
-            "highest": ("Highest dataset", page.hundredfold),
+            "deviation": ("Standard deviation over data sets", page.hundredfold),
+            "lowest": ("Lowest data set", page.hundredfold),
+            "highest": ("Highest data set", page.hundredfold),
         }
     blocks.append(
-        page.table("f1-by-candidate", "F1 of every candidate, mean over datasets and splits", summary, columns)
+        page.table("f1-by-candidate", "F1 of every candidate, mean over data sets and splits", summary, columns)
     )
     long = score_table.with_row(frame)[["dataset", "split", "method", "row", "value"]]
     every = {
-        "dataset": "Dataset",
+        "dataset": "Data set",
         "split": "Split",
         "method": "Method",
         "row": "Network",
@@ -60,13 +60,13 @@ def scores_section(study: dict[str, Any]) -> dict[str, Any]:
     blocks.append(page.details("Every score", [page.table("every-score", "Every score", long, every)]))
     if len(frame["split"].unique()) < len(study["all_scores"]["split"].unique()):
         kept = ", ".join(sorted(frame["split"].unique()))
-        blocks.insert(0, page.text(f"Shown and compared are the splits with the most labelled images: {kept}."))
+        blocks.insert(0, page.text(f"This page shows and compares the splits with the most labelled images: {kept}."))
     bound = study["bounds"]
     if 0 < len(bound) < len(frame):
         blocks.append(
             page.text(
-                f"Trained on all true labels, the same networks reach {100 * bound['value'].mean():.1f} on average: "
-                "a bound, which does not compete."
+                f"Trained on all true labels, the same networks reach a mean of {100 * bound['value'].mean():.1f}. "
+                "This is an upper bound, not a candidate."
             )
         )
     return page.section("scores", "F1 by method and network", blocks)
@@ -80,5 +80,5 @@ def _in_words(candidate: Mapping[str, Any]) -> str:
 def _positive_classes(found: Mapping[str, Any]) -> str:
     """Say of which classes F1 is, where it is not the mean over all."""
     named = [f"'{one['positive']}' ({name})" for name, one in found.items() if one["positive"] is not None]
-    others = "; of the other datasets it is the mean over the classes" if len(named) < len(found) else ""
-    return f"F1 is that of one class of two: {', '.join(named)}{others}." if named else ""
+    others = ". For the other data sets, it is the mean over the classes" if len(named) < len(found) else ""
+    return f"F1 is that of one of two classes: {', '.join(named)}{others}." if named else ""

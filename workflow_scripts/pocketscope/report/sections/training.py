@@ -29,7 +29,7 @@ def training_section(study: dict[str, Any], histories: pd.DataFrame | None) -> d
     else:
         blocks.append(
             page.absent(
-                "A curve over the number of labelled images needs splits with different numbers (k10_…, k25_…)."
+                "A curve over the number of labelled images needs splits with different numbers of them (k10_…, k25_…)."
             )
         )
     if histories is None or histories.empty:
@@ -60,15 +60,15 @@ def _history_blocks(histories: pd.DataFrame, found: Mapping[str, Mapping[str, An
 
 def pseudo_labels_section(frame: pd.DataFrame | None, curves: pd.DataFrame | None) -> dict[str, Any]:
     """Show how many images were labelled automatically, and how many of these rightly, at every threshold."""
-    title = "Labels that teachers gave by themselves"
+    title = "Pseudo-labels"
     if frame is None or frame.empty:
         return page.section(
-            "pseudo-labels", title, [page.absent("No automatic labels were given, or no method makes any.")]
+            "pseudo-labels", title, [page.absent("No pseudo-labels were given, or no method makes any.")]
         )
     blocks = []
     if frame["accuracy"].isna().all():
         blocks.append(
-            page.absent("Whether automatic labels are right is not known: the unlabelled images' truth is not.")
+            page.absent("The accuracy of the pseudo-labels is not known: the unlabelled images have no true labels.")
         )
     elif curves is not None and not curves.empty:
         rounds = frame[frame["method"].isin(curves["method"])]
@@ -78,19 +78,19 @@ def pseudo_labels_section(frame: pd.DataFrame | None, curves: pd.DataFrame | Non
             if len(by_dataset) > 1:
                 blocks.append({"kind": "heading", "text": dataset})
             figure = figures.coverage(lines, last[last["dataset"] == dataset].dropna(subset=["accuracy"]))
-            alt = f"{dataset}: accuracy of the surest automatic labels against how many are taken; a mark shows where "
-            alt += "each method stopped."
+            alt = f"{dataset}: accuracy of the most confident pseudo-labels against the share of images that get one. "
+            alt += "A mark shows what each method accepted."
             blocks.append(page.figure("coverage", figure, alt, name=f"coverage-{page.slug(str(dataset))}"))
     columns = {
-        "dataset": "Dataset",
+        "dataset": "Data set",
         "method": "Method",
         "round": "Round",
         "epoch": "Epoch",
         "coverage": ("Accepted, %", page.hundredfold),
-        "accuracy": ("Of these right, %", page.hundredfold),
-        "accuracy_of_given": ("Right if all were accepted, %", page.hundredfold),
+        "accuracy": ("Accepted labels correct, %", page.hundredfold),
+        "accuracy_of_given": ("Correct if all were accepted, %", page.hundredfold),
         "remark": "Remark",
     }
     columns = {name: shown for name, shown in columns.items() if name in frame and frame[name].notna().any()}
-    blocks.append(page.table("pseudo-label-table", "Automatic labels by method and round or epoch", frame, columns))
+    blocks.append(page.table("pseudo-label-table", "Pseudo-labels by method and round or epoch", frame, columns))
     return page.section("pseudo-labels", title, blocks)
