@@ -544,7 +544,7 @@ def test_a_dicom_coding_that_is_not_read_is_named(syntax):
     file.file_meta.TransferSyntaxUID = syntax
     file.PixelData = encapsulate([b"12345678"])
     file["PixelData"].is_undefined_length = True
-    with pytest.raises(Unreadable, match=f"coding '{syntax.name[:8]}.*not read: save it uncompressed"):
+    with pytest.raises(Unreadable, match=f"coding '{syntax.name[:8]}.*not supported: save it uncompressed"):
         decode(written(file))
 
 
@@ -620,7 +620,7 @@ def test_unusable_files_have_a_reason(data, reason):
 @pytest.mark.parametrize(
     ("beginning", "reason"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC, which is not read: save it as JPEG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC, which is not supported: save it as JPEG"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
         (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "AVIF"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1miaf", "HEIF"),
@@ -656,9 +656,7 @@ def test_a_tiff_of_colours_that_are_not_read_is_not_called_damaged(photometric, 
             data[at : at + 12] = struct.pack("<HHIHH", 530, 3, 2, 2, 2)
         else:
             data[at + 8 : at + 12] = struct.pack("<I", value)
-    with pytest.raises(
-        Unreadable, match=r"(uncompressed YCbCr colours|of colour space \w+, which is not read): save it as RGB"
-    ):
+    with pytest.raises(Unreadable, match=r"(YCbCr colours|colour space \w+), which is not supported: save it as RGB"):
         decode(bytes(data))
 
 
@@ -682,7 +680,10 @@ def test_a_tiff_that_takes_imagecodecs_says_so_where_it_is_missing(compression, 
 @needs_faults
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("IMG_0001.HEIC", "HEIC, which is not read: save it as JPEG"), ("ycbcr_420.tif", "YCbCr colours: save it as RGB")],
+    [
+        ("IMG_0001.HEIC", "HEIC, which is not supported: save it as JPEG"),
+        ("ycbcr_420.tif", "YCbCr colours, which is not supported: save it as RGB"),
+    ],
 )
 def test_the_files_whose_reason_was_wrong(name, reason):
     with pytest.raises(Unreadable, match=reason):

@@ -39,7 +39,7 @@ def decode_dicom(data: bytes, page: int) -> np.ndarray:
     if syntax in _BY_IMAGECODECS and not (syntax == _JPEG_EXTENDED and dataset.BitsAllocated == 8):
         values = _by_imagecodecs(dataset, page)
     elif not _is_read(syntax):
-        raise Unreadable(f"a DICOM file of the coding '{syntax.name}', which is not read: save it uncompressed")
+        raise Unreadable(f"a DICOM file with the coding '{syntax.name}', which is not supported: save it uncompressed")
     else:
         values = pixel_array(dataset, index=page)  # YBR comes as RGB
     if dataset.PhotometricInterpretation == "PALETTE COLOR":

@@ -41,17 +41,17 @@ def why(data: bytes) -> str | None:
     """
     for beginning, name, remedy in _BEGINNINGS:
         if data.startswith(beginning):
-            return f"{name}, which is not read: {remedy}"
+            return f"{name}, which is not supported: {remedy}"
     if data[4:8] == b"ftyp":
-        return f"{_container(data)}, which is not read: save it as JPEG"
+        return f"{_container(data)}, which is not supported: save it as JPEG"
     if data[344:348] in (b"n+1\0", b"ni1\0"):
-        return "NIfTI, which is not read: save the plane that counts as PNG or TIFF"
+        return "NIfTI, which is not supported: save the plane that counts as PNG or TIFF"
     head = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if b"<svg" in head:
-        return "SVG, which is not read: save it as PNG"
+        return "SVG, which is not supported: save it as PNG"
     if head.startswith((b"<!doctype html", b"<html")):
         return "a page of the web, not an image: get the file again"
-    return f"{jpeg}, which is not read: save it as PNG or TIFF" if (jpeg := _rare_jpeg(data)) else None
+    return f"{jpeg}, which is not supported: save it as PNG or TIFF" if (jpeg := _rare_jpeg(data)) else None
 
 
 def _container(data: bytes) -> str:

@@ -64,10 +64,10 @@ def _check_colours(leaf: Any) -> None:
     """Refuse colours that are not read, before what decodes them can call the file damaged."""
     kind = _name(leaf.photometric)
     if kind == "YCBCR" and _name(leaf.compression) not in ("JPEG", "OJPEG", "JPEG_LOSSY"):
-        raise Unreadable("a TIFF of uncompressed YCbCr colours: save it as RGB")
+        raise Unreadable("a TIFF with uncompressed YCbCr colours, which is not supported: save it as RGB")
     inks = kind == "SEPARATED" and leaf.samplesperpixel >= 4
     if not inks and kind not in ("PALETTE", "MINISBLACK", "MINISWHITE", "RGB", "YCBCR"):
-        raise Unreadable(f"a TIFF of colour space {kind}, which is not read: save it as RGB")
+        raise Unreadable(f"a TIFF with colour space {kind}, which is not supported: save it as RGB")
 
 
 def _pixels(leaf: Any) -> np.ndarray:
@@ -78,7 +78,9 @@ def _pixels(leaf: Any) -> np.ndarray:
         if isinstance(error, ImportError) or "requires the 'imagecodecs' package" in str(error):
             import imagecodecs  # noqa: F401 (it fails, unless this version of it lacks the codec)
 
-            raise Unreadable(f"a TIFF of compression {_name(leaf.compression)}, which is not read") from error
+            raise Unreadable(
+                f"a TIFF with compression {_name(leaf.compression)}, which is not supported: save it uncompressed"
+            ) from error
         raise
 
 
