@@ -60,7 +60,7 @@ FAULTY = {
     "cut.tif": (tiff(scene(32), photometric="rgb")[:1500], "cut short"),
     "cut.dcm": (dicom(deep(33))[:-100], "damaged or cut short"),
     "text.png": (b"not an image at all", "no image, or damaged at its beginning"),
-    "camera.czi": (b"ZISRAWFILE" + b"\0" * 100, "CZI (Zeiss), which is not read: save it as TIFF"),
+    "camera.czi": (b"ZISRAWFILE" + b"\0" * 100, "CZI (Zeiss), which is not supported: save it as TIFF"),
     "no size.png": (png_header(0, 30), "an empty image|no image|damaged"),
     "bomb.png": (png_header(60_000, 60_000), "too large"),
     "film.gif": (animated(scene(34), "GIF"), "animated (2 frames)"),
