@@ -28,6 +28,7 @@ os.environ[PLACE] = os.getcwd()
 
 
 include: "rules/common.smk"
+include: "rules/hooks.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/distill.smk"

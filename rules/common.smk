@@ -5,9 +5,7 @@ import hashlib
 import inspect
 import json
 import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -26,7 +24,6 @@ from pocketscope.data.sources import kinds
 from pocketscope.data.sources.paths import place_of
 from pocketscope.plan import resources as needs
 from pocketscope.plan.study_plan import StudyPlan, any_of
-from pocketscope.runtime import gpus
 from pocketscope.runtime.code_digest import digest_of_script
 
 if not os.access(Path.cwd(), os.W_OK):
@@ -161,42 +158,3 @@ minutes = memory  # likewise
 def memory_of_training(wildcards, input, attempt):
     """Return MB for a training."""
     return PLAN.memory_of_training(wildcards.dataset, wildcards.label_set, _packed_mb(input, 1), attempt)
-
-
-def share_this_machine():
-    """Let no more jobs run at once than there are GPUs and memory for; what the command line says goes first."""
-    here = {"mem_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**6}
-    here["gpu"] = len(gpus.names()) if PLAN.gpus else 0
-    for name, amount in here.items():
-        if amount and name not in workflow.global_resources:
-            workflow.register_resource(name, amount)
-
-
-# A cluster, which has nodes, shares them out itself.
-if workflow.is_main_process and workflow.resource_settings.nodes is None:
-    share_this_machine()
-
-
-def end_what_was_left():
-    """Cancel the cluster's jobs that a main process left behind when it was killed: they would be made twice.
-
-    They are known by the place of their logs in the results folder. Snakemake's own records forget a job's number when
-    it begins.
-    """
-    if workflow.executor_plugin.name != "slurm":
-        return
-    logs = str(Path(".snakemake/slurm_logs").resolve())
-    asked = ["squeue", "--me", "--noheader", "--Format=JobID:20,StdOut:4096"]
-    queued = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
-    left = [line.split()[0] for line in queued if line[20:].startswith(f"{logs}/")]
-    if left:
-        print(f"cancelling jobs that an earlier run left behind: {', '.join(left)}", file=sys.stderr)
-        subprocess.run(["scancel", *left], check=False)
-    waiting = ["squeue", "--noheader", f"--jobs={','.join(left)}"]
-    while left and subprocess.run(waiting, capture_output=True, check=False).stdout.strip():
-        time.sleep(1)
-
-
-def show_summary():
-    """Print the study's table of F1 at the end of a run."""
-    subprocess.run([sys.executable, "-m", "pocketscope", "summary", LAYOUT.study], check=False)
