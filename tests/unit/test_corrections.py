@@ -53,7 +53,12 @@ def test_a_new_class_begins_with_two_images(read):
         (["01", "02"], "1", "01"),
         (["001", "002"], "2", "002"),
         (["true", "false"], "TRUE", "true"),
+        (["true", "false"], "WAHR", "true"),
+        (["true", "false"], "FAUX", "false"),
         (["1.5", "2.5"], "1,5", "1.5"),
+        (["1.5", "2.5"], "01. Mai", None),
+        (["1:2", "3:4"], "01:02:00", None),
+        (["1-2", "3-4"], "1月2日", None),
         (["1-2", "3-4"], "2-Jan", None),
         (["1-2", "3-4"], "02. Jan", None),
         (["MARCH1", "SEPT2"], "01.03.2026", None),
@@ -69,6 +74,11 @@ def test_a_label_that_a_spreadsheet_changed_begins_no_class(read, classes, writt
         read(f'path,label\n../new/3.png,"{written}"\nwell/2.png,"{written}"\n', labels)
     dated = pa.table({"image_id": list("xyz"), "label": ["2-Jan", "3-Jan", None]})
     assert read("path,label\n../new/3.png,2-Jan\n", dated) == {"z": "2-Jan"}
+
+
+@pytest.mark.parametrize("written", ["dead", "grade 2", "T1", "Mai 3x", "WAHR", "x-ray", "2 cm", "1e5"])
+def test_other_labels_begin_a_class(read, written):
+    assert read(f"path,label\n../new/3.png,{written}\nwell/2.png,{written}\n") == {"y": written, "z": written}
 
 
 def test_errors_of_a_spreadsheet_are_no_classes(read, caplog):

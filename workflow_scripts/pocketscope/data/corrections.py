@@ -18,6 +18,9 @@ from pocketscope.data.sources.paths import place_of, top_of
 log = logging.getLogger(__name__)
 
 
+# What spreadsheets of other languages make of `true` and `false`.
+_TRANSLATED = dict.fromkeys(("wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "prawda", "истина"), "true")
+_TRANSLATED |= dict.fromkeys(("falsch", "faux", "falso", "onwaar", "fałsz", "ложь"), "false")
 _BEGIN = 2  # images that a new class begins with, lest a slip of the pen make one
 
 
@@ -92,7 +95,7 @@ def _check_new(
             lines_of[label].append(line)
     spelled = {spelling(label): label for label in classes}
     for label, lines in sorted(lines_of.items()):
-        if kept is None and len(lines) >= _BEGIN and spelling(label) not in spelled and not is_altered(label):
+        if kept is None and len(lines) >= _BEGIN and not _is_slip(label, spelled):
             spelled[spelling(label)] = label
             log.warning(
                 "%s: a new class, %r: %d images, which are learned from but not tested on", table, label, len(lines)
@@ -103,12 +106,17 @@ def _check_new(
         )
         if is_altered(label):
             remedy = "this one looks like a date or a number that a spreadsheet made of another name"
-        meant = spelled.get(spelling(label))
+        meant = spelled.get(spelling(label)) or spelled.get(_TRANSLATED.get(label.casefold(), ""))
         hint = f"; did you mean {meant!r}?" if meant else did_you_mean(label, spelled.values())
         raise InputError(
             f"{table}: row {min(lines)}: there is no class {label!r}{hint} The "
             f"classes are {', '.join(map(repr, sorted(spelled.values())))}; {remedy}"
         )
+
+
+def _is_slip(label: str, spelled: Collection[str]) -> bool:
+    """Say whether a label that is no class looks like a person's or a spreadsheet's way of writing one."""
+    return spelling(label) in spelled or is_altered(label) or _TRANSLATED.get(label.casefold()) in spelled
 
 
 def _relative(path: str, top: Path, known: Mapping[str, str]) -> str:

@@ -48,16 +48,18 @@ def is_cut_number(text: str) -> bool:
 
 
 def is_altered(label: str) -> bool:
-    """Say whether a label looks like what a spreadsheet makes of another one: a date, or a long number cut short.
+    """Say whether a label looks like what a spreadsheet makes of another one: a date, a time, a number cut short.
 
-    `1-2` and `MARCH1` become dates in the words of the spreadsheet's language; what they were cannot be told.
+    `1-2` and `MARCH1` become dates in the words of the spreadsheet's language, `1:2` a time; what they were cannot be
+    told.
     """
     return is_cut_number(label) or re.fullmatch(_DATE, label.strip()) is not None
 
 
-_DATE = (
-    r"[0-9]{1,2}(\. ?|[-/ ])[^\W\d_]{3,4}\.?([-/ ][0-9]{2,4})?|[^\W\d_]{3,4}\.?[- ][0-9]{2,4}"  # 2-Jan, 02. Jan, Jan-02
-    r"|[0-9]{1,2}([-/.])[0-9]{1,2}\3([0-9]{2}|[0-9]{4})|[0-9]{4}([-/.])[0-9]{1,2}\5[0-9]{1,2}"
+_DATE = (  # 2-Jan, 02. Jan, Jan-02; 1/2/2026, 2026-02-01; 1:02
+    r"[0-9]{1,2}(\. ?|[-/ ])[^\W\d_]{3,4}\.?([-/ ][0-9]{2,4})?|[^\W\d_]{3,4}\.?[- ][0-9]{2,4}"
+    r"|[0-9]{1,2}([-/.])[0-9]{1,2}\3([0-9]{2}|[0-9]{4})|[0-9]{4}([-/.])[0-9]{1,2}\5[0-9]{1,2}|[0-9]{1,2}月[0-9]{1,2}日"
+    r"|[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?( [AP]M)?"
 )
 
 COLUMNS = ("path", "label", "group", "role")
@@ -152,10 +154,13 @@ def _one_hot(table: Path, sheet: sheets.Sheet, others: set[str]) -> tuple[list[s
 
 def _check_errors(table: Path, rows: list[dict[str, Any]], classes: Collection[str]) -> None:
     """Refuse errors of spreadsheets, but for labels and groups that were looked up and not found: these have none."""
-    for line, row in enumerate(rows, 1):
-        for column, cell in row.items():
-            missing = column in ("path", "role") and sheets.is_missing(cell)
-            if (missing or sheets.is_error(cell)) and not (column == "label" and cell in classes):
+    for column in rows[0] if rows else ():
+        missing = column in ("path", "role")
+        for line, row in enumerate(rows, 1):
+            cell = row[column]
+            if not isinstance(cell, str) or not cell.lstrip().startswith(("#", "Err:")):  # of a hundred thousand rows
+                continue
+            if ((missing and sheets.is_missing(cell)) or sheets.is_error(cell)) and cell not in classes:
                 raise InputError(
                     f"{table}: row {line}: the {column} is {cell!r}, an error of the spreadsheet that wrote the table; "
                     "mend its formula or the cell's width, or empty the cell"
@@ -164,10 +169,12 @@ def _check_errors(table: Path, rows: list[dict[str, Any]], classes: Collection[s
 
 def _meaning_nothing(rows: list[dict[str, Any]], classes: Collection[str]) -> Counter[tuple[str, str]]:
     """Count the labels and groups that are written and mean that there is none."""
+    written = Counter((column, row[column]) for column in ("label", "group") for row in rows if row.get(column))
     return Counter(
-        (column, cell)
-        for row in rows
-        for column, cell in row.items()
-        if column in ("label", "group") and isinstance(cell, str) and cell.strip()
-        if as_label(cell, classes if column == "label" else ()) is None
+        {
+            (column, cell): count
+            for (column, cell), count in written.items()
+            if isinstance(cell, str) and cell.strip()
+            if as_label(cell, classes if column == "label" else ()) is None
+        }
     )
