@@ -88,7 +88,8 @@ def made(folder):
     """Return by their names the bytes of all that a study made; None of what depends on the clock."""
     place = folder / "results/small"
     files = [file.relative_to(place) for file in sorted(place.rglob("*")) if file.is_file()]
-    by_the_clock = {"timing", "timings.parquet", "report"}  # the report shows latencies
+    # Latencies stand in the costs, in what is recommended by them, and on the page.
+    by_the_clock = {"timing", "timings.parquet", "report", "costs.parquet", "costs.csv", "recommendation.json"}
     return {
         str(file): None if by_the_clock & set(file.parts) else (place / file).read_bytes()
         for file in files
