@@ -9,7 +9,6 @@ from pocketscope.deploy.card import model_card
 from pocketscope.evaluation import metrics
 from pocketscope.inference import onnx_model
 from pocketscope.runtime import job
-from pocketscope.statistics.reliable import measured
 from pocketscope.tables.images import IMAGES
 from pocketscope.tables.label_set import LABEL_SET
 from pocketscope.tables.split import SPLIT, images_with
@@ -20,7 +19,7 @@ for model, copy in ((source.model, made.model), (source.int8, made.int8)):
     files.copy(model, copy)
 shipped, int8 = (onnx_model.open_model(path, threads=snakemake.threads) for path in (made.model, made.int8))
 positive = parquet.notes(source.classes)["positive"]
-tested = measured(*metrics.pool(source.predictions, source.truths), positive, params.reliable)
+tested = answers.measured(*metrics.pool(source.predictions, source.truths), positive, params.reliable)
 split = parquet.read(source.split, SPLIT)
 paths = parquet.mapping(source.images, IMAGES, "image_id", "paths")
 found = list(answers.answer(shipped, source.images, images_with(split, "unlabelled")[0]))

@@ -3,13 +3,10 @@
 import json
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import f1_score
 
 import synthetic_study
-from pocketscope.evaluation import metrics
 from pocketscope.statistics import bootstrap, decision, reliable, score_table
 
 
@@ -122,7 +119,6 @@ def test_the_answers_are_the_recommended_candidates_of_every_seed_where_the_trut
     (line,) = decided.reliable.to_dict("records")
     assert (line["tested"], line["answered"], line["right"]) == (4, 4, 3)
     assert math.isnan(line["probability"])
-    assert line["f1"] == pytest.approx(f1_score(list("xxyy"), list("xxyx"), average="macro"))
     (line,) = decided.differences.to_dict("records")
     assert (line["dataset"], line["candidate"], line["reference"]) == ("set0", "supervised/n", "plain/n")
     gain = chosen["gain"]  # the other way round
@@ -146,16 +142,6 @@ def test_coverage_is_what_the_shipped_model_is_told(full):
         assert (line.probability, line.answered, line.right) == tuple(found)
         assert line.tested == len(of_first) == len(given[line.dataset].truth)
         assert line.candidate == decided.found["datasets"][line.dataset]["candidate"]
-
-
-@pytest.mark.parametrize("positive", [None, "x", "y"])
-@pytest.mark.parametrize("truth", ["xxyyzz", "xxxxzz", "zzzzzz"])
-def test_f1_is_that_of_the_scores(positive, truth):
-    probabilities = np.random.default_rng(1).dirichlet([1, 1, 1], 6)
-    classes = ["x", "y", "z"]
-    scores = metrics.measure(probabilities, list(truth), classes, positive).to_pylist()
-    expected = next(line["value"] for line in scores if line["metric"] == "f1" and line["class"] is None)
-    assert reliable.measured(probabilities, list(truth), classes, positive, 0.9)["f1"] == pytest.approx(expected)
 
 
 def test_upper_bounds_do_not_compete_and_few_labels_do_not_count():

@@ -3,16 +3,43 @@
 import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from pocketscope.core import files
+from pocketscope.evaluation import metrics
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
-from pocketscope.statistics.reliable import Reliable
+from pocketscope.statistics.reliable import Reliable, least_reliable
 from pocketscope.tables.images import load_images
 
 CHUNK = 2048  # images in memory at once
 COLUMNS = ("path", "class", "probability", "reliable", "label")
 COMPARED = 512  # images on which two precisions are compared
+
+
+def measured(
+    probabilities: np.ndarray, truth: Sequence[str], classes: Sequence[str], positive: str | None, share: float
+) -> dict[str, Any]:
+    """Return what the test set says of a candidate: `f1`, `positive`, `tested` (images), `share` and `reliable`.
+
+    Parameters
+    ----------
+    probabilities, truth, classes, positive
+        See `metrics.measure`.
+    share
+        See `reliable.least_reliable`.
+    """
+    scores = metrics.measure(probabilities, truth, classes, positive).to_pylist()
+    right = np.asarray(classes, dtype=object)[probabilities.argmax(axis=1)] == np.asarray(truth, dtype=object)
+    return {
+        "f1": next(line["value"] for line in scores if line["metric"] == "f1" and line["class"] is None),
+        "positive": positive,
+        "tested": len(truth),
+        "share": share,
+        "reliable": least_reliable(probabilities.max(axis=1), right, share),
+    }
 
 
 def answer(shipped: Shipped, images: str | os.PathLike, image_ids: Sequence[str]) -> Iterator[tuple[str, str, float]]:

@@ -21,7 +21,8 @@ from scipy import stats
 
 from pocketscope.core.errors import InputError
 from pocketscope.statistics import hypothesis_tests
-from pocketscope.tables.decision import DIFFERENCES, NOT_SHOWN
+from pocketscope.tables.comparison import NOT_SHOWN
+from pocketscope.tables.decision import DIFFERENCES
 
 FEWEST_UNITS = 6  # with fewer, not even a difference of one sign in all units reaches 0.05 (two-sided, 2^(1-n))
 RELIABLE_FROM = 15  # test images of the rarest class, below which intervals are known to be too short

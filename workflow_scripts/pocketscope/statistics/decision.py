@@ -83,14 +83,16 @@ def decide(
     found |= {"best_mean": _best_mean(cells), "baseline": baseline, "alpha": alpha}
     chosen = {dataset: about["candidate"] for dataset, about in found["datasets"].items()}
     differences = [_differences(name, resamples[name], candidate, alpha) for name, candidate in chosen.items()]
-    answers = [_answers(name, given[name], candidate) for name, candidate in chosen.items()]
+    answers = {name: _answers(name, given[name], candidate) for name, candidate in chosen.items()}
     return Decision(
         found,
         _joined(differences, DIFFERENCES),
         frames.frame(list(_gains(cells, resamples, baseline, alpha)), GAINS),
         _costs(cells, costs),
-        _joined(answers, ANSWERS),
-        frames.frame([_reliable(name, given[name], candidate, share) for name, candidate in chosen.items()], RELIABLE),
+        _joined(list(answers.values()), ANSWERS),
+        frames.frame(
+            [_reliable(part, share) | {"candidate": chosen[dataset]} for dataset, part in answers.items()], RELIABLE
+        ),
     )
 
 
@@ -198,29 +200,23 @@ def _costs(cells: pd.DataFrame, costs: pd.DataFrame | None) -> pd.DataFrame:
 
 def _answers(dataset: str, given: bootstrap.Evidence, candidate: str) -> pd.DataFrame:
     """Return what a candidate says of each test image of which the truth is known, seed after seed."""
+    label_of = dict(zip(given.truth["image_id"].astype(str), given.truth["label"], strict=True))
     parts = []
-    for seed in (seed for name, seed in given.predictions if name == candidate):
-        images, truth, probabilities = _known(given, candidate, seed)
+    for (name, seed), frame in given.predictions.items():
+        if name != candidate:
+            continue
+        known = frame[frame["image_id"].astype(str).isin(label_of)]
+        images, probabilities = known["image_id"].astype(str).tolist(), np.stack(known["probabilities"].to_numpy())
         answer = np.asarray(given.classes, dtype=object)[probabilities.argmax(axis=1)]
+        truth = [label_of[image] for image in images]
         columns = {"image_id": images, "truth": truth, "answer": answer, "confidence": probabilities.max(axis=1)}
         parts.append(pd.DataFrame({"dataset": dataset, "split": seed} | columns))
     return pd.concat(parts, ignore_index=True)
 
 
-def _reliable(dataset: str, given: bootstrap.Evidence, candidate: str, share: float) -> dict[str, Any]:
+def _reliable(answers: pd.DataFrame, share: float) -> dict[str, Any]:
     """Return a line of RELIABLE, by the first seed: another tests the same images again."""
-    seed = next(seed for name, seed in given.predictions if name == candidate)
-    _, truth, probabilities = _known(given, candidate, seed)
-    positive = None if given.positive is None else given.classes[given.positive]
-    found = reliable.measured(probabilities, truth, given.classes, positive, share)
-    line = {key: found[key] for key in ("share", "tested", "f1")} | found["reliable"]._asdict()
-    return line | {"dataset": dataset, "candidate": candidate}
-
-
-def _known(given: bootstrap.Evidence, candidate: str, seed: str) -> tuple[list[str], list[str], np.ndarray]:
-    """Return test images, their true labels, and their probabilities (images, classes)."""
-    label_of = dict(zip(given.truth["image_id"].astype(str), given.truth["label"], strict=True))
-    frame = given.predictions[candidate, seed]
-    known = frame[frame["image_id"].astype(str).isin(label_of)]
-    images = known["image_id"].astype(str).tolist()
-    return images, [label_of[image] for image in images], np.stack(known["probabilities"].to_numpy())
+    first = answers[answers["split"] == answers["split"].iloc[0]]
+    right = (first["answer"] == first["truth"]).to_numpy()
+    found = reliable.least_reliable(first["confidence"].to_numpy(), right, share)
+    return {"dataset": first["dataset"].iloc[0], "share": share, "tested": len(first)} | found._asdict()

@@ -1,11 +1,9 @@
 """From which probability on an answer can be relied on."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
-from sklearn.metrics import f1_score
 
 LEVEL = 0.95  # of the bound that says which answers are reliable
 
@@ -20,32 +18,6 @@ class Reliable(NamedTuple):
     probability: float | None
     answered: int
     right: int
-
-
-def measured(
-    probabilities: np.ndarray, truth: Sequence[str], classes: Sequence[str], positive: str | None, share: float
-) -> dict[str, Any]:
-    """Return what the test set says of a candidate: `f1`, `positive`, `tested` (images), `share` and `reliable`.
-
-    Parameters
-    ----------
-    probabilities, truth, classes
-        float (N, classes), N true labels, and the classes in the order of the probabilities.
-    positive
-        The class whose F1 is meant; None for the mean over the classes that occur in `truth`.
-    share
-        See `least_reliable`.
-    """
-    answers = np.asarray(classes, dtype=object)[probabilities.argmax(axis=1)]
-    right = answers == np.asarray(truth, dtype=object)
-    asked = sorted(set(truth)) if positive is None else [positive]
-    return {
-        "f1": float(f1_score(list(truth), list(answers), labels=asked, average="macro", zero_division=0)),
-        "positive": positive,
-        "tested": len(truth),
-        "share": share,
-        "reliable": least_reliable(probabilities.max(axis=1), right, share),
-    }
 
 
 def least_reliable(probabilities: np.ndarray, right: np.ndarray, share: float) -> Reliable:

@@ -22,7 +22,6 @@ DIFFERENCES = pa.schema(
         pa.field("verdict", pa.string(), nullable=False),
     ]
 )
-NOT_SHOWN = "no difference shown"
 GAINS = pa.schema(  # of a method over training on the labelled images alone, mean over networks
     [
         pa.field("dataset", pa.string()),  # null: over the data sets
@@ -66,6 +65,5 @@ RELIABLE = pa.schema(  # from which probability on the recommended candidate's a
         pa.field("answered", pa.int64(), nullable=False),  # test images with at least that; where null, all
         pa.field("right", pa.int64(), nullable=False),  # of these
         pa.field("tested", pa.int64(), nullable=False),
-        pa.field("f1", pa.float64(), nullable=False),
     ]
 )

@@ -9,8 +9,7 @@ import pandas as pd
 
 from pocketscope.report import figures, page
 from pocketscope.statistics import comparison
-from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, TOO_FEW
-from pocketscope.tables.decision import NOT_SHOWN
+from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, NOT_SHOWN, TOO_FEW
 
 CANDIDATES_DRAWN = 40  # in a figure with a line for each; the table beside it holds all
 SUBJECTS_DRAWN = 20  # of one question: more ranks than that nobody looks at, and the tables hold them
