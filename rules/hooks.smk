@@ -1,5 +1,6 @@
 """What happens around a run: sharing this machine, ending jobs that were left behind, the table at the end."""
 
+import atexit
 import subprocess
 import sys
 import time
@@ -42,5 +43,10 @@ def end_what_was_left():
 
 
 def show_summary():
-    """Print the study's table of F1 at the end of a run."""
-    subprocess.run([sys.executable, "-m", "pocketscope", "summary", LAYOUT.study], check=False)
+    """Print the study's table of F1 as the last thing of a run.
+
+    Until Snakemake has ended, its progress bars are redrawn in place and would wipe the table off a terminal. By then
+    it has left the folder of results, so the study's path is absolute.
+    """
+    command = [sys.executable, "-m", "pocketscope", "summary", Path(LAYOUT.study).resolve()]
+    atexit.register(subprocess.run, command, check=False)

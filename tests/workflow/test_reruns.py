@@ -85,6 +85,32 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert plan(finished) == {}
 
 
+def test_the_table_of_f1_stays_on_a_terminal(copied):
+    """Progress bars are redrawn in place: what is printed while they are there is wiped away."""
+    import os
+    import pty
+    import sys
+
+    shutil.rmtree(copied / "results/small/report")
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(write_config(copied, CONFIG))]
+    command += ["--directory", str(copied / "results")]  # with the default profile: its logger draws for people
+    ours, theirs = pty.openpty()
+    terminal = os.environ | {"TERM": "xterm-256color", "COLUMNS": "110", "LINES": "40"}
+    running = subprocess.Popen(command, cwd=copied / "checkout", stdout=theirs, stderr=theirs, env=terminal)
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 65_536):
+            shown += part
+    except OSError:  # how Linux says that nobody writes any more
+        pass
+    os.close(ours)
+    assert running.wait() == 0
+    erase = b"\x1b[2K"
+    assert erase in shown
+    assert b"digits: F1 in percent" in shown.rpartition(erase)[2]
+
+
 def test_a_round_that_accepts_nothing_passes_its_teacher_on(finished):
     """The method `twice` accepts nothing: the network that is teacher and student is trained in round 1 alone."""
     logs, run = finished / "results/small/logs", finished / "results/small/runs/digits/k4_s0"
