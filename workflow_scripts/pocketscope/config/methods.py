@@ -169,8 +169,7 @@ class Consistency(Model):
         ge=0,
         lt=1,
         description="Label smoothing of the human labels, instead of the study's. A network that learned "
-        "smoothed labels "
-        "is seldom as confident as `threshold` demands.",
+        "smoothed labels is seldom as confident as `threshold` demands.",
     )
     threshold: float | None = Field(
         None,
