@@ -1,6 +1,7 @@
 """A small study with known worth, all that a decision and its page can be given: for tests and for looking at."""
 
 import io
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -39,11 +40,12 @@ def evidence(dataset: str, classes: list[str], splits: list[str], images: int = 
 def scores(given: dict[str, bootstrap.Evidence]) -> pd.DataFrame:
     """The score table that the evidence gives."""
     rows = []
+    keys = {score_table.candidate_name(*key): key for key in itertools.product(METHODS, NETWORKS, PRECISIONS)}
     for dataset, one in given.items():
         truth = one.truth["label"].map({name: i for i, name in enumerate(one.classes)}).to_numpy()
         for (name, split), frame in one.predictions.items():
             answers = np.stack(frame["probabilities"].to_numpy()).argmax(axis=1)
-            rows.append((dataset, split, *score_table.split_candidate(name), f1_score(truth, answers, average="macro")))
+            rows.append((dataset, split, *keys[name], f1_score(truth, answers, average="macro")))
     return score_table.check_scores(pd.DataFrame(rows, columns=score_table.COLUMNS))
 
 

@@ -1,5 +1,6 @@
 """What is decided from scores and predictions: exact in small cases, and the same when it is read back."""
 
+import itertools
 import json
 import math
 
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 import synthetic_study
+from pocketscope.core.errors import InputError
 from pocketscope.statistics import bootstrap, decision, reliable, score_table
 
 
@@ -156,3 +158,31 @@ def test_upper_bounds_do_not_compete_and_few_labels_do_not_count():
         "plain/n": 0.6,
     }
     assert decided.found["best_mean"]["candidate"] == "plain/n"
+
+
+def test_names_are_never_taken_apart():
+    """A network with a blank, a method with a slash or called None: each keeps its keys, its costs and its gain."""
+    values = {
+        (method, network): [base + i / 100 for i in range(6)]
+        for base, (method, network) in zip(
+            (0.9, 0.8, 0.7, 0.6), itertools.product(["None", "a/b c"], ["ResNet 50", "ResNet 18"]), strict=True
+        )
+    }
+    costs = pd.DataFrame({"network": ["ResNet 50", "ResNet 18"], "size_mb": [90.0, 40.0]})
+    decided = decision.decide(table(values), costs, baseline="a/b c")
+    assert decided.costs[["method", "network", "precision", "size_mb"]].to_numpy().tolist() == [
+        ["None", "ResNet 50", "fp32", 90.0],
+        ["None", "ResNet 18", "fp32", 40.0],
+        ["a/b c", "ResNet 50", "fp32", 90.0],
+        ["a/b c", "ResNet 18", "fp32", 40.0],
+    ]
+    overall = decided.found["overall"]
+    assert (overall["method"], overall["network"], overall["size_mb"]) == ("None", "ResNet 50", 90.0)
+    assert overall["gain"]["difference"] == pytest.approx(0.2)
+    assert decided.found["best_mean"]["network"] == "ResNet 50"
+
+
+def test_two_candidates_of_one_name_are_refused():
+    values = {("a", "b/c"): [0.5] * 3, ("a/b", "c"): [0.5] * 3, ("a", "c"): [0.5] * 3, ("a/b", "b/c"): [0.5] * 3}
+    with pytest.raises(InputError, match="both called 'a/b/c'"):
+        table(values)

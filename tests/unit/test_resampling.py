@@ -159,8 +159,7 @@ def test_the_cheapest_row_within_the_margin_is_recommended():
     data = simulate(images=3000, accuracy=(0.90, 0.90, 0.6))
     found = recommendation.recommend(bootstrap.bootstrap(data, samples=500), COSTS, margin=4)
     assert (found["candidate"], found["outcome"]) == ("plain/n1", "cheaper")
-    assert (found["method"], found["network"]) == ("plain", "n1")
-    assert (found["size_mb"], found["latency_ms"], found["precision"]) == (10, 10, "fp32")
+    assert (found["size_mb"], found["latency_ms"]) == (10, 10)
     assert found["difference_lower"] > -0.04
     json.dumps(found)
 
@@ -240,15 +239,14 @@ def test_a_row_whose_latency_is_unknown_can_be_the_cheaper_one():
     assert "plain/small is the smallest candidate that loses" in found["text"]  # whether the fastest, nobody knows
 
 
+def candidates(keys):
+    return score_table.candidates(pd.DataFrame(keys, columns=["method", "network", "precision"]))
+
+
 def test_costs_of_two_runtimes_are_refused():
     twice = pd.DataFrame({"network": ["n0", "n0"], "latency_ms": [1.0, 2.0]})
     with pytest.raises(InputError, match="'n0' at fp32 are given twice"):
-        recommendation.candidate_costs(["plain/n0"], twice)
-
-
-def test_names_of_candidates():
-    for parts in (("plain", "resnet18", "int8"), ("data", "mixnet", "fp32")):
-        assert score_table.split_candidate(score_table.candidate_name(*parts)) == parts
+        recommendation.candidate_costs(candidates([("plain", "n0", "fp32")]), twice)
 
 
 def test_resamples_without_a_positive_image_do_no_harm():

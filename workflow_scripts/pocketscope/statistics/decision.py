@@ -73,22 +73,22 @@ def decide(
     main = score_table.most_labelled(scores)
     competing = score_table.competitors(main, bounds)
     found, resamples = recommendation.for_study(main, costs, given, bounds=bounds, margin=margin, alpha=alpha)
-    cells = score_table.cells(competing)
+    cells, candidates = score_table.cells(competing), score_table.candidates(competing)
     for key, result in resamples.items():
         chosen = found["overall"] if key == "overall" else found["datasets"][key]
         chosen["gain"] = _gain_of(result, chosen, baseline, alpha)
     for dataset, one in given.items():
         named = None if one.positive is None else one.classes[one.positive]
         found["datasets"][dataset] |= {"classes": list(one.classes), "positive": named}
-    found |= {"best_mean": _best_mean(cells), "baseline": baseline, "alpha": alpha}
+    found |= {"best_mean": _best_mean(cells, candidates), "baseline": baseline, "alpha": alpha}
     chosen = {dataset: about["candidate"] for dataset, about in found["datasets"].items()}
     differences = [_differences(name, resamples[name], candidate, alpha) for name, candidate in chosen.items()]
     answers = {name: _answers(name, given[name], candidate) for name, candidate in chosen.items()}
     return Decision(
         found,
         _joined(differences, DIFFERENCES),
-        frames.frame(list(_gains(cells, resamples, baseline, alpha)), GAINS),
-        _costs(cells, costs),
+        frames.frame(list(_gains(cells, candidates, resamples, baseline, alpha)), GAINS),
+        _costs(cells, candidates, costs),
         _joined(list(answers.values()), ANSWERS),
         frames.frame(
             [_reliable(part, share) | {"candidate": chosen[dataset]} for dataset, part in answers.items()], RELIABLE
@@ -119,17 +119,10 @@ def _joined(parts: list[pd.DataFrame], schema: Any) -> pd.DataFrame:
     return frames.typed(pd.concat(parts, ignore_index=True), schema) if parts else frames.frame([], schema)
 
 
-def _best_mean(cells: pd.DataFrame) -> dict[str, Any]:
-    means = cells.mean()
-    name = "/".join(means.idxmax())
-    method, network, precision = score_table.split_candidate(name)
-    return {
-        "candidate": name,
-        "method": method,
-        "network": network,
-        "precision": precision,
-        "f1": float(means.max()),
-    }
+def _best_mean(cells: pd.DataFrame, candidates: pd.DataFrame) -> dict[str, Any]:
+    means = cells.mean().to_numpy()
+    best = candidates.iloc[int(means.argmax())]
+    return {"candidate": best.name, **best.to_dict(), "f1": float(means.max())}
 
 
 def _gain_of(
@@ -151,7 +144,11 @@ def _differences(dataset: str, result: bootstrap.Bootstrap, chosen: str, alpha: 
 
 
 def _gains(
-    cells: pd.DataFrame, resamples: Mapping[str, bootstrap.Bootstrap], baseline: str, alpha: float
+    cells: pd.DataFrame,
+    candidates: pd.DataFrame,
+    resamples: Mapping[str, bootstrap.Bootstrap],
+    baseline: str,
+    alpha: float,
 ) -> Iterator[dict[str, Any]]:
     """Yield what every method gained over the baseline: over three data sets or more, and on the units of each."""
     methods = list(dict.fromkeys(cells.columns.get_level_values("method")))
@@ -166,7 +163,7 @@ def _gains(
     for dataset, result in resamples.items():
         about = {"dataset": dataset, "baseline": baseline, "unit": result.unit, "units": result.units}
         for method in others if dataset != "overall" else ():
-            yield about | {"method": method} | _gain_on_units(result, method, baseline, alpha)
+            yield about | {"method": method} | _gain_on_units(result, candidates, method, baseline, alpha)
 
 
 def _gain_over_datasets(cells: pd.DataFrame, method: str, baseline: str, alpha: float) -> dict[str, float]:
@@ -177,8 +174,11 @@ def _gain_over_datasets(cells: pd.DataFrame, method: str, baseline: str, alpha: 
     return {"difference": mean, "lower": mean - reach, "upper": mean + reach}
 
 
-def _gain_on_units(result: bootstrap.Bootstrap, method: str, baseline: str, alpha: float) -> dict[str, float]:
-    of = {name: [i for i, row in enumerate(result.rows) if row.startswith(f"{name}/")] for name in (method, baseline)}
+def _gain_on_units(
+    result: bootstrap.Bootstrap, candidates: pd.DataFrame, method: str, baseline: str, alpha: float
+) -> dict[str, float]:
+    methods = candidates["method"].reindex(result.rows)
+    of = {name: np.flatnonzero(methods == name) for name in (method, baseline)}
     resampled = result.inside[:, of[method]].mean(axis=1) - result.inside[:, of[baseline]].mean(axis=1)
     cut = bootstrap.tail(result.units, alpha)
     lower, upper = np.nanquantile(resampled, [cut, 1 - cut])
@@ -186,13 +186,12 @@ def _gain_on_units(result: bootstrap.Bootstrap, method: str, baseline: str, alph
     return {"difference": point, "lower": float(lower), "upper": float(upper)}
 
 
-def _costs(cells: pd.DataFrame, costs: pd.DataFrame | None) -> pd.DataFrame:
-    means = cells.mean()
-    names = ["/".join(key) for key in means.index]
-    found = pd.DataFrame([score_table.split_candidate(name) for name in names], columns=COSTS.names[1:4], index=names)
-    prices = recommendation.candidate_costs(names, costs)
-    relative = recommendation.cost(names, prices)
-    found = found.assign(candidate=names, f1=means.to_numpy(), cost=np.where(np.isfinite(relative), relative, math.nan))
+def _costs(cells: pd.DataFrame, candidates: pd.DataFrame, costs: pd.DataFrame | None) -> pd.DataFrame:
+    prices = recommendation.candidate_costs(candidates, costs)
+    relative = recommendation.cost(list(candidates.index), prices)
+    found = candidates.assign(
+        candidate=candidates.index, f1=cells.mean().to_numpy(), cost=np.where(np.isfinite(relative), relative, math.nan)
+    )
     for column in ("size_mb", "latency_ms"):
         found[column] = math.nan if prices is None or column not in prices else prices[column]
     return frames.typed(found, COSTS)

@@ -43,7 +43,7 @@ def recommend(
     Returns
     -------
     dict
-        Ready for JSON. `candidate` (and its `method`, `network`, `precision`), `f1` with `f1_lower` and `f1_upper`,
+        Ready for JSON. `candidate`, `f1` with `f1_lower` and `f1_upper`,
         `f1_corrected` (freed of the choice's luck, by `bootstrap.corrected_for_choice`), `size_mb`, `latency_ms`;
         the same of the best one (`best_candidate`, ...); `difference` and `difference_lower` of the two; `passing` (all
         candidates within the margin); `undecided` (those that may be within); `outcome` (`cheaper`, `best`,
@@ -113,12 +113,14 @@ def for_study(
     Returns
     -------
     tuple
-        ``{"overall": ... or None, "datasets": {dataset: ...}}``, ready for JSON, and the resamples that it rests on,
-        by dataset and, as "overall", over datasets.
+        ``{"overall": ... or None, "datasets": {dataset: ...}}``, ready for JSON, each as `recommend` returns it with
+        the keys of its candidates (`method`, `network`, `precision`, `best_method`, ...), and the resamples that it
+        rests on, by dataset and, as "overall", over datasets.
     """
-    cells = score_table.cells(score_table.competitors(scores, bounds))
-    cells = cells.set_axis([f"{method}/{form}" for method, form in cells.columns], axis=1)
-    prices = candidate_costs(list(cells.columns), costs)
+    competing = score_table.competitors(scores, bounds)
+    keys = score_table.candidates(competing)
+    cells = score_table.cells(competing).set_axis(keys.index, axis=1)
+    prices = candidate_costs(keys, costs)
     found: dict[str, Any] = {"overall": None, "datasets": {}}
     resamples = {}
     for dataset, given in (evidence or {}).items():
@@ -129,11 +131,22 @@ def for_study(
     if len(cells) > 1:
         resamples["overall"] = bootstrap.over_datasets(cells)
         found["overall"] = recommend(resamples["overall"], prices, margin=margin, alpha=alpha)
+    for chosen in [*found["datasets"].values(), *([found["overall"]] if found["overall"] else [])]:
+        chosen |= (
+            keys.loc[chosen["candidate"]].to_dict() | keys.loc[chosen["best_candidate"]].add_prefix("best_").to_dict()
+        )
     return found, resamples
 
 
-def candidate_costs(candidates: list[str], costs: pd.DataFrame | None) -> pd.DataFrame | None:
+def candidate_costs(candidates: pd.DataFrame, costs: pd.DataFrame | None) -> pd.DataFrame | None:
     """Give every candidate its network's costs at its precision, None where there are no costs.
+
+    Parameters
+    ----------
+    candidates
+        What `score_table.candidates` returns.
+    costs
+        Columns network, and where known precision, size_mb and latency_ms.
 
     Raises
     ------
@@ -149,7 +162,8 @@ def candidate_costs(candidates: list[str], costs: pd.DataFrame | None) -> pd.Dat
     if by_form.index.has_duplicates:
         network, precision = by_form.index[by_form.index.duplicated()][0]
         raise InputError(f"the costs of '{network}' at {precision} are given twice: choose one runtime")
-    return by_form.reindex([score_table.split_candidate(name)[1:] for name in candidates]).set_axis(candidates)
+    forms = pd.MultiIndex.from_frame(candidates[["network", "precision"]])
+    return by_form.reindex(forms).set_axis(candidates.index)
 
 
 def cost(candidates: list[str], costs: pd.DataFrame | None) -> NDArray[np.float64]:
@@ -214,12 +228,8 @@ def _describe(
     picked: NDArray,
 ) -> dict[str, Any]:
     name = result.rows[candidate]
-    method, network, precision = score_table.split_candidate(name)
     found = {
         "candidate": name,
-        "method": method,
-        "network": network,
-        "precision": precision,
         "f1": float(result.point[candidate]),
         "f1_lower": float(bounds[candidate, 0]),
         "f1_upper": float(bounds[candidate, 1]),

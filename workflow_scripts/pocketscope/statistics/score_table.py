@@ -108,6 +108,7 @@ def check_scores(frame: pd.DataFrame, name: str = "scores", bounds: Sequence[str
         raise InputError(
             f"{name}: the score of {_cell(frame.loc[twice, KEYS].iloc[0])} is given twice{_and_more(int(twice.sum()))}"
         )
+    _check_names(frame, name)
     frame = frame.assign(value=values)
     for _, part in frame.groupby(frame["method"].isin(bounds)):
         _check_complete(part, name)
@@ -145,11 +146,18 @@ def candidate_name(method: str, network: str, precision: str) -> str:
     return f"{method}/{row_name(network, precision)}"
 
 
-def split_candidate(name: str) -> tuple[str, str, str]:
-    """Return the method, network and precision of a name that `candidate_name` made."""
-    method, _, row = name.partition("/")
-    network, _, precision = row.partition(" ")
-    return method, network, precision or "fp32"
+def candidates(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the keys of every candidate by its name, in the order of `cells`.
+
+    Names are for people, and are never taken apart: a method may hold a slash, a network a blank.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index the names, as `candidate_name` makes them; columns method, network, precision.
+    """
+    keys = frame[["method", "network", "precision"]].drop_duplicates().reset_index(drop=True)
+    return keys.set_axis([candidate_name(*key) for key in keys.itertuples(index=False)])
 
 
 def with_row(frame: pd.DataFrame) -> pd.DataFrame:
@@ -281,6 +289,19 @@ def _with_points(cells: pd.Series) -> pd.Series:
     )
 
 
+def _check_names(frame: pd.DataFrame, name: str) -> None:
+    """Refuse keys that differ where their names for people do not: a page could not tell them apart."""
+    keys = frame[["method", "network", "precision"]].drop_duplicates()
+    for columns, named in ((["network", "precision"], row_name), (list(keys), candidate_name)):
+        forms = keys[columns].drop_duplicates()
+        names = pd.Series([named(*form) for form in forms.itertuples(index=False)], index=forms.index)
+        if (twice := names.duplicated(keep=False)).any():
+            first, second = (forms[names == names[twice].iloc[0]].iloc[i] for i in range(2))
+            raise InputError(
+                f"{name}: {_cell_of(first)} and {_cell_of(second)} are both called '{names[twice].iloc[0]}'; rename one"
+            )
+
+
 def _check_complete(frame: pd.DataFrame, name: str) -> None:
     # A network's precisions may differ from another's, and a dataset's splits from another's; all else is crossed.
     places = frame[["dataset", "split"]].drop_duplicates()
@@ -300,6 +321,10 @@ def _check_complete(frame: pd.DataFrame, name: str) -> None:
 def _cell(keys: Iterable[str]) -> str:
     given = zip(KEYS, keys, strict=True)
     return ", ".join(f"{key} '{value}'" for key, value in given if DEFAULTS.get(key) != value)
+
+
+def _cell_of(keys: pd.Series) -> str:
+    return ", ".join(f"{key} '{value}'" for key, value in keys.items())
 
 
 def _and_more(count: int) -> str:
