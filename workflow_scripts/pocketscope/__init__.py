@@ -5,7 +5,14 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    # By its name, so that no digest of a rule's code depends on the version.
+    # By their names, so that no digest of a rule's code depends on the version or on what Python calls need, and that
+    # nothing is imported before it is used.
     if name == "__version__":
         return import_module("pocketscope.version").VERSION
+    if not name.startswith("_") and name in (calls := import_module("pocketscope.api")).NAMES:
+        return getattr(calls, name)
     raise AttributeError(f"module 'pocketscope' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "__version__", *import_module("pocketscope.api").NAMES})

@@ -126,12 +126,17 @@ def _decode_with_pillow(data: bytes, page: int) -> np.ndarray:
     # A phone's "MPO" is a JPEG with a preview or a depth map behind it, not an animation.
     if picture.format != "MPO" and getattr(picture, "is_animated", False):
         raise Unreadable(f"animated ({picture.n_frames} frames): save the frame to use as an image of its own")
-    return orient(_rgb_of_picture(picture, data), _exif_orientation(picture))
-
-
-def _rgb_of_picture(picture: Image.Image, data: bytes) -> np.ndarray:
     if picture.format == "PNG" and data[24] == 16 and data[25] in (2, 4, 6):
-        return _rgb_of_deep_png(data)
+        return orient(_rgb_of_deep_png(data), _exif_orientation(picture))
+    return upright_rgb(picture)
+
+
+def upright_rgb(picture: Image.Image) -> np.ndarray:
+    """Return a picture of Pillow's as `decode` returns that of a file: uint8, (height, width, 3), RGB, upright."""
+    return orient(_rgb_of_picture(picture), _exif_orientation(picture))
+
+
+def _rgb_of_picture(picture: Image.Image) -> np.ndarray:
     if picture.mode.startswith("I") or picture.mode == "F":
         return grey_to_rgb(to_8_bits(np.asarray(picture)))
     if picture.has_transparency_data:

@@ -1,4 +1,4 @@
-"""Classify image files with a model file: onnxruntime, numpy and Pillow are all that this needs."""
+"""Classify images with a model file: onnxruntime, numpy and Pillow are all that this needs."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,11 @@ from pocketscope.core.extras import FORMATS, lacking
 from pocketscope.images import decode
 from pocketscope.images.files import read_file
 from pocketscope.images.pixels import Unreadable
+from pocketscope.images.resize import to_square
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
+
+Image = str | tuple[str, np.ndarray]  # a file's path, or a name and pixels
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Answer:
     problem: str | None = None
 
 
-def classify(model: Shipped, paths: Sequence[str], *, threads: int) -> Iterator[Answer]:
-    """Classify image files, in their order.
+def classify(model: Shipped, images: Sequence[Image], *, threads: int) -> Iterator[Answer]:
+    """Classify images, in their order.
 
     Files are decoded in threads, a few batches ahead of the model: Pillow lets others run while it decodes and
     resizes most formats. Memory does not grow with the number of files.
@@ -47,13 +50,14 @@ def classify(model: Shipped, paths: Sequence[str], *, threads: int) -> Iterator[
     ----------
     model
         See `onnx_model.open_model`. Its metadata say how a file becomes pixels.
-    paths
-        Files of any format that `decode.decode` reads.
+    images
+        Paths of files of any format that `decode.decode` reads; or a name with upright pixels, uint8 (height, width,
+        3), RGB: such an image's name is the answer's path.
     threads
         How many threads decode.
     """
     prepare = partial(_prepare, size=model.image_size, how=model.resize, page=model.page)
-    for batch in _batches(_ahead(prepare, paths, threads, 4 * onnx_model.BATCH), onnx_model.BATCH):
+    for batch in _batches(_ahead(prepare, images, threads, 4 * onnx_model.BATCH), onnx_model.BATCH):
         readable = [image for _, image in batch if not isinstance(image, str)]
         rows = iter(onnx_model.probabilities(model, np.stack(readable)) if readable else ())
         for path, image in batch:
@@ -65,8 +69,11 @@ def classify(model: Shipped, paths: Sequence[str], *, threads: int) -> Iterator[
             yield Answer(path, model.classes[best], float(probabilities[best]), probabilities)
 
 
-def _prepare(path: str, *, size: int, how: str, page: int) -> tuple[str, np.ndarray | str]:
-    """Return a file's pixels, or why there are none."""
+def _prepare(image: Image, *, size: int, how: str, page: int) -> tuple[str, np.ndarray | str]:
+    """Return an image's path and its pixels as the network sees them, or why there are none."""
+    if not isinstance(image, str):
+        return image[0], to_square(image[1], size, how)
+    path = image
     try:
         return path, decode.load(read_file(path), size, how, page)
     except Unreadable as error:
@@ -79,12 +86,12 @@ def _prepare(path: str, *, size: int, how: str, page: int) -> tuple[str, np.ndar
         return path, f"reading it {lacking(str(error.name), FORMATS)}"
 
 
-def _ahead(prepare, paths: Sequence[str], threads: int, most: int) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Yield prepared files in order, while threads prepare at most as many more as `most`."""
+def _ahead(prepare, images: Sequence[Image], threads: int, most: int) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Yield prepared images in order, while threads prepare at most as many more as `most`."""
     with ThreadPoolExecutor(threads) as pool:
         waiting = deque()
-        for path in paths:
-            waiting.append(pool.submit(prepare, path))
+        for image in images:
+            waiting.append(pool.submit(prepare, image))
             if len(waiting) > most:
                 yield waiting.popleft().result()
         while waiting:
