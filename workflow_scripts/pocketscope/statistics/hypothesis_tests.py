@@ -51,7 +51,7 @@ class SignedRank(NamedTuple):
 
 def average_ranks(values: ArrayLike) -> Floats:
     """Return the mean rank of every group, rank 1 being the best, shape (groups,)."""
-    return _ranks(_blocks(values)).mean(axis=0)
+    return ranks_within(blocks(values)).mean(axis=0)
 
 
 def friedman(values: ArrayLike, *, ties: bool = True) -> Omnibus:
@@ -73,7 +73,7 @@ def friedman(values: ArrayLike, *, ties: bool = True) -> Omnibus:
     Omnibus
         A statistic of 0 and a p-value of 1 where every block holds equal values only.
     """
-    ranks = _ranks(_blocks(values))
+    ranks = ranks_within(blocks(values))
     chi2 = _chi_square(ranks, ties=ties)
     degrees = ranks.shape[1] - 1
     return Omnibus(chi2, (degrees, None), float(stats.chi2.sf(chi2, degrees)))
@@ -86,7 +86,7 @@ def iman_davenport(values: ArrayLike, *, ties: bool = True) -> Omnibus:
     [1]_, section 3.2.2). `values` and `ties` as in `friedman`. Infinite, with a p-value of 0, where all blocks agree
     fully.
     """
-    ranks = _ranks(_blocks(values))
+    ranks = ranks_within(blocks(values))
     n, k = ranks.shape
     return _f_test(n - 1, _chi_square(ranks, ties=ties), n * (k - 1), k - 1, (k - 1) * (n - 1))
 
@@ -98,17 +98,17 @@ def quade(values: ArrayLike) -> Omnibus:
     2)``, ``A = sum S_ij^2``, ``B = sum_j (sum_i S_ij)^2 / n`` and ``F = (n - 1) B / (A - B)``, F-distributed with k - 1
     and (k - 1)(n - 1) degrees of freedom ([4]_; [5]_, section 5.8, equation 10). It beats Friedman's below five groups.
     """
-    values = _blocks(values)
+    values = blocks(values)
     n, k = values.shape
-    weights = stats.rankdata(np.round(np.ptp(values, axis=1), DECIMALS))
-    scores = weights[:, None] * (_ranks(values) - (k + 1) / 2)
+    weights = stats.rankdata(rounded(np.ptp(values, axis=1), like=values))
+    scores = weights[:, None] * (ranks_within(values) - (k + 1) / 2)
     between = float(np.sum(scores.sum(axis=0) ** 2) / n)
     return _f_test(n - 1, between, float(np.sum(scores**2)), k - 1, (k - 1) * (n - 1))
 
 
 def anova(values: ArrayLike) -> Omnibus:
     """One-way analysis of variance of independent groups of equal size (`scipy.stats.f_oneway`)."""
-    values = _blocks(values)
+    values = blocks(values)
     n, k = values.shape
     if np.ptp(values) == 0:
         return Omnibus(0.0, (k - 1, k * (n - 1)), 1.0)
@@ -128,7 +128,7 @@ def control_z(values: ArrayLike, control: int) -> tuple[Floats, Floats]:
         z and p, each of shape (groups,); z is positive where the control is ranked better. The control's own are 0 and
         1.
     """
-    values = _blocks(values)
+    values = blocks(values)
     n, k = values.shape
     ranks = average_ranks(values)
     z = (ranks - ranks[control]) / math.sqrt(k * (k + 1) / (6 * n))
@@ -146,7 +146,7 @@ def bonferroni_dunn(values: ArrayLike, control: int) -> tuple[Floats, Floats]:
     tuple of numpy.ndarray
         t and the adjusted p, each of shape (groups,); the control's own are 0 and 1.
     """
-    values = _blocks(values)
+    values = blocks(values)
     n, k = values.shape
     means = values.mean(axis=0)
     error = math.sqrt(2 * values.var(axis=0, ddof=1).mean() / n)
@@ -170,7 +170,7 @@ def holm(p: ArrayLike) -> Floats:
     return adjusted
 
 
-def wilcoxon(differences: ArrayLike) -> SignedRank:
+def wilcoxon(differences: ArrayLike, *, scale: float = 1.0) -> SignedRank:
     """Wilcoxon's signed-rank test that paired differences lie evenly about zero, two-sided.
 
     Differences of zero are left out (Wilcoxon's own rule); equal sizes share their mean rank. Up to 50 differences the
@@ -181,13 +181,15 @@ def wilcoxon(differences: ArrayLike) -> SignedRank:
     ----------
     differences
         Shape (pairs,).
+    scale
+        The size of the scores that they are differences of: what is smaller by ten digits is rounding.
 
     Returns
     -------
     SignedRank
         The smaller of the rank sums of either sign, the p-value, and the p-value if all of them had one sign.
     """
-    differences = _differences(differences)
+    differences = _differences(differences, scale)
     n = len(differences)
     if n == 0:
         return SignedRank(0.0, 1.0, 1.0)
@@ -204,13 +206,13 @@ def wilcoxon(differences: ArrayLike) -> SignedRank:
     return SignedRank(smaller, min(1.0, float(2 * counts[: tail + 1].sum() / 2.0**n)), smallest)
 
 
-def rank_biserial(differences: ArrayLike) -> float:
+def rank_biserial(differences: ArrayLike, *, scale: float = 1.0) -> float:
     """Matched-pairs rank-biserial correlation: the share of favourable less that of unfavourable rank sums, -1 to 1
     [7]_.
 
-    Differences of zero are left out; 0 where there is no other.
+    Differences of zero are left out; 0 where there is no other. `scale` as in `wilcoxon`.
     """
-    differences = _differences(differences)
+    differences = _differences(differences, scale)
     if len(differences) == 0:
         return 0.0
     ranks = stats.rankdata(np.abs(differences))
@@ -238,7 +240,7 @@ def kendalls_w(values: ArrayLike) -> float:
 
     ``W = chi2 / (n (k - 1))`` with Friedman's chi2 corrected for ties ([8]_; [5]_, section 5.8).
     """
-    ranks = _ranks(_blocks(values))
+    ranks = ranks_within(blocks(values))
     n, k = ranks.shape
     return _chi_square(ranks, ties=True) / (n * (k - 1))
 
@@ -258,7 +260,8 @@ def smallest_wilcoxon_p(blocks: int, comparisons: int = 1) -> float:
     return min(1.0, comparisons * 2.0 ** (1 - blocks))
 
 
-def _blocks(values: ArrayLike) -> Floats:
+def blocks(values: ArrayLike) -> Floats:
+    """Return `values` as an array of blocks and groups, or say what in it is no number."""
     values = np.asarray(values, dtype=float)
     if values.ndim != 2 or min(values.shape) < 2:
         raise ValueError(f"two or more blocks and two or more groups are needed, not the shape {values.shape}")
@@ -268,12 +271,23 @@ def _blocks(values: ArrayLike) -> Floats:
     return values
 
 
-def _ranks(values: Floats) -> Floats:
-    return stats.rankdata(-np.round(values, DECIMALS), axis=1)
+def ranks_within(values: Floats) -> Floats:
+    """Return the rank of every value in its block, 1 the highest, shape (blocks, groups)."""
+    return stats.rankdata(-rounded(values), axis=1)
 
 
-def _differences(differences: ArrayLike) -> Floats:
-    differences = np.round(np.asarray(differences, dtype=float), DECIMALS)
+def rounded(values: Floats, like: ArrayLike | None = None) -> Floats:
+    """Round to ten digits behind the leading one of the largest value (of `like`, if given), whatever the scale."""
+    largest = float(np.max(np.abs(values if like is None else like), initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return np.asarray(values, dtype=float)
+    # Scores between 0.1 and 1 keep ten decimals, the same as percent keep eight.
+    power = 10.0 ** min(300, max(-300, math.floor(math.log10(largest)) + 1))
+    return np.round(np.asarray(values, dtype=float) / power, DECIMALS)
+
+
+def _differences(differences: ArrayLike, scale: float) -> Floats:
+    differences = np.round(np.asarray(differences, dtype=float) / scale, DECIMALS)
     if np.isnan(differences).any():
         raise ValueError(f"difference {int(np.argmax(np.isnan(differences)))} is not a number")
     return differences[differences != 0]
