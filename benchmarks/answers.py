@@ -93,7 +93,7 @@ def hide(folder: Path, work: Path, share: float, *, mixed: bool) -> dict[str, st
             elif not path.exists():
                 path.symlink_to(file.resolve())
             if index < hidden:
-                truth[f"../{path.relative_to(work)}"] = of_class.name
+                truth[str(path)] = of_class.name
         if mixed:
             spoil(work / "known" / of_class.name)
     return truth
@@ -154,7 +154,7 @@ def ship(
     started = time.perf_counter()
     subprocess.run([*command, "--directory", str(work / "results"), "--quiet"], cwd=ROOT, check=True)
     seconds = time.perf_counter() - started
-    rows = [row for row in answers(work) if row["path"] not in leave_out]
+    rows = [row for row in answers(work) if not row["said"] and row["path"] not in leave_out]
     right = [row["class"] == truth[row["path"]] for row in rows]
     sure = [row["reliable"] == "yes" for row in rows]
     page = (work / "results/answers/ship/set/README.md").read_text(encoding="utf-8")

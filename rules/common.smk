@@ -21,7 +21,7 @@ from pocketscope.config.catalogue import BEST_TEACHER
 from pocketscope.config.study import load_config
 from pocketscope.core.errors import InputError
 from pocketscope.data.sources import kinds
-from pocketscope.data.sources.paths import place_of
+from pocketscope.data.sources.paths import place_of, top_of_files as files_start_at
 from pocketscope.plan import resources as needs
 from pocketscope.plan.study_plan import StudyPlan, any_of
 from pocketscope.runtime.code_digest import digest_of_script
@@ -113,6 +113,11 @@ def setting(key):
 def expected(wildcards):
     """Return what the wildcard's data set is checked for."""
     return {key: PLAN.dataset(wildcards.dataset)[key] for key in ("positive", "expect")}
+
+
+def top_of_files(wildcards):
+    """Return the folder on this machine that the paths of the wildcard's images start from; see `paths.top_of_files`."""
+    return files_start_at(PLAN.dataset(wildcards.dataset)["source"], ROOT)
 
 
 def corrections(wildcards):

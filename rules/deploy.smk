@@ -28,12 +28,13 @@ rule answer:
     input:
         unpack(what_ships),
         images=packed("images"),
+        source_labels=packed("labels"),
         classes=LAYOUT.classes("{dataset}"),
         split=LAYOUT.split("{dataset}", "ship").roles,
     output:
         model=LAYOUT.shipped("{dataset}", "model.onnx"),
         int8=LAYOUT.shipped("{dataset}", "model.int8.onnx"),
-        answers=LAYOUT.shipped("{dataset}", "answers.csv"),
+        answers=LAYOUT.shipped("{dataset}", "answers.parquet"),
         card=LAYOUT.shipped("{dataset}", "README.md"),
     log:
         LAYOUT.log("answer", "{dataset}"),
@@ -52,10 +53,54 @@ rule answer:
         "../workflow_scripts/answer.py"
 
 
+# The two forms of the answers that people open say where the files are on this machine. They are rules of their own, so
+# that a checkout elsewhere writes other paths and computes nothing; and the table does not wait for the page's images.
+rule answers_table:
+    input:
+        answers=LAYOUT.shipped("{dataset}", "answers.parquet"),
+    output:
+        LAYOUT.shipped("{dataset}", "answers.csv"),
+    log:
+        LAYOUT.log("answers_table", "{dataset}"),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        code=code("answers_table.py"),
+        top=top_of_files,
+    script:
+        "../workflow_scripts/answers_table.py"
+
+
+rule answers_page:
+    input:
+        answers=LAYOUT.shipped("{dataset}", "answers.parquet"),
+        images=packed("images"),
+        classes=LAYOUT.classes("{dataset}"),
+    output:
+        LAYOUT.shipped("{dataset}", "answers.html"),
+    log:
+        LAYOUT.log("answers_page", "{dataset}"),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(1500),
+        runtime=minutes(30, share=0.02),
+    params:
+        code=code("answers_page.py"),
+        template=digest_of_value((SCRIPTS / "pocketscope/deploy/templates/answers.html").read_text(encoding="utf-8")),
+        title=lambda wildcards: f"{CONFIG.study}, {wildcards.dataset}",
+        top=top_of_files,
+    script:
+        "../workflow_scripts/answers_page.py"
+
+
 # A target: models that are trained on every label, and their answers; and the page of the study that chose them. The
 # models do not wait for the page.
 rule ship:
     input:
-        [LAYOUT.shipped(dataset, "answers.csv") for dataset in CONFIG.datasets],
+        [LAYOUT.shipped(dataset, f"answers.{form}") for dataset in CONFIG.datasets for form in ("csv", "html")],
         LAYOUT.report if CONFIG.ship.candidate is None else [],
     localrule: True

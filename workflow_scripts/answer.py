@@ -9,9 +9,11 @@ from pocketscope.deploy.card import model_card
 from pocketscope.evaluation import metrics
 from pocketscope.inference import onnx_model
 from pocketscope.runtime import job
+from pocketscope.tables.answers import ANSWERS
 from pocketscope.tables.images import IMAGES
 from pocketscope.tables.label_set import LABEL_SET
-from pocketscope.tables.split import SPLIT, images_with
+from pocketscope.tables.source_labels import SOURCE_LABELS
+from pocketscope.tables.split import SPLIT
 
 job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
@@ -22,8 +24,9 @@ positive = parquet.notes(source.classes)["positive"]
 tested = answers.measured(*metrics.pool(source.predictions, source.truths), positive, params.reliable)
 split = parquet.read(source.split, SPLIT)
 paths = parquet.mapping(source.images, IMAGES, "image_id", "paths")
-found = list(answers.answer(shipped, source.images, images_with(split, "unlabelled")[0]))
-reliable_answers = answers.write_answers(made.answers, found, paths, tested["reliable"])
+asked, said = answers.to_answer(split, parquet.read(source.source_labels, SOURCE_LABELS))
+table = answers.answers_table(answers.answer(shipped, source.images, asked), paths, tested["reliable"], said)
+parquet.write(table, made.answers, ANSWERS)
 decided = {} if params.candidate else json.loads(Path(source.recommendation).read_text())["datasets"][params.dataset]
 labelled_by = parquet.read(source.labels, LABEL_SET, columns=["source"])["source"].to_pylist()
 agreement = answers.agreement(shipped, int8, source.images, split["image_id"].to_pylist())
@@ -35,8 +38,7 @@ about = tested | {
     "image_size": shipped.image_size,
     "resize": parquet.notes(source.images)["resize"],
     **{by: labelled_by.count(by) for by in ("human", "pseudo")},
-    "answers": len(found),
-    "reliable_answers": reliable_answers,
+    **answers.counted(table),
     **dict(zip(("same", "compared"), agreement, strict=True)),
     "recommendation": decided.get("text"),
 }

@@ -45,7 +45,7 @@ def run(capsys, *arguments):
 
 
 def rows(path):
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
@@ -73,7 +73,25 @@ def test_probabilities_are_those_of_packed_images(shipped, images, tmp_path, cap
         wanted = expected[row["path"].removeprefix(f"{labelled}/")]
         assert np.abs(np.array(probabilities) - wanted).max() < 1e-5
         assert row["class"] == tiny_models.CLASSES[int(wanted.argmax())]
-        assert float(row["confidence"]) == max(probabilities)
+        assert row["probability"] == f"{max(probabilities):.4f}"
+        assert [row["class"], row["second_class"]] == [tiny_models.CLASSES[i] for i in np.argsort(-wanted)[:2]]
+        assert row["reliable"] == ""  # a file of a study: which answers are reliable is known of what ships
+        assert {row["image_id"]: row["path"].removeprefix(f"{labelled}/")}.items() <= ids.items()
+
+
+def test_paths_open_from_anywhere_and_the_page_shows_each_image(shipped, images, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(images)
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    named = ("in", "a.jpg", tmp_path / "broken.png")
+    made = tmp_path / "out.csv", tmp_path / "out.html"
+    code, out, _ = run(capsys, shipped / "model.fp32.onnx", *named, "--csv", made[0], "--html", made[1])
+    assert (code, out) == (1, "")
+    assert [row["path"] for row in rows(made[0])] == [
+        str(images / "in/c.tif"), str(images / "in/deep/d.bmp"), str(images / "a.jpg"), str(tmp_path / "broken.png")
+    ]  # fmt: skip
+    page = made[1].read_text(encoding="utf-8")
+    assert page.count("<li ") == 3
+    assert (images / "in/deep/d.bmp").as_uri() in page
 
 
 def packed_ids(path):

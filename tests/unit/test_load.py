@@ -47,11 +47,11 @@ def photographs(tmp_path_factory):
 def test_a_folder_is_answered_as_the_command_answers_it(model, shipped, photographs, tmp_path):
     assert __main__.main(["classify", str(shipped / "model.int8.onnx"), str(photographs), "--threads", "1",
                           "--csv", str(tmp_path / "answers.csv")]) == 0  # fmt: skip
-    with (tmp_path / "answers.csv").open(newline="") as file:
+    with (tmp_path / "answers.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     found = model.predict(photographs)
     assert [row["path"] for row in rows] == [answer.path for answer in found]
-    assert [row["class"] for row in rows] == found.names
+    assert [(row["class"], row["second_class"]) for row in rows] == [(one.name, one.second_name) for one in found]
     for row, probabilities in zip(rows, found.probabilities, strict=True):
         assert [float(row[f"p({name})"]) for name in found.classes] == pytest.approx(probabilities.tolist(), abs=0)
     assert found.to_frame().columns.tolist() == list(rows[0])

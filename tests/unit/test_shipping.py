@@ -1,18 +1,25 @@
 """Which answers are reliable, and the table that people open."""
 
 import csv
+import io
+from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy import stats
 
+from helpers import ROOT
 from pocketscope.data import corrections
-from pocketscope.deploy import answers
+from pocketscope.data.sources.paths import top_of_files
+from pocketscope.deploy import answers, answers_page, sheet
 from pocketscope.deploy.card import model_card
 from pocketscope.statistics.reliable import Reliable, least_reliable
+from pocketscope.tables import answer_sheet
 
 
 def test_sure_is_what_the_test_part_shows():
@@ -47,29 +54,116 @@ def test_equal_probabilities_are_reliable_together_and_the_count_is_true(answers
         assert right[reliable].mean() > share
 
 
+PATHS = {"x": ["../new/ä, b.png", "../new/copy.png"], "y": ["../new/2.png"], "z": ["ill/3.png"], "w": ["../new/w.png"]}
+GIVEN = [
+    ("x", [("ill", 0.97), ("well", 0.03)]),
+    ("y", [("well", 0.6), ("ill", 0.4)]),
+    ("w", [("ill", 0.5), ("well", 0.5)]),
+]
+
+
 def test_answers_stand_by_file_the_least_probable_first_and_can_be_given_back(tmp_path):
-    paths = {"x": ["new/ä, b.png", "new/copy.png"], "y": ["new/2.png"], "z": ["ill/3.png"]}
-    given = [("x", "ill", 0.97), ("y", "well", 0.6)]
-    table = tmp_path / "answers.csv"
-    assert answers.write_answers(table, given, paths, Reliable(0.9, 40, 39)) == 1
-    with table.open(encoding="utf-8-sig", newline="") as file:
+    path, top = tmp_path / "answers.csv", tmp_path / "images"
+    table = answers.answers_table(GIVEN, PATHS, Reliable(0.9, 40, 39), {"w": "well"})
+    assert answers.counted(table) == {"answers": 2, "reliable_answers": 1}
+    sheet.write_sheet(table, path, str(top))
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
+    new = tmp_path / "new"
     assert [tuple(row.values()) for row in rows] == [
-        ("new/2.png", "well", "0.6000", "no", ""),
-        ("new/ä, b.png", "ill", "0.9700", "yes", ""),
-        ("new/copy.png", "ill", "0.9700", "yes", ""),
+        (str(new / "2.png"), "well", "0.6000", "ill", "0.4000", "no", "", "", "y"),
+        (str(new / "ä, b.png"), "ill", "0.9700", "well", "0.0300", "yes", "", "", "x"),
+        (str(new / "copy.png"), "ill", "0.9700", "well", "0.0300", "yes", "", "", "x"),
+        (str(new / "w.png"), "ill", "0.5000", "well", "0.5000", "no", "well", "", "w"),  # done: it stands at the end
     ]
-    table.write_text(table.read_text().replace("no,", "no,ill"))
-    images = pa.table({"image_id": list(paths), "paths": list(paths.values())})
-    labels = pa.table({"image_id": ["x", "y", "z"], "label": [None, None, "ill"]})
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    path.write_text(path.read_text().replace("0.4000,no,,,", "0.4000,no,,ill,"))
+    images = pa.table({"image_id": list(PATHS), "paths": list(PATHS.values())})
+    labels = pa.table({"image_id": list(PATHS), "label": [None, None, "ill", None]})
     asked = {"path": "answers.csv", "source": {"kind": "folder", "path": "images"}, "classes": None}
     assert corrections.read(asked, tmp_path, images, labels) == {"y": "ill"}
 
 
-def test_nothing_is_sure_without_a_threshold(tmp_path):
-    table = tmp_path / "answers.csv"
-    assert answers.write_answers(table, [("x", "a", 1.0)], {"x": ["1.png"]}, Reliable(None, 3, 3)) == 0
-    assert ",no," in table.read_text()
+def test_excel_loses_no_column_that_comes_back():
+    assert answer_sheet.COLUMNS.index("label") < len(answer_sheet.COLUMNS) - 1
+    row = answer_sheet.row("/a.png", [("ill", 1.0)], reliable=None, image_id="x")  # a model of a single class, untested
+    assert [row.get(name, "") for name in answer_sheet.COLUMNS] == ["/a.png", "ill", "1.0000", *[""] * 5, "x"]
+
+
+def test_what_people_said_is_what_the_source_does_not_and_stays_among_the_answers():
+    roles = ["labelled", "labelled", "labelled", "unlabelled", "labelled"]
+    split = pa.table({"image_id": list("abcde"), "role": roles, "label": ["ill", "ill", "well", None, "well"]})
+    source = pa.table({"image_id": list("abcd"), "label": ["ill", None, "ill", None]})
+    assert answers.to_answer(split, source) == (["d", "b", "c", "e"], {"b": "ill", "c": "well", "e": "well"})
+
+
+def test_images_that_are_no_files_keep_the_names_of_their_source():
+    assert sheet.place("3/0012", None) == "3/0012"
+    assert top_of_files({"kind": "digits"}, ROOT) is None
+    assert top_of_files({"kind": "folder", "path": "../mine"}, ROOT) == str(ROOT.parent / "mine")
+    assert top_of_files({"kind": "table", "path": "a/t.csv", "images": None}, ROOT) == str(ROOT / "a")
+
+
+def test_nothing_is_sure_without_a_threshold():
+    table = answers.answers_table([("x", [("a", 1.0)])], {"x": ["1.png"]}, Reliable(None, 3, 3))
+    assert table["reliable"].to_pylist() == [False]
+    assert len(answers.answers_table([], {}, Reliable(None, 0, 0))) == 0
+
+
+def page_of(folder, images, **options):
+    path = folder / "answers.html"
+    count = answers_page.write_page(path, images, ["a", "b"], **{"title": "cells", "total": len(images)} | options)
+    return count, path.read_text(encoding="utf-8")
+
+
+def image_of(path="/new/1.png", name="a", probability=0.75, said=None, reliable=False):
+    small = answers_page.thumbnail(np.zeros((40, 40, 3), np.uint8))
+    two = [(name, probability), ("b", 1 - probability)]
+    return answers_page.Shown(path, Path(path).as_uri(), two, reliable, said, small)
+
+
+def test_names_of_files_and_classes_are_text_on_the_page_never_markup(tmp_path):
+    odd = "\"><script>alert(1)</script><b title='[[sections]]'>&amp;"
+    count, text = page_of(tmp_path, [image_of(path=f"/new/{odd}.png", name=odd, said=odd)], title=odd)
+    assert count == 1
+    found = Elements(text)
+    assert found.tags.count("script") == 1
+    assert found.tags.count("li") == 1
+    (card,) = found.attributes["li"]
+    assert (card["data-path"], card["data-answer"], card["data-said"]) == (f"/new/{odd}.png", odd, odd)
+    assert text.count("[[sections]]") >= 3  # a name that looks like a mark of the template stays what it is
+    assert 'data-path="/new/?.png"' in page_of(tmp_path, [image_of(path="/new/\udcff.png")])[1]  # no UTF-8
+
+
+def test_the_page_says_what_it_leaves_out(tmp_path, monkeypatch):
+    images = [image_of(path=f"/new/{i}.png") for i in range(30)]
+    assert "more are in the table" not in page_of(tmp_path, images)[1]
+    monkeypatch.setattr(answers_page, "MOST_IMAGES", 12)
+    count, text = page_of(tmp_path, images)
+    assert count == text.count("<li ") == 12
+    assert "18 more are in the table beside it" in text
+    monkeypatch.setattr(answers_page, "MOST_BYTES", 3000)
+    count, text = page_of(tmp_path, images)
+    assert count == text.count("<li ") < 12
+
+
+def test_a_stretched_image_gets_its_proportions_back():
+    stretched = np.zeros((64, 64, 3), np.uint8)
+    size = Image.open(io.BytesIO(answers_page.thumbnail(stretched, (100, 200)))).size
+    assert size == (answers_page.SIDE, answers_page.SIDE // 2)
+
+
+class Elements(HTMLParser):
+    """The elements of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes = [], {}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes.setdefault(tag, []).append(dict(attributes))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from helpers import planned, snakemake, study, write_config
 from pocketscope.core import parquet
 from pocketscope.inference import onnx_model
-from pocketscope.tables.images import IMAGES, load_images
+from pocketscope.tables.images import load_images
 from pocketscope.tables.scores import SCORES
 from pocketscope.tables.split import SPLIT
 
@@ -55,17 +55,18 @@ def answers(folder):
 def test_each_unlabelled_file_is_answered_by_the_model_that_ships(shipped):
     given = answers(shipped)
     files = {path.relative_to(shipped).as_posix() for path in (shipped / "new").rglob("*.png")}
-    assert {row["path"].removeprefix("../") for row in given} == files - {"new/broken.png"}
+    assert {row["path"] for row in given} == {str(shipped / name) for name in files - {"new/broken.png"}}
     assert [float(row["probability"]) for row in given] == sorted(float(row["probability"]) for row in given)
     assert {row["reliable"] for row in given} <= {"yes", "no"}
-    assert {row["label"] for row in given} == {""}
+    assert {(row["said"], row["label"]) for row in given} == {("", "")}
     model = onnx_model.open_model(shipped / "results/small/ship/mine/model.onnx", threads=1)
     assert model.classes == sorted(CLASSES.values())
     (images,) = (shipped / "results/datasets").glob("mine-*/images.parquet")
-    rows = parquet.read(images, IMAGES, columns=["image_id", "paths"]).to_pylist()
-    identity_of = {path: row["image_id"] for row in rows for path in row["paths"]}
-    found = onnx_model.probabilities(model, load_images(images, [identity_of[row["path"]] for row in given]))
+    found = onnx_model.probabilities(model, load_images(images, [row["image_id"] for row in given]))
     assert [model.classes[index] for index in found.argmax(axis=1)] == [row["class"] for row in given]
+    assert [model.classes[index] for index in np.argsort(-found)[:, 1]] == [row["second_class"] for row in given]
+    thumbnails = (shipped / "results/small/ship/mine/answers.html").read_text(encoding="utf-8")
+    assert thumbnails.count("<li ") == len(given)
     page = (shipped / "results/small/ship/mine/README.md").read_text(encoding="utf-8")
     assert f"{3 * EACH} images with human labels" in page
     assert "18 images" in page

@@ -2,17 +2,20 @@
 
 import argparse
 import csv
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pocketscope.core.errors import InputError
-from pocketscope.core.files import whole
+from pocketscope.deploy import answers_page
 from pocketscope.images.files import image_files
 from pocketscope.inference import classify, onnx_model
+from pocketscope.inference.onnx_model import Shipped
+from pocketscope.tables import answer_sheet
 
 EVERY = 0.5  # seconds between two lines of progress on a terminal
 EVERY_IN_LOGS = 30.0
@@ -25,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="write the answers and all probabilities to a CSV file"
     )
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page of thumbnails, by class")
     parser.add_argument(
         "--threads", type=int, default=onnx_model.cores(), help="number of threads (default: all, %(default)s)"
     )
@@ -42,37 +46,62 @@ def main(parsed: argparse.Namespace) -> None:
         raise InputError(f"--threads is {parsed.threads}; it must be 1 or more")
     model = onnx_model.open_model(parsed.model, threads=parsed.threads)
     paths = image_files(parsed.images)
-    problems = 0
-    with _table(parsed.csv) as file, _Progress(len(paths)) as progress:
-        rows = csv.writer(file, lineterminator="\n")
-        if parsed.csv:
-            rows.writerow(["path", "class", "confidence", *(f"p({name})" for name in model.classes), "problem"])
-        for answer in classify.classify(model, paths, threads=parsed.threads):
+    problems, shown = 0, []
+    with _rows(parsed.csv, model.classes) as rows, _Progress(len(paths)) as progress:
+        for answer in classify.classify(model, paths, threads=parsed.threads, keep_images=parsed.html is not None):
             if answer.problem:
                 problems += 1
                 progress.say(f"{answer.path}: {answer.problem}")
-            if parsed.csv:
+            elif not rows and not parsed.html:
+                csv.writer(sys.stdout, lineterminator="\n").writerow(
+                    [answer.path, answer.name, f"{answer.confidence:.4f}"]
+                )
+            elif parsed.html:
+                shown.append(_shown(answer, model))
+            if rows:
                 rows.writerow(_row(answer, model.classes))
-            elif not answer.problem:
-                rows.writerow([answer.path, answer.name, f"{answer.confidence:.4f}"])
             progress.step()
+    if parsed.html:
+        shown.sort(key=lambda image: (image.answers[0][1], image.path))
+        answers_page.write_page(
+            parsed.html, shown, model.classes, title=f"{len(paths):,} images by {parsed.model}", total=len(shown)
+        )
     if problems:
         raise InputError(f"{problems} of {len(paths)} images could not be read; the others were classified")
 
 
-def _row(answer: classify.Answer, classes: list[str]) -> list[Any]:
+def _row(answer: classify.Answer, classes: list[str]) -> dict[str, Any]:
+    """Return a row of the table: the layout of answers, and every probability."""
+    path = os.path.abspath(answer.path)  # noqa: PTH100 (links stay)
     if answer.problem:
-        return [answer.path, *[""] * (2 + len(classes)), answer.problem]
-    return [answer.path, answer.name, answer.confidence, *answer.probabilities.tolist(), ""]
+        return {"path": path, "problem": answer.problem}
+    row = answer_sheet.row(path, answer.two, reliable=answer.reliable, image_id=answer.image_id)
+    return row | dict(zip(_probabilities(classes), answer.probabilities.tolist(), strict=True))
+
+
+def _shown(answer: classify.Answer, model: Shipped) -> answers_page.Shown:
+    place = Path(os.path.abspath(answer.path))  # noqa: PTH100
+    return answers_page.Shown(
+        path=str(place),
+        link=place.as_uri(),
+        answers=answer.two,
+        reliable=answer.reliable,
+        said=None,
+        thumbnail=answers_page.thumbnail(answer.image, answer.shape if model.resize == "stretch" else None),
+    )
+
+
+def _probabilities(classes: list[str]) -> list[str]:
+    return [f"p({name})" for name in classes]
 
 
 @contextmanager
-def _table(path: Path | None) -> Iterator[TextIO]:
+def _rows(path: Path | None, classes: list[str]) -> Iterator[csv.DictWriter | None]:
     if path is None:
-        yield sys.stdout
+        yield None
         return
-    with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        yield file
+    with answer_sheet.sheet(path, ["problem", *_probabilities(classes)]) as rows:
+        yield rows
 
 
 class _Progress:

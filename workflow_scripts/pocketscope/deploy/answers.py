@@ -1,22 +1,25 @@
 """Answers for images that nobody labelled, and which of them are reliable."""
 
-import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from pocketscope.core import files
 from pocketscope.evaluation import metrics
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
 from pocketscope.statistics.reliable import Reliable, least_reliable
+from pocketscope.tables.answer_sheet import two_most_probable
+from pocketscope.tables.answers import ANSWERS
 from pocketscope.tables.images import load_images
+from pocketscope.tables.split import images_with
 
 CHUNK = 2048  # images in memory at once
-COLUMNS = ("path", "class", "probability", "reliable", "label")
 COMPARED = 512  # images on which two precisions are compared
+
+Answer = list[tuple[str, float]]  # the most probable class and the second, each with its probability
 
 
 def measured(
@@ -42,46 +45,90 @@ def measured(
     }
 
 
-def answer(shipped: Shipped, images: str | os.PathLike, image_ids: Sequence[str]) -> Iterator[tuple[str, str, float]]:
-    """Yield identity, class and probability of packed images, few of them in memory at a time."""
+def answer(shipped: Shipped, images: str | os.PathLike, image_ids: Sequence[str]) -> Iterator[tuple[str, Answer]]:
+    """Yield identity, and the two most probable classes with their probabilities, of packed images.
+
+    Few of the images are in memory at a time.
+    """
     for start in range(0, len(image_ids), CHUNK):
         some = image_ids[start : start + CHUNK]
         found = onnx_model.probabilities(shipped, load_images(images, some))
-        for identity, best, probability in zip(some, found.argmax(axis=1), found.max(axis=1), strict=True):
-            yield identity, shipped.classes[best], float(probability)
+        for identity, probabilities in zip(some, found, strict=True):
+            yield identity, two_most_probable(probabilities, shipped.classes)
 
 
-def write_answers(
-    path: str | os.PathLike,
-    answers: Sequence[tuple[str, str, float]],
+def answers_table(
+    answers: Iterable[tuple[str, Answer]],
     paths: Mapping[str, Sequence[str]],
     reliable: Reliable,
-) -> int:
-    """Write answers as CSV, the least probable first, and return how many of them are reliable.
+    said: Mapping[str, str] | None = None,
+) -> pa.Table:
+    """Return answers as a table (schema ANSWERS), a row a file.
+
+    The least probable stand first, and those to which a person gave a class last: what is left to look at is at the
+    top.
 
     Parameters
     ----------
-    path
-        The file; UTF-8 with the mark by which spreadsheets know it.
     answers
         What `answer` yields.
     paths
         By image, the paths of all its copies: each is a row.
     reliable
         From which probability on an answer is reliable.
+    said
+        By image, the class that a person gave it since.
     """
+    said = said or {}
     least = 2.0 if reliable.probability is None else reliable.probability
-    with files.whole(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
-        for identity, name, probability in sorted(answers, key=lambda row: (row[2], paths[row[0]][0])):
-            said = "yes" if probability >= least else "no"
-            table.writerows([place, name, f"{probability:.4f}", said, ""] for place in paths[identity])
-    return sum(probability >= least for _, _, probability in answers)
+    rows = []
+    ordered = sorted(answers, key=lambda row: (row[0] in said, row[1][0][1], paths[row[0]][0]))
+    for identity, ((name, probability), *second) in ordered:
+        second_class, second_probability = second[0] if second else (None, None)
+        cells = (
+            identity,
+            name,
+            probability,
+            second_class,
+            second_probability,
+            probability >= least,
+            said.get(identity),
+        )
+        rows += [(path, *cells) for path in paths[identity]]
+    columns = zip(*rows, strict=True) if rows else [[] for _ in ANSWERS]
+    return pa.table(dict(zip(ANSWERS.names, map(list, columns), strict=True)), schema=ANSWERS)
+
+
+def to_answer(split: pa.Table, source_labels: pa.Table) -> tuple[list[str], dict[str, str]]:
+    """Return the images to answer, and by image the class that people gave since the source was read.
+
+    These are what is unlabelled, and what people labelled since or labelled otherwise than the source: they stay among
+    the answers.
+
+    Parameters
+    ----------
+    split
+        A split that knows every label (schema SPLIT), such as `ship`.
+    source_labels
+        What the source says (schema SOURCE_LABELS).
+    """
+    of_source = dict(zip(*(source_labels[name].to_pylist() for name in ("image_id", "label")), strict=True))
+    known = list(zip(*(split[name].to_pylist() for name in ("image_id", "label")), strict=True))
+    said = {identity: label for identity, label in known if label is not None and label != of_source.get(identity)}
+    return images_with(split, "unlabelled")[0] + list(said), said
+
+
+def counted(table: pa.Table) -> dict[str, int]:
+    """Count images in a table of answers that no person labelled: `answers`, and `reliable_answers` among them."""
+    rows = zip(*(table[name].to_pylist() for name in ("image_id", "reliable", "said")), strict=True)
+    reliable = {identity: sure for identity, sure, said in rows if said is None}
+    return {"answers": len(reliable), "reliable_answers": sum(reliable.values())}
 
 
 def agreement(one: Shipped, other: Shipped, images: str | os.PathLike, image_ids: Sequence[str]) -> tuple[int, int]:
     """Return on how many images two models name the same class, and on how many they were compared."""
     some = sorted(image_ids)[:COMPARED]  # identities are hashes: any of them are as good as drawn
-    same = [a[1] == b[1] for a, b in zip(answer(one, images, some), answer(other, images, some), strict=True)]
+    same = [
+        a[1][0][0] == b[1][0][0] for a, b in zip(answer(one, images, some), answer(other, images, some), strict=True)
+    ]
     return sum(same), len(same)

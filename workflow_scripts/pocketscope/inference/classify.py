@@ -3,18 +3,21 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from pocketscope.core.extras import FORMATS, lacking
 from pocketscope.images import decode
+from pocketscope.images.codec import content_id
 from pocketscope.images.files import read_file
 from pocketscope.images.pixels import Unreadable
 from pocketscope.images.resize import to_square
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
+from pocketscope.tables import answer_sheet
 
 Image = str | tuple[str, np.ndarray]  # a file's path, or a name and pixels
 
@@ -29,6 +32,16 @@ class Answer:
         The most probable class, and its probability.
     probabilities
         float32 (classes,), in the order of the model's classes.
+    second_name, second_confidence
+        The second most probable class, and its probability; None where the model knows one class.
+    reliable
+        Whether the answer is; None where the model file does not say which answers are.
+    image_id
+        The image's identity: a hash of its pixels, which does not change with the file's name or format.
+    image
+        uint8 (image_size, image_size, 3): what the model saw, where that was asked for.
+    shape
+        Height and width of the upright original, pixels.
     problem
         Why the image could not be read: then there is no answer.
     """
@@ -37,10 +50,22 @@ class Answer:
     name: str | None = None
     confidence: float | None = None
     probabilities: np.ndarray | None = None
+    second_name: str | None = None
+    second_confidence: float | None = None
+    reliable: bool | None = None
+    image_id: str | None = None
+    image: np.ndarray | None = None
+    shape: tuple[int, int] | None = None
     problem: str | None = None
 
+    @property
+    def two(self) -> list[tuple[str, float]]:
+        """The most probable class and the second, as far as there are any, each with its probability."""
+        both = (self.name, self.confidence), (self.second_name, self.second_confidence)
+        return [(name, confidence) for name, confidence in both if name is not None]
 
-def classify(model: Shipped, images: Sequence[Image], *, threads: int) -> Iterator[Answer]:
+
+def classify(model: Shipped, images: Sequence[Image], *, threads: int, keep_images: bool = False) -> Iterator[Answer]:
     """Classify images, in their order.
 
     Files are decoded in threads, a few batches ahead of the model: Pillow lets others run while it decodes and
@@ -55,38 +80,46 @@ def classify(model: Shipped, images: Sequence[Image], *, threads: int) -> Iterat
         3), RGB: such an image's name is the answer's path.
     threads
         How many threads decode.
+    keep_images
+        Whether an answer holds what the model saw: whoever keeps all answers keeps all of that.
     """
     prepare = partial(_prepare, size=model.image_size, how=model.resize, page=model.page)
     for batch in _batches(_ahead(prepare, images, threads, 4 * onnx_model.BATCH), onnx_model.BATCH):
-        readable = [image for _, image in batch if not isinstance(image, str)]
+        readable = [read.image for read in batch if read.problem is None]
         rows = iter(onnx_model.probabilities(model, np.stack(readable)) if readable else ())
-        for path, image in batch:
-            if isinstance(image, str):
-                yield Answer(path, problem=image)
+        for read in batch:
+            if read.problem is not None:
+                yield read
                 continue
-            probabilities = next(rows)
-            best = int(probabilities.argmax())
-            yield Answer(path, model.classes[best], float(probabilities[best]), probabilities)
+            kept = read.image if keep_images else None
+            yield replace(read, image=kept, **_said(next(rows), model))
 
 
-def _prepare(image: Image, *, size: int, how: str, page: int) -> tuple[str, np.ndarray | str]:
-    """Return an image's path and its pixels as the network sees them, or why there are none."""
-    if not isinstance(image, str):
-        return image[0], to_square(image[1], size, how)
-    path = image
+def _said(probabilities: np.ndarray, model: Shipped) -> dict[str, Any]:
+    (name, confidence), *second = answer_sheet.two_most_probable(probabilities, model.classes)
+    said = {"name": name, "confidence": confidence, "probabilities": probabilities}
+    if second:
+        said |= {"second_name": second[0][0], "second_confidence": second[0][1]}
+    return said | {"reliable": None if model.reliable_from is None else confidence >= model.reliable_from}
+
+
+def _prepare(image: Image, *, size: int, how: str, page: int) -> Answer:
+    """Return an image as the network sees it, without an answer yet, or why there is none."""
+    path, pixels = (image, None) if isinstance(image, str) else image
     try:
-        return path, decode.load(read_file(path), size, how, page)
+        pixels = decode.decode(read_file(path), page=page) if pixels is None else pixels
+        return Answer(path, image_id=content_id(pixels), image=to_square(pixels, size, how), shape=pixels.shape[:2])
     except Unreadable as error:
-        return path, str(error)
+        return Answer(path, problem=str(error))
     except OSError as error:
-        return path, error.strerror or str(error)
+        return Answer(path, problem=error.strerror or str(error))
     except MemoryError:
-        return path, "too large for this machine's memory"
+        return Answer(path, problem="too large for this machine's memory")
     except ImportError as error:
-        return path, f"reading it {lacking(str(error.name), FORMATS)}"
+        return Answer(path, problem=f"reading it {lacking(str(error.name), FORMATS)}")
 
 
-def _ahead(prepare, images: Sequence[Image], threads: int, most: int) -> Iterator[tuple[str, np.ndarray | str]]:
+def _ahead(prepare, images: Sequence[Image], threads: int, most: int) -> Iterator[Answer]:
     """Yield prepared images in order, while threads prepare at most as many more as `most`."""
     with ThreadPoolExecutor(threads) as pool:
         waiting = deque()

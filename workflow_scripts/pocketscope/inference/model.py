@@ -16,6 +16,7 @@ from pocketscope.images.files import image_files
 from pocketscope.images.pixels import Unreadable, check_size, grey_to_rgb, on_white, to_8_bits
 from pocketscope.inference import onnx_model
 from pocketscope.inference.classify import Answer, classify
+from pocketscope.tables import answer_sheet
 
 SHOWN = 20  # rows of predictions that a notebook shows
 Images = str | os.PathLike | np.ndarray | Image.Image | Iterable[Any]
@@ -54,15 +55,18 @@ class Predictions(Sequence[Answer]):
 
     def to_frame(self) -> Any:
         """Return a `pandas.DataFrame` with the columns of `pocketscope classify --csv`; needs pandas."""
-        frame = import_module("pandas").DataFrame(  # by its name: a model file needs none
-            {
-                "path": [answer.path for answer in self.answers],
-                "class": self.names,
-                "confidence": [answer.confidence for answer in self.answers],
-            }
-        )
-        columns = {f"p({name})": self.probabilities[:, place] for place, name in enumerate(self.classes)}
-        return frame.assign(**columns, problem=[answer.problem or "" for answer in self.answers])
+        columns = {name: [""] * len(self) for name in answer_sheet.COLUMNS} | {
+            "path": [answer.path for answer in self.answers],
+            "class": self.names,
+            "probability": [answer.confidence for answer in self.answers],
+            "second_class": [answer.second_name for answer in self.answers],
+            "second_probability": [answer.second_confidence for answer in self.answers],
+            "reliable": [answer.reliable for answer in self.answers],
+            "image_id": [answer.image_id for answer in self.answers],
+            "problem": [answer.problem or "" for answer in self.answers],
+        }
+        columns |= {f"p({name})": self.probabilities[:, place] for place, name in enumerate(self.classes)}
+        return import_module("pandas").DataFrame(columns)  # by its name: a model file needs none
 
     def __len__(self) -> int:
         return len(self.answers)

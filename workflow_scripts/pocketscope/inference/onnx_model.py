@@ -1,9 +1,12 @@
 """Run a shipped ONNX model: no torch."""
 
 import json
+import math
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -23,6 +26,10 @@ class Shipped:
         Names, in the order of the probabilities.
     image_size, resize, page
         How a file becomes pixels; see `decode.load`.
+    reliable_from
+        From which probability on an answer is reliable; infinity where none is, None where the file does not say.
+    about
+        All that the file says of itself.
     """
 
     session: onnxruntime.InferenceSession
@@ -30,6 +37,8 @@ class Shipped:
     image_size: int
     resize: str
     page: int
+    reliable_from: float | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
@@ -51,11 +60,19 @@ def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
         ) from error
     try:
         about = json.loads(session.get_modelmeta().custom_metadata_map["pocketscope"])
-        return Shipped(session, *(about[key] for key in ("classes", "image_size", "resize", "page")))
+        known = [about[key] for key in ("classes", "image_size", "resize", "page")]
+        return Shipped(session, *known, _reliable_from(about), about)
     except (KeyError, ValueError) as error:
         raise InputError(
             f"{path}: not a model of pocketscope: its metadata lacks {error}; give a model file of a study"
         ) from error
+
+
+def _reliable_from(about: Mapping[str, Any]) -> float | None:
+    if "reliable" not in about:  # a file of a study: what is reliable is known of the one that ships
+        return None
+    probability = about["reliable"]["probability"]
+    return math.inf if probability is None else probability
 
 
 def new_session(model: str | bytes, *, threads: int) -> onnxruntime.InferenceSession:

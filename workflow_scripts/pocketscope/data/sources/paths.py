@@ -18,3 +18,8 @@ def top_of(source: dict[str, Any], root: Path) -> Path:
     if source["kind"] == "table":
         return place_of(source, root, "images") if source.get("images") else place_of(source, root).parent
     return place_of(source, root) if source.get("path") else root
+
+
+def top_of_files(source: dict[str, Any], root: Path) -> str | None:
+    """Return `top_of` a source whose paths name a file each; None where images lie inside files, or in none."""
+    return str(top_of(source, root)) if source["kind"] in ("folder", "table") else None

@@ -1,0 +1,95 @@
+"""The one layout of answers for people: what `ship` and `classify` write, and what comes back with labels.
+
+It is CSV for spreadsheets. It needs no library, because a model file is used where only numpy and onnxruntime are.
+"""
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from pocketscope.core.files import whole
+
+# `label` is empty until a person fills it in, and never the last column: Excel leaves empty cells at the end of rows
+# out. `said` is what a person said before, so that a table that is given back later repeats nothing by itself.
+COLUMNS = (
+    "path",
+    "class",
+    "probability",
+    "second_class",
+    "second_probability",
+    "reliable",
+    "said",
+    "label",
+    "image_id",
+)
+
+
+@contextmanager
+def sheet(path: str | os.PathLike, more: Sequence[str] = ()) -> Iterator[csv.DictWriter]:
+    """Give a writer of rows, whose header is written; the file appears when the block ends without an error.
+
+    Parameters
+    ----------
+    path
+        The CSV file: UTF-8 with the mark by which spreadsheets know it.
+    more
+        Columns that stand behind `COLUMNS`.
+
+    Yields
+    ------
+    csv.DictWriter
+        It takes the rows that `row` returns; cells that a row lacks are empty.
+    """
+    # A file's name may be no valid UTF-8: its bytes are written as they are.
+    options = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
+    with whole(path) as temporary, temporary.open("w", **options) as file:
+        writer = csv.DictWriter(file, [*COLUMNS, *more], restval="", lineterminator="\n")
+        writer.writeheader()
+        yield writer
+
+
+def row(
+    path: str,
+    answers: Sequence[tuple[str, float]],
+    *,
+    reliable: bool | None,
+    said: str | None = None,
+    image_id: str = "",
+) -> dict[str, Any]:
+    """Return the row of one file.
+
+    Parameters
+    ----------
+    path
+        Of the file: absolute, so that it opens from wherever the table is.
+    answers
+        The most probable class and its probability, and the second; fewer where there are fewer.
+    reliable
+        Whether the answer is; None where the model file does not say which answers are.
+    said
+        The class that a person gave it.
+    image_id
+        The image's identity.
+    """
+    cells = {"path": path, "reliable": "" if reliable is None else "yes" if reliable else "no"}
+    for prefix, (name, probability) in zip(("", "second_"), answers, strict=False):
+        cells |= {f"{prefix}class": name, f"{prefix}probability": f"{probability:.4f}"}
+    return cells | {"said": said or "", "image_id": image_id}
+
+
+def two_most_probable(probabilities: np.ndarray, classes: Sequence[str]) -> list[tuple[str, float]]:
+    """Return the two most probable classes of one image, the most probable first, each with its probability.
+
+    Parameters
+    ----------
+    probabilities
+        float (classes,), in the order of `classes`.
+    classes
+        Names; where there is one, it alone is returned. Of equals the first comes first.
+    """
+    best = np.argsort(-probabilities, kind="stable")[:2]
+    return [(classes[index], float(probabilities[index])) for index in best]

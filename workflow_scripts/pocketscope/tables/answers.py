@@ -1,0 +1,16 @@
+"""What a shipped model says of the files that nobody had labelled, and what a person said of them since."""
+
+import pyarrow as pa
+
+ANSWERS = pa.schema(  # a row a file: copies of one image have a row each
+    [
+        pa.field("path", pa.string(), nullable=False),  # as in the packed images: alike on any computer
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("class", pa.string(), nullable=False),
+        pa.field("probability", pa.float32(), nullable=False),
+        pa.field("second_class", pa.string()),  # the second most probable; null where the model knows one class
+        pa.field("second_probability", pa.float32()),
+        pa.field("reliable", pa.bool_(), nullable=False),
+        pa.field("said", pa.string()),  # the class that a person gave; null where nobody looked
+    ]
+)
