@@ -210,7 +210,7 @@ def test_what_is_recommended_is_trained_when_it_is_known(tmp_path):
     assert counts["split"] == 1 + 1  # of which one is for what ships
     assert counts["train"] == 5 * 10
     both = plan(tmp_path, study_a(), target="ship")  # the page too, for whoever asks why
-    both.pop("answers_page")
+    assert both.pop("answers_page") == 1
     assert both == counts | {"ship": 1, "compare": 1, "near_duplicates": 1, "audit": 1, "report": 1}
 
 
