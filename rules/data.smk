@@ -60,6 +60,7 @@ rule split:
         images=packed("images"),
         labels=packed("labels"),
         skipped=packed("skipped"),
+        near=ask(PLAN.near_pairs),
     output:
         split=SPLIT.roles,
         truth=SPLIT.truth,
@@ -81,6 +82,26 @@ rule split:
         expected=lambda wildcards, input: expected(wildcards),
     script:
         "../workflow_scripts/split.py"
+
+
+# Where nearly equal images are to be one group: before there is any split.
+rule pair_near_duplicates:
+    input:
+        images=packed("images"),
+    output:
+        pairs=LAYOUT.near_pairs("{dataset}"),
+    log:
+        LAYOUT.log("pair_near_duplicates", "{dataset}"),
+    priority: FIRST
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    params:
+        code=code("pair_near_duplicates.py"),
+    script:
+        "../workflow_scripts/pair_near_duplicates.py"
 
 
 rule near_duplicates:

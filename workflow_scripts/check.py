@@ -2,6 +2,7 @@
 
 from pocketscope.core import parquet
 from pocketscope.data import checks, corrections
+from pocketscope.data.group_remarks import group_remarks
 from pocketscope.runtime import job
 from pocketscope.tables.classes import CLASSES
 from pocketscope.tables.images import IMAGES
@@ -9,9 +10,11 @@ from pocketscope.tables.source_labels import SKIPPED, SOURCE_LABELS
 
 root = job.begin(snakemake)
 source, params = snakemake.input, snakemake.params
-images = parquet.read(source.images, IMAGES, columns=["image_id", "paths", "single_colour", "further_pages"])
+about = ["image_id", "paths", "group", "single_colour", "further_pages"]
+images, notes = parquet.read(source.images, IMAGES, columns=about), parquet.notes(source.images)
 labels = parquet.read(source.labels, SOURCE_LABELS)
 skipped = parquet.read(source.skipped, SKIPPED)
 corrected = corrections.read(params.corrections, root, images, labels)
-classes, notes = checks.check_dataset(images, labels, skipped, corrected, **params.expected)
-parquet.write(classes, snakemake.output.classes, CLASSES, notes=notes)
+classes, counted = checks.check_dataset(images, labels, skipped, corrected, **params.expected)
+counted["remarks"] += group_remarks(images, labels, notes)
+parquet.write(classes, snakemake.output.classes, CLASSES, notes=counted)

@@ -5,8 +5,9 @@ from pocketscope.data import checks, corrections, splitting
 from pocketscope.runtime import job
 from pocketscope.tables.images import IMAGES
 from pocketscope.tables.label_set import LABEL_SET, human_labels
+from pocketscope.tables.near_duplicates import PAIRS
 from pocketscope.tables.source_labels import SKIPPED, SOURCE_LABELS
-from pocketscope.tables.split import SPLIT, TRUTH, images_with
+from pocketscope.tables.split import SPLIT, TRUTH, columns, images_with
 
 root = job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
@@ -15,7 +16,9 @@ images = parquet.read(source.images, IMAGES, columns=about)
 labels = parquet.read(source.labels, SOURCE_LABELS)
 corrected = corrections.read(params.corrections, root, images, labels)
 checks.check_dataset(images, labels, parquet.read(source.skipped, SKIPPED), corrected, **params.expected)
-split, truth, notes = splitting.assign(images, labels, corrected=corrected, **params.drawn)
+tables = [parquet.read(path, PAIRS) for path in source.get("near", [])]
+near = [pair for table in tables for pair in zip(*columns(table, "image_id", "other"), strict=True)]
+split, truth, notes = splitting.assign(images, labels, corrected=corrected, near=near, **params.drawn)
 parquet.write(split, made.split, SPLIT, notes=notes)
 parquet.write(truth, made.truth, TRUTH)
 human = human_labels(*images_with(split, "labelled"))

@@ -16,7 +16,7 @@ from PIL import Image
 from image_files import dicom, tiff
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
-from pocketscope.data import packing
+from pocketscope.data import packing, preparing
 from pocketscope.data.sources import kinds
 from pocketscope.data.sources.record import TEST
 from pocketscope.images import codec, decode
@@ -119,7 +119,7 @@ def test_what_the_tables_carry_beside_their_rows(root):
 
 
 def test_bytes_do_not_depend_on_the_number_of_processes(root, monkeypatch):
-    monkeypatch.setattr(packing, "_CHUNK", 2)
+    monkeypatch.setattr(preparing, "_CHUNK", 2)
     (root / "images" / "class 0" / "bad.png").write_bytes(b"bad")
     put(root / "images" / "class 0" / "again.png", 0)
 

@@ -357,7 +357,7 @@ DECODERS = {"images.tiff", "images.dicom"}
 
 
 def test_a_decoder_counts_once_one_file_needs_it_and_as_long_as_one_does(root):
-    folder = OTHERS - {"data.sources.folder_source"}
+    folder = (OTHERS - {"data.sources.folder_source"}) | {"data.sources.groups"}
     assert lacking(FOLDER, root) == folder | DECODERS
     grey = np.zeros((4, 4), np.uint8)
     (root / "images/b/scan.png").write_bytes(image_files.tiff(grey))  # its bytes tell, as they do when it is decoded
@@ -377,7 +377,9 @@ def test_a_decoder_counts_once_one_file_needs_it_and_as_long_as_one_does(root):
 def test_images_inside_archives_may_need_any_decoder_and_arrays_need_none(root):
     pq.write_table(pa.table({"image": [b"II*\0"], "label": ["a"]}), root / "set.parquet")
     assert not lacking({"kind": "parquet", "path": "set.parquet"}, root) & DECODERS
-    assert lacking({"kind": "digits"}, root) == (OTHERS - {"data.sources.digits_source"}) | DECODERS
+    assert lacking({"kind": "digits"}, root) == (OTHERS - {"data.sources.digits_source"}) | DECODERS | {
+        "data.sources.groups"
+    }
     assert lacking({"kind": "medmnist", "name": "bloodmnist"}, root) >= DECODERS
 
 
@@ -388,13 +390,14 @@ def test_what_is_said_not_to_run_does_not(root, python):
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from pocketscope.data import packing
+from pocketscope.data import preparing
 from pocketscope.data.sources import kinds
 for record in kinds.records({source}, Path()):
-    assert not isinstance(packing._prepare(record, image_size=8, resize="stretch", page=0), str), record
+    assert not isinstance(preparing.prepare(record, image_size=8, resize="stretch", page=0), str), record
 print(*(set(sys.modules) & set(kinds.not_needed({source}, kinds.state({source}, Path())))))
 """
-    for source in ({"kind": "digits"}, FOLDER, {"kind": "table", "path": "images/labels.parquet"}):
+    by_name = FOLDER | {"group": "<group>.png"}
+    for source in ({"kind": "digits"}, FOLDER, by_name, {"kind": "table", "path": "images/labels.parquet"}):
         process = python(code.replace("{source}", repr(source)), str(SCRIPTS), cwd=root)
         assert process.communicate()[0] == "\n"
         assert process.returncode == 0

@@ -76,14 +76,14 @@ def test_a_killed_pack_leaves_nothing_and_no_process_and_a_rerun_makes_the_same(
     """Killed once while processes decode, once while the images are written."""
     decoding = f"""
 import os, signal
-from pocketscope.data import packing
-prepared = packing._prepared
+from pocketscope.data import preparing
+prepared = preparing.prepared
 def killed(*arguments):
     for number, item in enumerate(prepared(*arguments)):
         if number == 100:
             {KILL}
         yield item
-packing._prepared = killed
+preparing.prepared = killed
 """
     writing = f"""
 import os, signal

@@ -1,12 +1,43 @@
 """Data sets and their splits, as a configuration gives them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from pocketscope.config.base import Model, Share, each_once
+from pocketscope.core.group_rules import DICOM_KEYS, FOLDER, GROUP, expression
+from pocketscope.core.messages import did_you_mean
 
 Symmetry = Literal["horizontal_flip", "vertical_flip", "quarter_turn"]
+
+
+class GroupTable(Model):
+    """A table that says which images belong together."""
+
+    table: str = Field(description="A CSV or Parquet table with one row per image.")
+    path: str | None = Field(None, description="Its column of the images' paths. Default: path.")
+    group: str | None = Field(None, description="Its column of the groups. Default: group.")
+
+
+def _known_group(group: str) -> str:
+    if GROUP in group:
+        expression(group)
+    elif group not in (FOLDER, *DICOM_KEYS):
+        raise ValueError(
+            f"'{group}' is neither {FOLDER}, nor one of {', '.join(DICOM_KEYS)}, nor a pattern with <group>"
+            f"{did_you_mean(group, (FOLDER, *DICOM_KEYS), '')}"
+        )
+    return group
+
+
+def _form(group: Any) -> str:
+    return "[table]" if isinstance(group, dict | GroupTable) else "[name]"
+
+
+Group = Annotated[
+    Annotated[str, AfterValidator(_known_group), Tag("[name]")] | Annotated[GroupTable, Tag("[table]")],
+    Discriminator(_form),
+]
 
 
 class DigitsSource(Model):
@@ -22,6 +53,11 @@ class FolderSource(Model):
     path: str = Field(description="The folder; a relative path is relative to the folder of the Snakefile.")
     unlabelled: str | None = Field(None, description="A folder of unlabelled images.")
     test: str | None = Field(None, description="A folder with one sub-folder per class; its images are the test set.")
+    group: Group | None = Field(
+        None,
+        description="What belongs together (patient, slide, plate): folder, the folder inside the class; PatientID, "
+        "StudyInstanceUID or SeriesInstanceUID of DICOM files; a pattern of names such as <group>_s#; or a table.",
+    )
 
 
 class Columns(Model):
@@ -45,6 +81,19 @@ class TableSource(Model):
         None, description="Names of the columns, where they differ from the default; group and role are optional."
     )
     outside: bool = Field(False, description="Whether paths may point outside the folder of images.")
+    group: Group | None = Field(
+        None,
+        description="What belongs together, where no column says so: PatientID, StudyInstanceUID or SeriesInstanceUID "
+        "of DICOM files; a pattern of names such as <group>_s#; or another table.",
+    )
+
+    @model_validator(mode="after")
+    def _one_group(self) -> "TableSource":
+        if self.group == FOLDER:
+            raise ValueError("a table has no class folders; name the folder by a pattern such as '<group>/*'")
+        if self.group and self.columns and self.columns.group:
+            raise ValueError("'group' and 'columns.group' both name the groups; leave one out")
+        return self
 
 
 class ParquetSource(Model):
@@ -141,6 +190,9 @@ class Split(Model):
         ge=1,
         description="There is a validation set if more than half of the classes have at least this many "
         "labelled images.",
+    )
+    group_near_duplicates: bool = Field(
+        False, description="Whether nearly equal images are one group: none is tested on while another is learnt from."
     )
     strict: bool = Field(
         False, description="Whether a class with fewer labelled images than requested is an error instead of a warning."

@@ -2,17 +2,12 @@
 
 import json
 import logging
-import multiprocessing
 import os
 import tempfile
-import threading
 import time
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -23,23 +18,17 @@ import pyarrow.parquet as pq
 
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
-from pocketscope.core.extras import FORMATS, lacking
 from pocketscope.core.files import named, whole
 from pocketscope.core.messages import LISTED, did_you_mean, listing
+from pocketscope.data import preparing
+from pocketscope.data.preparing import FACTS
 from pocketscope.data.sources import kinds
 from pocketscope.data.sources.cells import spelling
 from pocketscope.data.sources.record import TEST, Record
-from pocketscope.images import codec, decode
-from pocketscope.images.pixels import Unreadable, is_of_one_colour
-from pocketscope.images.resize import to_square
 from pocketscope.tables.images import IMAGES, ROW_GROUP
 from pocketscope.tables.source_labels import SKIPPED, SOURCE_FILES, SOURCE_LABELS
 
 log = logging.getLogger(__name__)
-
-
-_CHUNK = 16  # images sent to a process at once
-_FACTS = ("width", "height", "single_colour", "further_pages")  # columns of IMAGES that decoding tells
 
 
 def pack(
@@ -99,15 +88,24 @@ def pack(
     listed = _of_classes(list(kinds.records(source, root, classes)), classes, name)
     check_labels(listed, name)
     surveyed = kinds.survey(kinds.files(source, root))  # before decoding: what changes meanwhile is seen next time
-    prepare = partial(_prepare, image_size=image_size, resize=resize, page=page)
+    group_by = kinds.header_of_groups(source)
+    prepare = partial(preparing.prepare, image_size=image_size, resize=resize, page=page, group_by=group_by)
     with named(images), tempfile.TemporaryFile(dir=_folder_of(images)) as spill:
-        packed, reasons = _decode_all(listed, prepare, processes, spill)
+        packed, reasons, patients = _decode_all(listed, prepare, processes, spill)
+        if group_by and packed and not any(copies.group for copies in packed.values()):
+            raise InputError(
+                f"{name}: 'group: {group_by}' of the source: none of the images is a DICOM file that says it; name the "
+                "groups by a pattern or a table"
+            )
         reasons |= _contradictions(packed)
         _check_skipped(reasons, len(listed), max_skipped_share, name)
         kept = [record for copies in packed.values() for record in copies.records]
         _warn_of_lost_classes(listed, kept)
         check_labels(kept, name)
-        _write_images(images, packed, spill, {"image_size": image_size, "resize": resize, "page": page})
+        notes = {"image_size": image_size, "resize": resize, "page": page}
+        said = {"patients": len(patients), "of_patients": patients.total(), "hints": kinds.hints(source, root)}
+        notes |= {key: value for key, value in said.items() if value}
+        _write_images(images, packed, spill, notes)
     label_of = {identity: packed[identity].label for identity in sorted(packed)}
     parquet.write(_table(label_of.items(), SOURCE_LABELS), labels, SOURCE_LABELS)
     parquet.write(_table(sorted(reasons.items()), SKIPPED), skipped, SKIPPED)
@@ -203,15 +201,6 @@ def _quoted(labels: Sequence[str], counts: Counter[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    """One image, decoded and encoded again."""
-
-    image_id: str
-    facts: tuple[int, int, bool, bool]  # the columns `_FACTS`
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class _Copies:
     """One image and all records of it; its bytes stand in the spill file."""
 
@@ -236,94 +225,37 @@ class _Copies:
         return self._one("role")
 
 
-def _prepare(record: Record, *, image_size: int, resize: str, page: int) -> _Prepared | str:
-    """Return the image of a record, or the reason why there is none."""
-    try:
-        content = record.read()
-        image = decode.decode(content, page=page)
-    except Unreadable as error:
-        return str(error)
-    except OSError as error:
-        return f"cannot be opened ({error.strerror or error})"
-    except ImportError as error:
-        raise InputError(f"{record.path}: to read it {lacking(str(error.name), FORMATS)}") from error
-    facts = image.shape[1], image.shape[0], is_of_one_colour(image), decode.has_further_pages(content)
-    return _Prepared(codec.content_id(image), facts, codec.encode(to_square(image, image_size, resize)))
-
-
-def _prepare_chunk(chunk: list[Record], prepare: partial) -> list[_Prepared | str]:
-    return [prepare(record) for record in chunk]
-
-
-def _prepared(records: Sequence[Record], prepare: partial, processes: int) -> Iterator[tuple[Record, _Prepared | str]]:
-    """Yield each record with what became of it, in order; few results wait at a time."""
-    remaining = iter(records)
-    chunks = iter(lambda: list(islice(remaining, _CHUNK)), [])
-    if processes <= 1:
-        for chunk in chunks:
-            yield from zip(chunk, _prepare_chunk(chunk, prepare), strict=True)
-        return
-    with _pool(processes) as pool:
-        waiting: deque[tuple[list[Record], Future]] = deque()
-        for chunk in chunks:
-            waiting.append((chunk, pool.submit(_prepare_chunk, chunk, prepare)))
-            if len(waiting) > 3 * processes:
-                done, future = waiting.popleft()
-                yield from zip(done, future.result(), strict=True)
-        for done, future in waiting:
-            yield from zip(done, future.result(), strict=True)
-
-
-@contextmanager
-def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    # Forked, where that can be: the other ways import the main script again, and a rule's script has no guard.
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    context = multiprocessing.get_context(method)
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise InputError(
-            "a process that decodes images was killed, most likely because memory ran out; "
-            "give the job more memory or fewer processes"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is killed: it would wait for work for ever."""
-
-    def watch() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def _decode_all(
     records: Sequence[Record], prepare: partial, processes: int, spill: BinaryIO
-) -> tuple[dict[str, _Copies], dict[str, str]]:
-    """Write each different image to `spill`; return the images by identity, and the reasons of the others by path."""
+) -> tuple[dict[str, _Copies], dict[str, str], Counter[str]]:
+    """Write each different image to `spill`.
+
+    Returns
+    -------
+    tuple of dict, dict and Counter
+        The images by identity, the reasons of the others by path, and the images of each patient whom headers name.
+    """
     packed: dict[str, _Copies] = {}
     reasons: dict[str, str] = {}
+    patients: Counter[str] = Counter()
     offset = 0
     started = told = time.monotonic()
-    for done, (record, result) in enumerate(_prepared(records, prepare, processes), 1):
+    for done, (record, result) in enumerate(preparing.prepared(records, prepare, processes), 1):
         if isinstance(result, str):
             reasons[record.path] = result
-        elif result.image_id in packed:
-            packed[result.image_id].records.append(record)
         else:
-            spill.write(result.data)
-            packed[result.image_id] = _Copies(offset, len(result.data), result.facts, [record])
-            offset += len(result.data)
+            patients.update([result.patient] if result.patient else [])
+            if result.image_id not in packed:
+                spill.write(result.data)
+                packed[result.image_id] = _Copies(offset, len(result.data), result.facts, [])
+                offset += len(result.data)
+            packed[result.image_id].records.append(replace(record, group=result.group or record.group))
         if time.monotonic() - told > 10 or done == len(records):
             told = time.monotonic()
             rate = done / max(told - started, 1e-9)
             left = (len(records) - done) / rate
             log.info("%d of %d images, %.0f images/s, %.0f s left", done, len(records), rate, left)
-    return packed, reasons
+    return packed, reasons, patients
 
 
 def _contradictions(packed: dict[str, _Copies]) -> dict[str, str]:
@@ -386,7 +318,7 @@ def _batch(identities: list[str], packed: dict[str, _Copies], spill: BinaryIO, s
                 "paths": paths,
                 "group": copies.group,
                 "role": copies.role,
-                **dict(zip(_FACTS, copies.facts, strict=True)),
+                **dict(zip(FACTS, copies.facts, strict=True)),
                 "image": {"bytes": spill.read(copies.length), "path": paths[0]},
             }
         )

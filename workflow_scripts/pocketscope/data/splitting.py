@@ -6,8 +6,8 @@ moves no other image between training and test; the price is that the test set's
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -32,10 +32,12 @@ def assign(
     min_validation: int,
     strict: bool,
     corrected: Mapping[str, str] | None = None,
+    near: Iterable[tuple[str, str]] = (),
 ) -> tuple[pa.Table, pa.Table, dict[str, Any]]:
     """Give each image its role.
 
-    A unit is a group (patient, slide, plate) where one is given, else an image. Units never straddle the training set
+    A unit is a group (patient, slide, plate) where one is given, else an image; units that hold nearly equal images are
+    one, where these are given. Units never straddle the training set
     and the test set, nor labelled and validation images. Labelled images are the first of their class in the order of
     a hash, so that k of them are among any k + 1.
 
@@ -67,6 +69,8 @@ def assign(
         Raise an error where a class has fewer images than `labelled`, instead of a warning.
     corrected
         Labels that people gave after they saw the answers, by image: they replace those of `labels`.
+    near
+        Pairs of images that are to be on one side.
 
     Returns
     -------
@@ -84,6 +88,11 @@ def assign(
     image_ids, groups, roles = columns(images, "image_id", "group", "role")
     group_of = dict(zip(image_ids, groups, strict=True))
     unit_of = {i: f"image {i}" if group is None else f"group {group}" for i, group in group_of.items()}
+    if joined := _joined(unit_of, near):
+        unit_of |= {i: joined[unit] for i, unit in unit_of.items() if unit in joined}
+        group_of |= {i: unit for i, unit in unit_of.items() if unit in set(joined.values())}
+        largest = max(Counter(unit_of.values()).values())
+        log.info("units of nearly equal images: %d, the largest unit of %d images", len(set(joined.values())), largest)
     named = {i for i, role in zip(image_ids, roles, strict=True) if role == "test"}
     tested = _tested(given, unit_of, named, test, test_share, test_seed)
 
@@ -118,6 +127,23 @@ def oracle_labels(split: pa.Table, truth: pa.Table) -> tuple[list[str], list[str
         elif role == "unlabelled" and image_id in known:
             found[image_id] = known[image_id]
     return list(found), list(found.values())
+
+
+def _joined(unit_of: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return by what name each unit goes that is one with others: that of the first of them."""
+    first: dict[str, str] = {}
+
+    def name(unit: str) -> str:
+        while (above := first.get(unit, unit)) != unit:
+            first[unit] = first.get(above, above)
+            unit = above
+        return unit
+
+    for one, other in pairs:
+        if one in unit_of and other in unit_of:
+            low, high = sorted((name(unit_of[one]), name(unit_of[other])))
+            first |= {low: low, high: low} if low != high else {}
+    return {unit: name(unit) for unit in first}
 
 
 def _tested(

@@ -109,6 +109,15 @@ def has_further_pages(data: bytes) -> bool:
         return False
 
 
+def header_value(data: bytes, key: str) -> str | None:
+    """Return an attribute of a DICOM file's header, such as `PatientID`; None in other files, or where it is empty."""
+    if format_of(data) != "dicom":
+        return None
+    from pocketscope.images import dicom
+
+    return dicom.header_value(data, key)
+
+
 # ---- JPEG, PNG, BMP, WebP, GIF
 
 

@@ -59,6 +59,14 @@ def pages_of_dicom(data: bytes) -> range:
     return range(int(dataset.get("NumberOfFrames", None) or 1))
 
 
+def header_value(data: bytes, key: str) -> str | None:
+    """Return an attribute of the header such as `PatientID` as text, None where it is empty or not there."""
+    import pydicom
+
+    dataset = pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=True, specific_tags=[key])
+    return str(dataset.get(key, None) or "").strip() or None
+
+
 def _is_read(syntax: Any) -> bool:
     from pydicom.pixels import get_decoder
 

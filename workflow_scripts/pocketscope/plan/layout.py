@@ -120,6 +120,10 @@ class Layout:
         """Return the classes of a data set, counted."""
         return f"{self.study}/runs/{dataset}/classes.parquet"
 
+    def near_pairs(self, dataset: str) -> str:
+        """Return all pairs of nearly equal images, which a split may keep together."""
+        return f"{self.study}/near_duplicates/{dataset}.pairs.parquet"
+
     def near_duplicates(self, dataset: str, ending: str = "parquet") -> str:
         """Return the nearly equal images of which one is tested on and the other learnt from."""
         return f"{self.study}/near_duplicates/{dataset}.{ending}"

@@ -74,6 +74,8 @@ class StudyPlan:
         """Return the folder of a data set's images: what changes the pixels changes the name, so that studies share."""
         entry = plain(self.config.datasets[dataset])
         kept = {key: entry[key] for key in ("source", "classes", "page", "image_size")}
+        if entry["source"]["kind"] != "parquet" and not entry["source"].get("group"):
+            entry["source"].pop("group", None)  # younger than many packed images
         # The key and its value were once called so. The digest keeps to that: a word changes no pixel.
         kept["fit"] = {"stretch": "squeeze"}.get(entry["resize"], entry["resize"])
         return f"{dataset}-{digest_of_value(kept)}"
@@ -91,9 +93,13 @@ class StudyPlan:
         shared = {
             key: value
             for key, value in plain(self.config.split).items()
-            if key not in ("labelled", "seeds", "evaluation", "folds")
+            if key not in ("labelled", "seeds", "evaluation", "folds", "group_near_duplicates")
         }
         return shared | (self.splits | self.ship)[split]
+
+    def near_pairs(self, dataset: str) -> list[str]:
+        """Return the table of nearly equal images, where the study makes them one group."""
+        return [self.layout.near_pairs(dataset)] if self.config.split.group_near_duplicates else []
 
     def all_splits(self) -> list[tuple[str, str]]:
         """Return data set and split of every split of the study."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketscope.core.errors import InputError
+from pocketscope.core.group_rules import FOLDER, composed
 from pocketscope.core.messages import LISTED
 from pocketscope.data.sources.paths import place_of
 from pocketscope.data.sources.record import TEST, Gone, Record, refuse
@@ -32,16 +33,24 @@ class _Found:
     label: str | None = None
     role: str | None = None
     problem: str | None = None
+    group: str | None = None
 
 
 def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     """List the images of a `folder` source; see `pocketscope.data.sources.kinds.records`."""
     listed = _listing(source, root)
-    if not source.get("classes"):  # whoever names the classes knows what they are
+    inside = source.get("group")
+    # Whoever names the classes, or what the folders inside them are, knows what they are.
+    if not source.get("classes") and not (inside == FOLDER or (isinstance(inside, str) and "/" in inside)):
         _check_depth(listed, place_of(source, root))
+    if inside == FOLDER and not any(found.group for found in listed):
+        raise InputError(
+            f"{place_of(source, root)}: 'group: {FOLDER}' of the source: no class has a folder inside; move the images "
+            "of each patient, slide or plate into a folder of their own, or name the groups by a pattern or a table"
+        )
     for found in listed:
         read = partial(refuse, found.problem) if found.problem else partial(read_file, found.place)
-        yield Record(found.path, found.label, None, found.role, read)
+        yield Record(found.path, found.label, found.group if inside == FOLDER else None, found.role, read)
 
 
 def files(source: dict[str, Any], root: Path) -> dict[str, str]:
@@ -128,7 +137,8 @@ def _check_depth(listed: list[_Found], top: Path) -> None:
     else:
         remedy = (
             f"if those are the classes: {_PARTED}, where the folders above are parts of a data set; move the images "
-            "into one folder per class, or list them in a table with the column 'group', where they are patients"
+            "into one folder per class, or list them in a table with the column 'group', where they are patients; if "
+            f"they are patients, slides or plates inside the classes: set 'group: {FOLDER}' of the source"
         )
     raise InputError(
         f"{top}: the folders {_some(sorted(holding))} would be the classes, and hold folders of the same names, "
@@ -176,7 +186,8 @@ def _files(
     found = []
     empty = _folders(folder, leave_out) if labelled else set()
     for inside, place in walk(str(folder), "", {str(left_out) for left_out in leave_out}):
-        label, slash, _ = inside.partition("/")
+        label, slash, rest = inside.partition("/")
+        group, deeper, _ = (rest if labelled else inside).partition("/")
         empty.discard(label)
         label = label if labelled and slash else None
         problem = None if slash or not labelled else _LOOSE
@@ -184,7 +195,7 @@ def _files(
         if not path.isascii() and not _is_utf8(path):
             path = path.encode(errors="surrogateescape").decode(errors="backslashreplace")  # tables hold UTF-8 alone
             label, problem = None, "its name, or its folder's, is not valid UTF-8: rename it"
-        found.append(_Found(path, place, label, role, problem))
+        found.append(_Found(path, place, label, role, problem, composed(group) if deeper else None))
     if not found:
         return []
     return found + [_Found(f"{prefix}{name}/", str(folder / name), problem=_EMPTY) for name in empty if _is_utf8(name)]

@@ -9,12 +9,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pocketscope.core.group_rules import DICOM_KEYS, FOLDER
 from pocketscope.data.sources.record import Gone, Record
 from pocketscope.images.formats import DECODERS, HEAD, format_of
 
 log = logging.getLogger(__name__)
 
 KINDS = ("folder", "table", "digits", "parquet", "medmnist")
+_GROUPED = ("folder", "table")  # the others have a column for it, or no groups
 _ARCHIVES = ("parquet",)  # their files do not show which images are inside
 
 # Of a file: size in bytes, time of change in nanoseconds, SHA-256, format.
@@ -65,12 +67,40 @@ def records(source: dict[str, Any], root: Path, classes: Sequence[str] | None = 
         What the source names is not there, or holds no image.
     """
     source = source | {"classes": classes or ()}
-    yield from sorted(_module(source["kind"]).records(source, root), key=lambda record: record.path)
+    listed = sorted(_module(source["kind"]).records(source, root), key=lambda record: record.path)
+    if _is_grouped(source):
+        from pocketscope.data.sources import groups
+
+        listed = groups.grouped(listed, source, root)
+    yield from listed
 
 
 def files(source: dict[str, Any], root: Path) -> dict[str, str | Path]:
     """Return every file that the content of a source depends on, by the path under which it is listed, sorted."""
-    return dict(sorted(_module(source["kind"]).files(source, root).items()))
+    found = _module(source["kind"]).files(source, root)
+    if _is_grouped(source):
+        from pocketscope.data.sources import groups
+
+        found = found | groups.files(source, root)
+    return dict(sorted(found.items()))
+
+
+def hints(source: dict[str, Any], root: Path) -> list[str]:
+    """Return what a person should know of a source that has to do with no single image."""
+    module = _module(source["kind"])
+    return module.hints(source, root) if hasattr(module, "hints") else []
+
+
+def header_of_groups(source: dict[str, Any]) -> str | None:
+    """Return the DICOM attribute whose value is the group of an image, None where the source's groups are others."""
+    group = source.get("group")
+    return group if source["kind"] in _GROUPED and isinstance(group, str) and group in DICOM_KEYS else None
+
+
+def _is_grouped(source: dict[str, Any]) -> bool:
+    """Say whether groups come from names or a table, and not from the source itself or the files' headers."""
+    group = source.get("group")
+    return source["kind"] in _GROUPED and group is not None and group not in (FOLDER, *DICOM_KEYS)
 
 
 def state(source: dict[str, Any], root: Path, known: Path | None = None) -> dict[str, Entry]:
@@ -118,9 +148,11 @@ def fingerprint(source: dict[str, Any], entries: Mapping[str, Entry]) -> str:
 def not_needed(source: dict[str, Any], entries: Mapping[str, Entry]) -> list[str]:
     """Return the package's modules that the packing of a source never runs, given the `state` of its files.
 
-    They are what lists other kinds of sources, and the decoders of formats that do not occur.
+    They are what lists other kinds of sources or finds groups, and the decoders of formats that do not occur.
     """
     others = [f"pocketscope.data.sources.{kind}_source" for kind in KINDS if kind != source["kind"]]
+    if not _is_grouped(source):
+        others.append("pocketscope.data.sources.groups")
     if source["kind"] in _ARCHIVES:
         return others
     formats = {entry[3] for entry in entries.values()}

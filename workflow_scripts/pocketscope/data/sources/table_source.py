@@ -2,12 +2,14 @@
 
 import logging
 import os
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pocketscope.core import sheets
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import listing
 from pocketscope.data.sources.cells import as_label, is_cut_number, read_cells
@@ -19,6 +21,11 @@ from pocketscope.images.files import read_file, walk
 log = logging.getLogger(__name__)
 
 _ROLES = {"test": TEST, "train": None, "training": None}
+# Columns that say in many public tables which images belong together.
+_GROUPS = (
+    r"(patient|subject|participant|person|individual|donor|animal|mouse|lesion|specimen|biopsy|case|study|slide|plate"
+    r"|well|field|video|volume|scan|exam|accession)s?([_ .-]?(id|no|nr|num|number|name|code))?"
+)
 _MOST_DECIMALS = 20  # different labels with decimals: beyond, they are measurements
 
 
@@ -58,6 +65,26 @@ def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
     table = place_of(source, root, "path")
     found = {row.path: row.place for row in _rows(source, root)[0]}
     return found | {Path(os.path.relpath(table, top_of(source, root))).as_posix(): table}
+
+
+def hints(source: dict[str, Any], root: Path) -> list[str]:
+    """Return which columns look like groups, and are not used; see `pocketscope.data.sources.kinds.hints`."""
+    asked = source.get("columns") or {}
+    if source.get("group") or asked.get("group"):
+        return []
+    table = place_of(source, root)
+    sheet = sheets.read(table)
+    if "group" in sheet.columns:
+        return []
+    found = []
+    for name in sheet.columns:
+        different = len({row[name] for row in sheet.rows} - {None, ""})
+        if name not in asked.values() and re.fullmatch(_GROUPS, name.casefold()) and 1 < different < len(sheet.rows):
+            found.append(
+                f"the table {table.name} has a column {name!r} of {different} different values, which is not used; if "
+                f"it says which images belong together, set 'columns: {{group: {name}}}' of the source"
+            )
+    return found
 
 
 def _rows(source: dict[str, Any], root: Path) -> tuple[list[_Row], list[str]]:
