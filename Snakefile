@@ -50,6 +50,7 @@ rule all:
 
 onstart:
     end_what_was_left()
+    write_labels()
 
 
 onsuccess:

@@ -73,7 +73,7 @@ def main() -> None:
         rounds = [ship(work, truth, options)]
         if options.correct:
             back = correct(work, truth, options.correct)
-            rounds.append(ship(work, truth, options, leave_out=back, corrections="back.csv"))
+            rounds.append(ship(work, truth, options, leave_out=back, labels="back.csv"))
     print(json.dumps({"set": options.folder.name, "image_size": options.image_size, "rounds": rounds}))
 
 

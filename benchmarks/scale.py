@@ -314,7 +314,7 @@ def of_split(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str,
         folder,
         input={name: f"{name}.parquet" for name in ("images", "labels", "skipped")},
         output={"split": "split.parquet", "truth": "truth.parquet", "labels": "human.parquet"},
-        params={"drawn": drawn, "corrections": None, "meant": {"positive": None, "expect": None}},
+        params={"drawn": drawn, "labels": None, "meant": {"positive": None, "expect": None}},
     )
 
 

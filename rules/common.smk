@@ -1,7 +1,6 @@
 """What the rules share: the validated configuration, the plan that follows from it, and how the rules ask that plan."""
 
 import functools
-import hashlib
 import inspect
 import json
 import os
@@ -21,7 +20,9 @@ from pocketscope.config.catalogue import BEST_TEACHER
 from pocketscope.config.study import load_config
 from pocketscope.core.errors import InputError
 from pocketscope.data.sources import kinds
-from pocketscope.data.sources.paths import place_of, top_of_files as files_start_at
+from pocketscope.data.sources.paths import top_of_files as files_start_at
+from pocketscope.journal import of_run
+from pocketscope.journal.place import labels_of
 from pocketscope.plan import resources as needs
 from pocketscope.plan.study_plan import StudyPlan, any_of
 from pocketscope.runtime.code_digest import digest_of_script
@@ -120,21 +121,47 @@ def top_of_files(wildcards):
     return files_start_at(PLAN.dataset(wildcards.dataset)["source"], ROOT)
 
 
-def corrections(wildcards):
-    """Return where the corrections of the wildcard's data set are, and a digest of what they say; None without any."""
-    asked = PLAN.dataset(wildcards.dataset)
-    if asked["corrections"] is None:
+def take_labels():
+    """Return the labels that people gave, by data set: the main process reads the journals, once."""
+    found = {}
+    for name, dataset in CONFIG.datasets.items():
+        try:
+            if taken := of_run.take(name, dataset.labels, ROOT):
+                found[name] = taken
+        except InputError as error:
+            raise WorkflowError(f"data set '{name}': {error}") from None
+        place = labels_of(name, dataset.labels, ROOT)
+        if place.resolve().is_relative_to(Path(LAYOUT.shipped("", "")).parent.resolve()):
+            raise WorkflowError(
+                f"data set '{name}': labels: {place}: the next `ship` overwrites this file; append what it says by "
+                "`pocketscope label --from`, or copy it to another folder and name the copy"
+            )
+    return found
+
+
+# Labels that come while a run goes on wait for the next one. A cluster's jobs read this file again: they take what the
+# main process found from their environment.
+GIVEN = "POCKETSCOPE_LABELS"
+TAKEN = take_labels() if workflow.is_main_process else {}
+if workflow.is_main_process:
+    os.environ[GIVEN] = json.dumps({name: [taken.ending, taken.digest] for name, taken in TAKEN.items()})
+LABELS = json.loads(os.environ[GIVEN])
+
+
+def write_labels():
+    """Write the tables of labels that the run reads: after its lock was taken, and before the first job."""
+    for name, taken in TAKEN.items():
+        taken.write(Path(LAYOUT.given_labels(name, taken.ending)))
+
+
+def labels_given(wildcards):
+    """Return where the labels that people gave of the wildcard's data set are, and a digest; None without any."""
+    if wildcards.dataset not in LABELS:
         return None
-    place = place_of({"path": asked["corrections"]}, ROOT)
-    about = f"data set '{wildcards.dataset}': corrections: {place}"
-    if not place.is_file():
-        raise WorkflowError(f"{about}: there is no such file; correct the path")
-    if place.resolve().is_relative_to(Path(LAYOUT.shipped("", "")).parent.resolve()):
-        raise WorkflowError(
-            f"{about}: the next `ship` overwrites this file; copy it to another folder and name the copy"
-        )
-    content = hashlib.sha256(place.read_bytes()).hexdigest()
-    return {"path": asked["corrections"], "content": content} | {key: asked[key] for key in ("source", "classes")}
+    ending, digest = LABELS[wildcards.dataset]
+    asked = PLAN.dataset(wildcards.dataset)
+    place = LAYOUT.given_labels(wildcards.dataset, ending)
+    return {"path": place, "content": digest} | {key: asked[key] for key in ("source", "classes")}
 
 
 def what_ships(wildcards):

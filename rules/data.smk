@@ -50,7 +50,7 @@ rule check:
     params:
         code=code("check.py"),
         expected=expected,
-        corrections=corrections,
+        labels=labels_given,
     script:
         "../workflow_scripts/check.py"
 
@@ -76,7 +76,7 @@ rule split:
     params:
         code=code("split.py"),
         drawn=ask(PLAN.drawing),
-        corrections=corrections,
+        labels=labels_given,
         # Checked here too, so that nothing is trained on what is not meant; but no part depends on it. Snakemake does
         # not record params that are derived from the input: a change runs `check` again, and trains nothing.
         expected=lambda wildcards, input: expected(wildcards),

@@ -14,7 +14,9 @@ about = ["image_id", "paths", "group", "single_colour", "further_pages"]
 images, notes = parquet.read(source.images, IMAGES, columns=about), parquet.notes(source.images)
 labels = parquet.read(source.labels, SOURCE_LABELS)
 skipped = parquet.read(source.skipped, SKIPPED)
-corrected = corrections.read(params.corrections, root, images, labels)
-classes, counted = checks.check_dataset(images, labels, skipped, corrected, **params.expected)
+given = corrections.read(params.labels, root, images, labels)
+classes, counted = checks.check_dataset(
+    images, given.source, skipped, given.learnt, given.exam, given.renamed, **params.expected
+)
 counted["remarks"] += group_remarks(images, labels, notes)
 parquet.write(classes, snakemake.output.classes, CLASSES, notes=counted)

@@ -14,11 +14,14 @@ source, params, made = snakemake.input, snakemake.params, snakemake.output
 about = ["image_id", "paths", "group", "role", "single_colour", "further_pages"]
 images = parquet.read(source.images, IMAGES, columns=about)
 labels = parquet.read(source.labels, SOURCE_LABELS)
-corrected = corrections.read(params.corrections, root, images, labels)
-checks.check_dataset(images, labels, parquet.read(source.skipped, SKIPPED), corrected, **params.expected)
+given = corrections.read(params.labels, root, images, labels)
+skipped = parquet.read(source.skipped, SKIPPED)
+checks.check_dataset(images, given.source, skipped, given.learnt, given.exam, given.renamed, **params.expected)
 tables = [parquet.read(path, PAIRS) for path in source.get("near", [])]
 near = [pair for table in tables for pair in zip(*columns(table, "image_id", "other"), strict=True)]
-split, truth, notes = splitting.assign(images, labels, corrected=corrected, near=near, **params.drawn)
+split, truth, notes = splitting.assign(
+    images, given.source, corrected=given.learnt, exam=given.exam, near=near, **params.drawn
+)
 parquet.write(split, made.split, SPLIT, notes=notes)
 parquet.write(truth, made.truth, TRUTH)
 human = human_labels(*images_with(split, "labelled"))

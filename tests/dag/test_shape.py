@@ -214,17 +214,17 @@ def test_what_is_recommended_is_trained_when_it_is_known(tmp_path):
     assert both == counts | {"ship": 1, "compare": 1, "near_duplicates": 1, "audit": 1, "report": 1}
 
 
-def test_corrections_that_the_next_run_would_overwrite_are_refused(tmp_path):
+def test_labels_that_the_next_run_would_overwrite_are_refused(tmp_path):
     answers = tmp_path / "results/small/ship/digits/answers.csv"
     answers.parent.mkdir(parents=True)
     answers.write_text("path,label\n")
-    for corrections, told in ((answers, "overwrites this file; copy it"), ("nowhere.csv", "there is no such file")):
-        datasets = {"digits": study()["datasets"]["digits"] | {"corrections": str(corrections)}}
+    for table, told in ((answers, "overwrites this file"), ("nowhere.csv", "there is no such file")):
+        datasets = {"digits": study()["datasets"]["digits"] | {"labels": str(table)}}
         path = write_config(tmp_path, study(datasets=datasets))
         done = snakemake("--dry-run", config=path, results=tmp_path / "results", check=False)
         said = done.stdout + done.stderr
         assert done.returncode
-        assert "data set 'digits': corrections: " in said
+        assert "data set 'digits': labels: " in said
         assert told in said
         assert "most recent call last" not in said
 

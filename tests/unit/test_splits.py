@@ -286,3 +286,18 @@ def test_corrections_move_no_image_into_the_test_part_or_out_of_it(rows, seed, d
             else:
                 assert after.role[image_id] in ("labelled", "validation")
                 assert after.label[image_id] == label
+
+
+def test_an_exam_is_the_test_set_and_a_label_that_was_taken_away_is_none():
+    """Labels that the source brings never test beside an exam; in what ships every label is learnt from."""
+    rows = [*plain(20), ("exam", None, None), ("later", None, None), ("new", None, None)]
+    given = {"corrected": {"later": "a", "a0": None}, "exam": {"exam": "b"}}
+    split, truth, _ = assign(rows, labelled="all", **given)
+    assert split.index[split.role == "test"].tolist() == ["exam"]
+    assert truth.to_dict() == {"exam": "b"}
+    assert set(split.index[split.role == "unlabelled"]) == {"a0", "new"}
+    assert split.label["later"] == "a"
+    shipped, _, _ = assign(rows, labelled="all", test=None, **given)
+    assert shipped.label["exam"] == "b"
+    with pytest.raises(InputError, match="or an exam was labelled"):
+        assign(rows, labelled="all", test=(0, 2), **given)

@@ -110,7 +110,7 @@ def test_corrections_are_learnt_from_and_no_test_image_moves(shipped, tmp_path):
         table = csv.DictWriter(file, rows[0])
         table.writeheader()
         table.writerows(rows)
-    config = write_config(tmp_path, asked(shipped, corrections=str(tmp_path / "answers.csv")))
+    config = write_config(tmp_path, asked(shipped, labels=str(tmp_path / "answers.csv")))
     results = shutil.copytree(shipped / "results", tmp_path / "results")
     again = planned("ship", config=config, results=results)
     assert again["split"] == 3
@@ -135,15 +135,15 @@ def test_what_is_only_checked_trains_nothing_again(shipped):
     [
         ({"positive": "3rd"}, "positive: there is no class '3rd'; did you mean '3rd Ä細胞'"),
         ({"expect": {"images": 100}}, "91 image files instead of 100 (copies included; 1 more were skipped)"),
-        ({"corrections": "table.csv"}, "row 1: there is no class 'it'"),
+        ({"labels": "table.csv"}, "row 1: there is no class 'it'"),
     ],
 )
 def test_what_is_wrong_stops_before_anything_is_trained(shipped, tmp_path, changes, told):
     results = tmp_path / "results"
     shutil.copytree(shipped / "results/datasets", results / "datasets")
-    if "corrections" in changes:
+    if "labels" in changes:
         (tmp_path / "table.csv").write_text("path,label\n../new/copy.png,it\n")
-        changes = {"corrections": str(tmp_path / "table.csv")}
+        changes = {"labels": str(tmp_path / "table.csv")}
     done = snakemake(config=write_config(tmp_path, asked(shipped, **changes)), results=results, check=False)
     assert done.returncode
     assert told in done.stdout + done.stderr

@@ -154,9 +154,11 @@ class Dataset(Model):
     )
     max_skipped_share: float = Field(0.1, ge=0, le=1, description="Stop if a larger share of the files cannot be read.")
     expect: Expected | None = Field(None, description="What the data set should contain; anything else is an error.")
-    corrections: str | None = Field(
+    labels: str | None = Field(
         None,
-        description="A table with the columns path and label, such as answers.csv with its column label filled in.",
+        description="The labels that people gave: a journal (.sqlite), to which `pocketscope label` appends, or a "
+        "table with the columns path and label, such as answers.csv with its column label filled in. Default: "
+        "labels/{data set}.sqlite, if it exists.",
     )
 
 

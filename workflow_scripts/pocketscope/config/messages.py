@@ -11,6 +11,7 @@ from pocketscope.core.messages import nearest
 # What keys and values were once called, by the part of the configuration that they stand in.
 RENAMED_KEYS = {
     ("datasets", "fit"): "resize",
+    ("datasets", "corrections"): "labels",
     ("methods", "acceptance"): "selection",
     ("methods", "guesses"): "n_augmentations",
     ("training", "lowest_layers"): "lowest_layer_lr_ratio",

@@ -16,7 +16,9 @@ def check_dataset(
     images: pa.Table,
     labels: pa.Table,
     skipped: pa.Table,
-    corrected: Mapping[str, str],
+    corrected: Mapping[str, str | None],
+    exam: Mapping[str, str] | None = None,
+    renamed: Mapping[str, str | None] | None = None,
     *,
     positive: str | None,
     expect: Mapping[str, Any] | None,
@@ -31,6 +33,10 @@ def check_dataset(
         See `count`.
     skipped
         Columns path and reason: a row each file that could not be used.
+    exam
+        Labels of the images that were set aside to be tested on, by image.
+    renamed
+        What classes are called now that `positive` and `expect` may call as the source does; None: deleted.
     positive
         See `positive_class`.
     expect
@@ -46,14 +52,17 @@ def check_dataset(
     pocketscope.core.errors.InputError
         See `positive_class` and `compare`.
     """
-    classes, whole = count(images, labels, corrected)
-    compare(expect, classes, whole, len(skipped))
-    said = dataset_remarks(images, skipped, labels["label"].drop_null().to_pylist(), corrected.values())
-    return classes, whole | {"positive": positive_class(positive, classes), "remarks": said}
+    exam, renamed = exam or {}, renamed or {}
+    classes, whole = count(images, labels, {**corrected, **exam})
+    compare(_called_now(expect, renamed), classes, whole, len(skipped))
+    learnt = set(corrected.values()) - {None}
+    said = dataset_remarks(images, skipped, labels["label"].drop_null().to_pylist(), learnt, exam.values())
+    asked = renamed.get(positive, positive) if positive else None
+    return classes, whole | {"positive": positive_class(asked, classes), "remarks": said}
 
 
 def count(
-    images: pa.Table, labels: pa.Table, corrected: Mapping[str, str] | None = None
+    images: pa.Table, labels: pa.Table, corrected: Mapping[str, str | None] | None = None
 ) -> tuple[pa.Table, dict[str, int]]:
     """Count what a packed data set holds.
 
@@ -64,7 +73,7 @@ def count(
     labels
         Columns image_id and label; null where nobody labelled the image.
     corrected
-        Labels that replace those of `labels`, by image.
+        Labels that replace those of `labels`, by image; None: the image has none.
 
     Returns
     -------
@@ -91,7 +100,9 @@ def count(
     return pa.Table.from_pylist(rows, schema=CLASSES), whole
 
 
-def dataset_remarks(images: pa.Table, skipped: pa.Table, labels: Iterable[str], corrected: Iterable[str]) -> list[str]:
+def dataset_remarks(
+    images: pa.Table, skipped: pa.Table, labels: Iterable[str], corrected: Iterable[str], exam: Iterable[str] = ()
+) -> list[str]:
     """Return what a person should know of a data set with which work goes on.
 
     Parameters
@@ -100,8 +111,10 @@ def dataset_remarks(images: pa.Table, skipped: pa.Table, labels: Iterable[str], 
         See `check_dataset`.
     labels, corrected
         The labels that the source gives, and those of corrections.
+    exam
+        The labels of images that were set aside to be tested on.
     """
-    said = []
+    said, labels, corrected, exam = [], set(labels), set(corrected), set(exam)
     if len(skipped):
         named = [f"{row['path']!r} ({row['reason']})" for row in skipped.slice(length=_SHOWN).to_pylist()]
         said.append(f"files that could not be used, listed in skipped.parquet: {_first(named, len(skipped))}")
@@ -117,9 +130,24 @@ def dataset_remarks(images: pa.Table, skipped: pa.Table, labels: Iterable[str], 
         )
     said += [
         f"class {label!r} is learned but never tested: it has images only in the corrections"
-        for label in sorted(set(corrected) - set(labels))
+        for label in sorted(corrected - labels - exam)
+    ]
+    said += [
+        f"class {label!r} is tested but never learned: it has images only in the exam"
+        for label in sorted(exam - labels - corrected)
     ]
     return said
+
+
+def _called_now(expected: Mapping[str, Any] | None, renamed: Mapping[str, str | None]) -> Mapping[str, Any] | None:
+    """Return `expected` with the names that its classes have now; of classes that were merged, the sum of images."""
+    if not expected or not renamed or not isinstance(expected.get("classes"), Mapping):
+        return expected
+    counts: dict[str, int] = {}
+    for name, number in expected["classes"].items():
+        if (now := renamed.get(name, name)) is not None:
+            counts[now] = counts.get(now, 0) + number
+    return {**expected, "classes": counts}
 
 
 def _names(images: pa.Table, column: str) -> list[str]:

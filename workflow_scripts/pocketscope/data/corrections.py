@@ -1,19 +1,23 @@
-"""Labels that people give once they have seen the answers: a table of path and label, laid over the source's labels."""
+"""Labels that people give of a data set, laid over those that its source brings."""
 
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from pocketscope.core import parquet, sheets
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean, listing
 from pocketscope.data.sources.cells import as_label, is_altered, read_cells, spelling
 from pocketscope.data.sources.near_paths import as_remark, beyond_doubt, near_misses
-from pocketscope.data.sources.paths import place_of, top_of
+from pocketscope.data.sources.paths import top_of
+from pocketscope.tables.given_labels import EXAM, GIVEN_LABELS, RENAMED
 
 log = logging.getLogger(__name__)
 
@@ -24,28 +28,46 @@ _TRANSLATED |= dict.fromkeys(("falsch", "faux", "falso", "onwaar", "fałsz", "л
 _BEGIN = 2  # images that a new class begins with, lest a slip of the pen make one
 
 
-def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: pa.Table) -> dict[str, str]:
-    """Read a table of corrections.
+@dataclass(frozen=True)
+class Given:
+    """What people say of a data set.
+
+    Attributes
+    ----------
+    source
+        The labels that the source gives (schema SOURCE_LABELS), its classes as they are called now.
+    learnt
+        Labels that replace those of the source, by image; None: the image has none.
+    exam
+        Labels that were given to images of the exam before a guess was shown, by image.
+    renamed
+        What classes of the source are called now that are not what they were; None: deleted.
+    """
+
+    source: pa.Table
+    learnt: dict[str, str | None] = field(default_factory=dict)
+    exam: dict[str, str] = field(default_factory=dict)
+    renamed: dict[str, str | None] = field(default_factory=dict)
+
+
+def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: pa.Table) -> Given:
+    """Read the labels that people gave: a table of a journal, or one that they wrote.
 
     Rows without a label say nothing, so that the table of answers can be given back with its column `label` filled in
     where somebody looked. A class that the source does not have begins with two images, unless the configuration says
-    which classes to keep.
+    which classes to keep. A journal's table was checked when it was written, and says itself what takes a label away;
+    rows of images that are not in the data set, or not any more, are counted in the log.
 
     Parameters
     ----------
     asked
-        `path`, of a CSV or Parquet file with the columns path and label, and `source` and `classes`, those of the data
-        set; None where nothing was corrected.
+        `path`, of the table (schema GIVEN_LABELS, or with the columns path and label), and `source` and `classes`,
+        those of the data set; None where nobody gave any.
     root
-        The folder that relative paths in `asked` start from.
+        The folder that relative paths of the source start from.
     images, labels
         The packed images (columns image_id and paths) and their labels as the source says. A table names images by
         these paths, or by absolute ones.
-
-    Returns
-    -------
-    dict
-        The label of each image that has one in the table, by identity.
 
     Raises
     ------
@@ -54,12 +76,57 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
         a new one, or two rows contradict one another. The message names the rows.
     """
     if asked is None:
-        return {}
-    table, top = place_of(asked, root), top_of(asked["source"], root)
-    if not table.is_file():
-        raise InputError(f"{table}: there is no such file ('corrections' of a data set); correct the path")
+        return Given(labels)
+    table = Path(asked["path"])
+    if is_of_journal(table):
+        return _of_journal(table, labels)
+    each = zip(images["image_id"].to_pylist(), images["paths"].to_pylist(), strict=True)
+    known = {path: identity for identity, paths in each for path in paths}
     classes = set(labels["label"].drop_null().to_pylist())
-    # A folder may be called `NA` or `1.0`, which in a table is no label, or another one.
+    rows = said_in(table, top_of(asked["source"], root), known, classes)
+    return Given(labels, checked(table, rows, known, classes, asked["classes"]))
+
+
+def is_of_journal(table: Path) -> bool:
+    """Say whether a table is one that a journal's labels were written to: it has the columns of GIVEN_LABELS."""
+    wanted = set(GIVEN_LABELS.names)
+    try:
+        if table.suffix.casefold() != ".csv":
+            return table.is_file() and wanted <= set(pq.read_schema(table).names)
+        return table.is_file() and wanted <= set(sheets.read(table).columns)
+    except (pa.ArrowInvalid, OSError, InputError):
+        return False  # whoever reads it says what is wrong
+
+
+def journal_rows(table: Path) -> tuple[list[dict[str, Any]], dict[str, str | None]]:
+    """Return the rows of a journal's table (GIVEN_LABELS), and what classes of the source are called now."""
+    if table.suffix.casefold() != ".csv":
+        return parquet.read(table, GIVEN_LABELS).to_pylist(), parquet.notes(table).get(RENAMED, {})
+    rows = [{name: row[name] or None for name in GIVEN_LABELS.names} for row in sheets.read(table).rows]
+    return [row | {"guess_shown": row["guess_shown"] == "True"} for row in rows], {}
+
+
+def said_in(table: Path, top: Path, known: Collection[str], classes: Collection[str]) -> list[tuple[int, str, str]]:
+    """Return line, path in the data set and label of those rows of a table that have a label.
+
+    Parameters
+    ----------
+    table
+        CSV or Parquet with the columns path and label.
+    top
+        The folder that the paths of the data set start from.
+    known
+        The paths of the data set.
+    classes
+        Its classes. A folder may be called `NA` or `1.0`, which in a table is no label, or another one.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        See `read`.
+    """
+    if not table.is_file():
+        raise InputError(f"{table}: there is no such file ('labels' of a data set); correct the path")
     written, remarks = read_cells(table, classes=classes)
     for remark in remarks:
         log.warning("%s", remark)
@@ -70,19 +137,49 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
     ]
     if not rows:
         raise InputError(f"{table}: no row has a label; write the right class into the column 'label' of some rows")
-    each = zip(images["image_id"].to_pylist(), images["paths"].to_pylist(), strict=True)
-    known = {path: identity for identity, paths in each for path in paths}
-    rows = _named(table, [(line, _relative(path, top, known), label) for line, path, label in rows], known)
+    return _named(table, [(line, _relative(path, top, known), label) for line, path, label in rows], known)
+
+
+def checked(
+    table: Path,
+    rows: Iterable[tuple[int, str, str]],
+    identity_of: Mapping[str, str],
+    classes: Collection[str],
+    kept: Collection[str] | None,
+) -> dict[str, str]:
+    """Return the label of each image that has one in `rows` of `said_in`, by identity.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        Two rows contradict one another, or a new class looks like a slip of the pen.
+    """
     found: dict[str, tuple[int, str]] = {}
     for line, path, label in rows:
-        first, said = found.setdefault(known[path], (line, label))
+        first, said = found.setdefault(identity_of[path], (line, label))
         if said != label:
             raise InputError(
                 f"{table}: rows {first} and {line} contradict each other about one image ({path}): {said!r} and "
                 f"{label!r}; keep the right one"
             )
-    _check_new(table, found.values(), classes, asked["classes"])
+    _check_new(table, found.values(), classes, kept)
     return {identity: label for identity, (_, label) in found.items()}
+
+
+def _of_journal(table: Path, labels: pa.Table) -> Given:
+    rows, renamed = journal_rows(table)
+    present = set(labels["image_id"].to_pylist())
+    if absent := sum(row["image_id"] not in present for row in rows):
+        log.warning("%s: %d of %d labels are of images that are not among these", table, absent, len(rows))
+    rows = [row for row in rows if row["image_id"] in present]
+    now = [renamed.get(label, label) for label in labels["label"].to_pylist()]
+    place = labels.column_names.index("label")
+    return Given(
+        labels.set_column(place, labels.schema.field("label"), pa.array(now, pa.string())),
+        {row["image_id"]: row["class"] for row in rows if row["role"] != EXAM},
+        {row["image_id"]: row["class"] for row in rows if row["role"] == EXAM},
+        renamed,
+    )
 
 
 def _check_new(
@@ -119,12 +216,12 @@ def _is_slip(label: str, spelled: Collection[str]) -> bool:
     return spelling(label) in spelled or is_altered(label) or _TRANSLATED.get(label.casefold()) in spelled
 
 
-def _relative(path: str, top: Path, known: Mapping[str, str]) -> str:
+def _relative(path: str, top: Path, known: Collection[str]) -> str:
     relative = path if path in known else Path(os.path.relpath(top / path, top)).as_posix()
     return relative if relative in known else path
 
 
-def _named(table: Path, rows: list[tuple[int, str, str]], known: Mapping[str, str]) -> list[tuple[int, str, str]]:
+def _named(table: Path, rows: list[tuple[int, str, str]], known: Collection[str]) -> list[tuple[int, str, str]]:
     """Return rows of line, path and label with paths of the data set, where all are, or nearly are."""
     strangers = [path for _, path, _ in rows if path not in known]
     near = near_misses(strangers, known) if strangers else {}

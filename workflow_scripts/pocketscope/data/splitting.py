@@ -31,7 +31,8 @@ def assign(
     validation_share: float,
     min_validation: int,
     strict: bool,
-    corrected: Mapping[str, str] | None = None,
+    corrected: Mapping[str, str | None] | None = None,
+    exam: Mapping[str, str] | None = None,
     near: Iterable[tuple[str, str]] = (),
 ) -> tuple[pa.Table, pa.Table, dict[str, Any]]:
     """Give each image its role.
@@ -43,7 +44,8 @@ def assign(
 
     The test set is drawn from what the source says, before anything is corrected: a correction moves no image, and an
     image that has its label from a correction alone is learnt from and never tested on. People correct what a model is
-    unsure of; a test set that such images join would grow harder from run to run.
+    unsure of; a test set that such images join would grow harder from run to run. Images of the exam were drawn before
+    any model was, and labelled before a guess was shown: where there are any, they are the test set.
 
     Parameters
     ----------
@@ -68,7 +70,10 @@ def assign(
     strict
         Raise an error where a class has fewer images than `labelled`, instead of a warning.
     corrected
-        Labels that people gave after they saw the answers, by image: they replace those of `labels`.
+        Labels that people gave after they saw the answers, by image: they replace those of `labels`; None: the image
+        has no label.
+    exam
+        Labels of the images that were set aside to be tested on, by image.
     near
         Pairs of images that are to be on one side.
 
@@ -84,7 +89,8 @@ def assign(
         test set; or a class is too small and `strict` is set.
     """
     given = {i: label for i, label in zip(*columns(labels, "image_id", "label"), strict=True) if label is not None}
-    label_of = given | dict(corrected or {})
+    exam = dict(exam or {})
+    label_of = {i: label for i, label in (given | dict(corrected or {}) | exam).items() if label is not None}
     image_ids, groups, roles = columns(images, "image_id", "group", "role")
     group_of = dict(zip(image_ids, groups, strict=True))
     unit_of = {i: f"image {i}" if group is None else f"group {group}" for i, group in group_of.items()}
@@ -93,7 +99,8 @@ def assign(
         group_of |= {i: unit for i, unit in unit_of.items() if unit in set(joined.values())}
         largest = max(Counter(unit_of.values()).values())
         log.info("units of nearly equal images: %d, the largest unit of %d images", len(set(joined.values())), largest)
-    named = {i for i, role in zip(image_ids, roles, strict=True) if role == "test"}
+    named = {i for i, role in zip(image_ids, roles, strict=True) if role == "test"} | exam.keys()
+    given |= exam
     tested = _tested(given, unit_of, named, test, test_share, test_seed)
 
     in_training = {i: label for i, label in label_of.items() if unit_of[i] not in tested}
@@ -102,7 +109,7 @@ def assign(
     role_of, hidden = {}, 0
     for image_id in image_ids:
         if unit_of[image_id] in tested:
-            if image_id in given:
+            if image_id in given and image_id in label_of:
                 role_of[image_id] = "test"
             else:
                 hidden += 1  # training on it would show the network a patient whom it is tested, or judged, on
@@ -161,8 +168,8 @@ def _tested(
         tested = {unit_of[i] for i in named} if named else _test_units(label_of, unit_of, share, seed)
     elif named:
         raise InputError(
-            "the source names its own test set, which a cross-validation would train on; set split.evaluation to "
-            "holdout, or take 'test' out of the source"
+            "the source names its own test set, or an exam was labelled, which a cross-validation would train on; set "
+            "split.evaluation to holdout, or take 'test' out of the source"
         )
     else:
         asked, folds = test

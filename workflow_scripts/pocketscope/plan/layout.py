@@ -124,6 +124,10 @@ class Layout:
         """Return all pairs of nearly equal images, which a split may keep together."""
         return f"{self.study}/near_duplicates/{dataset}.pairs.parquet"
 
+    def given_labels(self, dataset: str, ending: str) -> str:
+        """Return the labels that people gave of a data set, as they were when the run began."""
+        return f"{self.study}/labels/{dataset}{ending}"
+
     def near_duplicates(self, dataset: str, ending: str = "parquet") -> str:
         """Return the nearly equal images of which one is tested on and the other learnt from."""
         return f"{self.study}/near_duplicates/{dataset}.{ending}"
