@@ -188,6 +188,7 @@ ALL = {path.name for path in SCRIPTS.glob("*.py")}
         ("tables.proposals", {"pseudo_label.py", "audit.py"}),
         ("tables.teachers", {"calibrate.py", "pseudo_label.py"}),
         ("inference.classify", set()),
+        ("journal.store", set()),
         ("config.study", set()),
         ("plan.study_plan", set()),
     ],
