@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pocketscope.core.temperature import scale
 from pocketscope.distillation import calibration
-from pocketscope.distillation.confidence import scale
 
 
 def softmax(logits):

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from scipy.optimize import minimize_scalar
 
-from pocketscope.distillation.confidence import losses, scale
+from pocketscope.core.temperature import scale
+from pocketscope.distillation.confidence import losses
 from pocketscope.distillation.held_out import known_classes
 from pocketscope.tables.teachers import TEACHERS
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from pocketscope.core.errors import InputError
+from pocketscope.core.temperature import scale
 from pocketscope.distillation import vote
-from pocketscope.distillation.confidence import scale
 from pocketscope.distillation.held_out import held_out, validation_score
 from pocketscope.tables.label_set import by_people
 from pocketscope.tables.predictions import arrange_views

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from pocketscope.distillation.confidence import scale
+from pocketscope.core.temperature import scale
 from pocketscope.tables.label_set import LABEL_SET, count_labels
 from pocketscope.tables.probabilities import probability_array, probability_lists
 from pocketscope.tables.proposals import PROPOSALS
