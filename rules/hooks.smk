@@ -1,6 +1,5 @@
-"""What happens around a run: sharing this machine, ending jobs that were left behind, the table at the end."""
+"""What happens around a run: sharing this machine, what people and programs see, ending jobs that were left behind."""
 
-import atexit
 import subprocess
 import sys
 import time
@@ -42,11 +41,35 @@ def end_what_was_left():
         time.sleep(1)
 
 
-def show_summary():
-    """Print the study's table of F1 as the last thing of a run.
+def what_is_seen(settings, stream, events):
+    """Return what follows this run, for the logger plugin: see `pocketscope.terminal.run.follow`."""
+    from pocketscope.terminal.run import About, follow  # here: jobs read this file too, and follow nothing
 
-    Until Snakemake has ended, its progress bars are redrawn in place and would wipe the table off a terminal. By then
-    it has left the folder of results, so the study's path is absolute.
-    """
-    command = [sys.executable, "-m", "pocketscope", "summary", Path(LAYOUT.study).resolve()]
-    atexit.register(subprocess.run, command, check=False)
+    quiet = {kind.name.lower() for kind in settings.quiet or ()}
+    about = About(
+        study=LAYOUT.study,
+        results=Path.cwd(),
+        several=len(PLAN.all_splits()) > 1,
+        slots=workflow.resource_settings.cores if workflow.resource_settings.nodes is None else None,
+        targets=lambda: [rule.name for rule in workflow.rules if not rule.has_wildcards()],
+        counts=lambda: workflow.dag.stats()[1],
+        dry=settings.dryrun,
+        verbose=settings.verbose,
+    )
+    return follow(about, stream, events, quiet=bool(quiet & {"all", "progress"}), color=not settings.nocolor)
+
+
+def plugins():
+    """Return the logger plugins that can follow a run of this checkout: one, where the profile or a user names it."""
+    return [handler for handler in workflow.logger_manager.plugin_handlers if hasattr(handler, "follow")]
+
+
+if workflow.is_main_process:
+    for plugin in plugins():
+        plugin.follow(what_is_seen)
+
+
+def show_summary():
+    """Print the study's table of F1 at the end of a run that nothing follows."""
+    if not plugins():
+        subprocess.run([sys.executable, "-m", "pocketscope", "summary", LAYOUT.study], check=False)

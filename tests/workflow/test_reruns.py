@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from helpers import clone, planned, snakemake, study, write_config
+from helpers import SCRIPTS, clone, planned, snakemake, study, write_config
 from pocketscope.core import parquet
 from pocketscope.tables.history import HISTORY
 from pocketscope.tables.label_set import LABEL_SET
@@ -85,18 +85,17 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert plan(finished) == {}
 
 
-def test_the_table_of_f1_stays_on_a_terminal(copied):
-    """Progress bars are redrawn in place: what is printed while they are there is wiped away."""
+def as_people(folder, *arguments):
+    """Run snakemake with the default profile, whose logger is ours, on a terminal; return all that it was sent."""
     import os
     import pty
     import sys
 
-    shutil.rmtree(copied / "results/small/report")
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(write_config(copied, CONFIG))]
-    command += ["--directory", str(copied / "results")]  # with the default profile: its logger draws for people
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile"]
+    command += [str(write_config(folder, CONFIG)), "--directory", str(folder / "results")]
     ours, theirs = pty.openpty()
-    terminal = os.environ | {"TERM": "xterm-256color", "COLUMNS": "110", "LINES": "40"}
-    running = subprocess.Popen(command, cwd=copied / "checkout", stdout=theirs, stderr=theirs, env=terminal)
+    terminal = os.environ | {"TERM": "xterm-256color", "COLUMNS": "110", "LINES": "40", "PYTHONPATH": str(SCRIPTS)}
+    running = subprocess.Popen(command, cwd=folder / "checkout", stdout=theirs, stderr=theirs, env=terminal)
     os.close(theirs)
     shown = b""
     try:
@@ -106,9 +105,35 @@ def test_the_table_of_f1_stays_on_a_terminal(copied):
         pass
     os.close(ours)
     assert running.wait() == 0
-    erase = b"\x1b[2K"
+    return shown.decode()
+
+
+def test_on_a_terminal_all_lines_stay(copied):
+    """The table of F1 and the paths were once wiped away by a progress panel."""
+    shutil.rmtree(copied / "results/small/report")
+    shutil.rmtree(copied / "results/small/runs/digits/k4_s0/full")
+    shown = as_people(copied)
+    erase = "\r\x1b[2K"
     assert erase in shown
-    assert b"digits: F1 in percent" in shown.rpartition(erase)[2]
+    assert "\x1b[1A" not in shown  # the cursor never goes up to a line that was printed
+    for status in shown.split(erase)[:-1]:
+        assert " jobs · " in status.rpartition("\n")[2]
+    end = shown.rpartition(erase)[2]
+    assert "digits: F1 in percent" in end
+    assert "training shufflenet_v2_x0_5 on all true labels" in shown
+    for said in ("What to do next:", f"{copied / 'results/small/report/index.html'}"):
+        assert said in shown.partition("F1 in percent")[2]
+    [events] = (copied / "results/small/events").glob("*.jsonl")
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    assert told[-1]["event"] == "run_finished"
+    assert told[-1]["ok"]
+    assert told[-1]["done"] == told[-1]["total"] == sum(event["event"] == "job_finished" for event in told)
+    assert {made["what"] for made in told[-1]["made"]} == {"scores", "report"}
+    again = as_people(copied)
+    assert "Nothing to do" in again
+    assert "digits: F1 in percent" in again
+    assert str(copied / "results/small/report/index.html") in again
+    assert "about" in as_people(copied, "--dry-run", "--forceall")  # how long it would take, from what it took
 
 
 def test_a_round_that_accepts_nothing_passes_its_teacher_on(finished):

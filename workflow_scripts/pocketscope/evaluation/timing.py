@@ -145,6 +145,7 @@ def training_step(
         "epochs": None,
         "steps_exponent": 0,
     }
+    logging.getLogger("pocketscope.training").setLevel(logging.ERROR)  # that noise is not learnt warns no one
     _, timings = supervised.train(
         trained.classifier,
         Examples(images, targets, np.ones(count, bool)),

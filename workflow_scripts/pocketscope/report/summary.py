@@ -1,6 +1,7 @@
-"""The table of F1 that a run ends with."""
+"""What a run ends with: the table of F1, what is recommended, where all is, and what to do next."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,15 +15,18 @@ from pocketscope.core.errors import InputError
 from pocketscope.tables.scores import SCORES
 
 
-def show(study: Path) -> None:
+def show(study: Path, complete: bool = True) -> None:
     """Print F1 by method and network for each data set of a study, in percent, mean over its splits.
 
-    Then what is remarkable about the data sets, and where the answers are that it ships.
+    Then what is remarkable about the data sets, what is recommended, where all is, and what to do next.
 
     Parameters
     ----------
     study
         The study's folder of results.
+    complete
+        Whether the run that ends with this made all that was asked for. Else the study is only named, since its scores
+        may be of an earlier run.
 
     Raises
     ------
@@ -30,6 +34,9 @@ def show(study: Path) -> None:
         There are no scores yet.
     """
     path, shipped = study / "scores.parquet", sorted(study.glob("ship/*/answers.csv"))
+    if not complete:
+        print(f"What is done is in {study.resolve()}")
+        return
     if not path.is_file() and not shipped:
         raise InputError(f"{path}: there are no scores yet; run snakemake")
     console = Console()
@@ -37,10 +44,26 @@ def show(study: Path) -> None:
         _show_scores(parquet.read(path, SCORES), parquet.notes(path)["positive"], console)
     for classes in sorted(study.glob("runs/*/classes.parquet")):
         for said in parquet.notes(classes).get("remarks", []):
-            console.print(f"{classes.parent.name}: {said}.", soft_wrap=True, markup=False, highlight=False)
+            print(f"{classes.parent.name}: {said}.")
+    recommendation = study / "statistics" / "recommendation.json"
+    if recommendation.is_file():
+        for dataset, told in json.loads(recommendation.read_text(encoding="utf-8"))["datasets"].items():
+            print(f"{dataset}: {told['text']}")
+    print(f"All results: {study.resolve()} (all scores: scores.csv)")
+    print("\nWhat to do next:")
+    for step in _next_steps(study, shipped):
+        print(f"  - {step}")
+
+
+def _next_steps(study: Path, shipped: list[Path]) -> Iterator[str]:
+    page = study / "report" / "index.html"
+    if page.is_file():
+        yield f"Read {page.resolve()} in a browser: what is recommended, and how sure that is"
     for answers in shipped:
-        console.print(f"Model and answers: {answers.parent.resolve()}", soft_wrap=True)
-    console.print(f"All results: {study.resolve()} (all scores: scores.csv)", soft_wrap=True)
+        yield f"Look through {answers.resolve()}: the most doubtful answers come first; correct what is wrong"
+        yield f"Use the model in {answers.parent.resolve()}: its README.md says how good it is, and how"
+    if not shipped:
+        yield "For a model that learnt every label, and its answers: `snakemake ship`, then the rest of this command"
 
 
 def _show_scores(scores: pa.Table, positive: Mapping[str, str | None], console: Console) -> None:

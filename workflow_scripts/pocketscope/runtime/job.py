@@ -38,7 +38,9 @@ def begin(snakemake: Any) -> Path:
         log = os.open(snakemake.log[0], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1)  # libraries written in C print too
         os.dup2(log, 2)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    shown = logging.StreamHandler(sys.stderr)
+    shown.setFormatter(_Lines("%(asctime)s %(mark)s%(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[shown])
     sys.excepthook = _report
     scripts = Path(snakemake.scriptdir)
     if Path(__file__).resolve().parents[2] != scripts.resolve():
@@ -50,6 +52,14 @@ def begin(snakemake: Any) -> Path:
     for path in snakemake.output:
         files.remove_leftovers(path)
     return scripts.parent
+
+
+class _Lines(logging.Formatter):
+    """Marks warnings, by which `pocketscope.terminal` tells them from the rest."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.mark = "warning: " if record.levelno >= logging.WARNING else ""
+        return super().format(record)
 
 
 def _be_alone(output: str) -> None:
