@@ -15,7 +15,7 @@ sys.path.insert(0, str(SCRIPTS))
 # Jobs are processes of their own. They run this checkout's code, whichever other one is installed.
 os.environ.update(PYTHONPATH=os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])]))
 
-from pocketscope.config.base import digest_of_value, plain
+from pocketscope.config.base import digest_of_value, name_in_timm, plain
 from pocketscope.config.catalogue import BEST_TEACHER
 from pocketscope.config.study import load_config
 from pocketscope.core.errors import InputError
@@ -30,8 +30,22 @@ from pocketscope.runtime.code_digest import digest_of_script
 if not os.access(Path.cwd(), os.W_OK):
     raise WorkflowError(f"{Path.cwd()}: cannot be written to; make it writable, or name another folder by --directory")
 
+
+
+def check_names(study, networks):
+    """Raise InputError where timm does not know a network that the configuration names by timm's own name."""
+    named = [network.name for key, network in networks.items() if name_in_timm(key)]
+    if named:
+        from pocketscope.models.networks import check_in_timm
+
+        for name in named:
+            check_in_timm(name, [dataset.image_size for dataset in study.datasets.values()])
+
+
 try:
     CONFIG, NETWORKS = load_config(config, ROOT)
+    if workflow.is_main_process:  # before anything runs; timm takes seconds to import, and jobs check their own
+        check_names(CONFIG, NETWORKS)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -56,6 +56,19 @@ def test_every_network_of_the_catalogue_is_valid():
         assert name in networks
 
 
+def test_a_network_of_timm_needs_no_entry_and_has_a_name_for_paths():
+    raw = changed(["students"], {"timm:ghostnet_100.in1k": ["fp32"], "resnet18": ["fp32"]})
+    raw["methods"]["plain"] = {"teachers": ["timm:mobilenetv3_small_100"]}
+    raw["statistics"] = {"controls": ["plain/timm:ghostnet_100.in1k"]}
+    raw["ship"] = {"candidate": {"method": "plain", "network": "timm:ghostnet_100.in1k"}}
+    study, networks = load_config(raw, ROOT)
+    assert list(study.students) == ["timm-ghostnet_100-in1k", "resnet18"]
+    assert networks["timm-ghostnet_100-in1k"].name == "ghostnet_100.in1k"
+    assert networks["timm-mobilenetv3_small_100"].weights == "hub"  # never random ones
+    assert study.statistics.controls == ["plain/timm-ghostnet_100-in1k"]
+    assert study.ship.candidate.network == "timm-ghostnet_100-in1k"
+
+
 def test_the_schema_for_editors_is_that_of_the_model():
     written = (ROOT / "config" / "config.schema.json").read_text(encoding="utf-8")
     assert written == json_schema(), "run `make schema`"
@@ -101,6 +114,8 @@ def test_the_demo_shows_every_key():
         (["methods", "plain"], {}, "needs at least one network in 'teachers'"),
         (["methods", "plain"], {"teachers": ["resnet50"], "threshold": 1.5}, "methods.plain.threshold"),
         (["methods", "plain"], {"teachers": ["no_such"]}, "'no_such' is not in"),
+        (["students"], {"ghostnet_100": ["fp32"]}, "named as it is, such as 'timm:ghostnet_100'; for others"),
+        (["students"], {"timm:../up": ["fp32"]}, "'students.timm:../up': String should match pattern"),
         (["methods", "full"], {"labels": "full", "rounds": 2}, "the key 'rounds' has no effect"),
         (["views"], ["gamma"], "'identity' is not among the study's 'views'"),
         (

@@ -6,6 +6,7 @@ import itertools
 import huggingface_hub
 import numpy as np
 import pytest
+import timm
 import torch
 import yaml
 from safetensors.torch import save_file
@@ -31,6 +32,9 @@ STUDIED = {
 }
 
 
+GHOSTNET = {"library": "timm", "name": "ghostnet_100.in1k", "family": "timm", "weights": "hub"}
+
+
 def random_images(count=4, size=SIZE):
     return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
 
@@ -39,9 +43,10 @@ def test_the_catalogue_has_both_studies_networks():
     assert {entry["name"] for entry in CATALOGUE.values()} >= STUDIED
 
 
-@pytest.mark.parametrize("name", sorted(set(CATALOGUE) - {"shufflenet_scratch"}))  # the same network as shufflenet
+# shufflenet_scratch is the same network as shufflenet; what timm:ghostnet_100.in1k means stands in no catalogue.
+@pytest.mark.parametrize("name", [*sorted(set(CATALOGUE) - {"shufflenet_scratch"}), "timm:ghostnet_100.in1k"])
 def test_every_network_is_built_trained_a_step_exported_and_read_back(name, tmp_path):
-    entry = CATALOGUE[name] | {"weights": "none"}
+    entry = CATALOGUE.get(name, GHOSTNET) | {"weights": "none"}
     classifier = networks.build(entry, 3, tmp_path, seed=0)
     before = {name: tensor.clone() for name, tensor in classifier.named_parameters()}
     images = random_images()
@@ -101,14 +106,58 @@ def test_a_file_of_another_format_or_shape_is_refused_by_name(tmp_path):
             networks.build(MOBILE | {"weights": {"file": f"{name}.safetensors"}}, 2, tmp_path, seed=0)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "fbnet"])
+def test_a_network_named_as_timm_does_has_the_hub_s_weights(tmp_path, monkeypatch):
+    """The tensors that timm finds on the hub are those that the network starts from, whatever else is random."""
+    hub = timm.create_model("ghostnet_100")
+    save_file(hub.state_dict(), tmp_path / "model.safetensors")
+    asked = []
+
+    def download(repo_id, **_):
+        asked.append(repo_id)
+        return str(tmp_path / "model.safetensors")
+
+    monkeypatch.setattr(timm.models._hub, "hf_hub_download", download)
+    classifier = networks.build(GHOSTNET, 3, tmp_path, seed=0)
+    assert asked == ["timm/ghostnet_100.in1k"]
+    assert networks.licence(GHOSTNET, classifier) == "apache-2.0"  # as timm says
+    learnt = classifier.backbone.state_dict()
+    assert len(learnt) > 500
+    assert all(torch.equal(tensor, hub.state_dict()[name]) for name, tensor in learnt.items())
+
+
+def test_a_tag_and_weights_from_a_file(tmp_path):
+    source = timm.create_model("ghostnet_100")
+    save_file(source.state_dict(), tmp_path / "weights.safetensors")
+    entry = GHOSTNET | {"weights": {"file": "weights.safetensors"}}
+    classifier = networks.build(entry, 3, tmp_path, seed=0)
+    assert torch.equal(classifier.backbone.conv_stem.weight, source.conv_stem.weight)
+    assert networks.licence(entry, classifier) is None  # nobody said
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "told"),
+    [
+        ("ghostnt_100", [], "has no network 'ghostnt_100'; did you mean 'ghostnet_100'"),
+        ("ghostnet_100.in22k", [], "no weights 'in22k' for 'ghostnet_100'.*in1k"),
+        ("coatnet_0_224", [], "no pretrained weights for 'coatnet_0_224'.*'weights: none'"),
+        ("vit_tiny_patch16_224", [224, 96], "images of 224 x 224 pixels alone.*'image_size: 96'"),
+    ],
+)
+def test_a_name_that_timm_cannot_serve_is_told_before_anything_runs(name, sizes, told):
+    with pytest.raises(InputError, match=told):
+        networks.check_in_timm(name, sizes)
+    networks.check_in_timm("ghostnet_100", [96])
+    networks.check_in_timm("vit_tiny_patch16_224", [224])
+
+
+@pytest.mark.parametrize("name", ["resnet18", "fbnet", "timm:ghostnet_100.in1k"])
 def test_without_a_way_to_the_hub_the_choices_are_named(name, tmp_path, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(InputError, match=r"cannot be downloaded.*file or a Python package.*'weights: none'"):
-        networks.build(CATALOGUE[name], 2, tmp_path, seed=0)
+        networks.build(CATALOGUE.get(name, GHOSTNET), 2, tmp_path, seed=0)
 
 
 def fold(classifier):

@@ -8,6 +8,7 @@ it, messages look as Snakemake's own.
 
 import json
 import sys
+import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
 from logging import LogRecord
@@ -83,9 +84,13 @@ class LogHandler(LogHandlerBase):
     def close(self) -> None:
         """End what follows."""
         follower, self._follower = self._follower, None
-        if follower is not None:
-            follower.close()
-        super().close()
+        try:
+            if follower is not None:
+                follower.close()
+        except Exception:  # Snakemake would say nothing of it
+            traceback.print_exc()
+        finally:
+            super().close()
 
     def _message(self, record: LogRecord, event: Any) -> str:
         if record.msg is None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from pocketscope.config.base import Model, Name, each_once
+from pocketscope.config.base import Model, NetworkName, each_once
 from pocketscope.config.views import View
 
 
@@ -17,7 +17,7 @@ class Method(Model):
         description="human: human labels only; full: the true label of every training image, the upper bound; "
         "teachers: human labels and the teachers' pseudo-labels.",
     )
-    teachers: Annotated[list[Name], AfterValidator(each_once)] = Field(
+    teachers: Annotated[list[NetworkName], AfterValidator(each_once)] = Field(
         default=[], description="Networks that make the pseudo-labels; several form an ensemble."
     )
     fold_teachers: bool = Field(

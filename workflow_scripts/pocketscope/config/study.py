@@ -12,7 +12,16 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from pocketscope.config.base import Model, Name, Precision, Share, each_once
+from pocketscope.config.base import (
+    Model,
+    Name,
+    NetworkName,
+    Precision,
+    Share,
+    each_once,
+    name_in_timm,
+    with_network_keys,
+)
 from pocketscope.config.catalogue import BEST_TEACHER, Network
 from pocketscope.config.datasets import Dataset, Split
 from pocketscope.config.messages import validate
@@ -29,7 +38,7 @@ class Statistics(Model):
     """How candidates are compared; docs/statistics.md says what each protocol does."""
 
     protocol: Literal["sound", "paper"] = Field("sound", description="paper: the tests of the published comparison.")
-    controls: Annotated[list[str], AfterValidator(each_once)] = Field(
+    controls: Annotated[list[str], AfterValidator(each_once), AfterValidator(with_network_keys)] = Field(
         default=[],
         description="Methods, networks, families or precisions that the others are compared with. Default: all pairs.",
     )
@@ -43,7 +52,7 @@ class Candidate(Model):
     """A candidate of the study's tables."""
 
     method: Name
-    network: Name
+    network: NetworkName
     precision: Precision = "fp32"
 
 
@@ -79,8 +88,9 @@ class Config(Model):
     datasets: dict[Name, Dataset] = Field(min_length=1)
     split: Split = Split()
     methods: dict[Name, AnyMethod] = Field(min_length=1)
-    students: dict[Name, list[Precision]] = Field(
-        min_length=1, description="The networks that are compared, each with its precisions."
+    students: dict[NetworkName, list[Precision]] = Field(
+        min_length=1,
+        description="The networks that are compared, each with its precisions: names of the catalogue, or timm:NAME.",
     )
     views: Annotated[list[View], AfterValidator(each_once)] = Field(
         default=["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"],
@@ -217,9 +227,16 @@ def load_config(raw: Mapping[str, Any], root: Path) -> tuple[Config, dict[str, N
     )
     networks = {}
     for name in used:
-        if name not in entries:
-            raise InputError(f"network '{name}' is not in {study.catalogue}{nearest(name, entries)}")
-        networks[name] = validate(Network, entries[name], f"{study.catalogue}: {name}")
+        if name in entries:
+            networks[name] = validate(Network, entries[name], f"{study.catalogue}: {name}")
+        elif known := name_in_timm(name):
+            networks[name] = Network(library="timm", name=known, family="timm", weights="hub")
+        else:
+            raise InputError(
+                f"network '{name}' is not in {study.catalogue}{nearest(name, entries)}. Any network of timm may be "
+                "named as it is, such as 'timm:ghostnet_100'; for others, or weights from a file, add an entry to "
+                f"{study.catalogue}, whose first lines say how"
+            )
     _check_features(study, networks)
     _check_training(study, networks)
     _check_controls(study, networks)

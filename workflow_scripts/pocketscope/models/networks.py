@@ -3,9 +3,10 @@
 import importlib.util
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
+from pocketscope.core.messages import did_you_mean, nearest
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -100,9 +102,52 @@ def build(network: Mapping[str, Any], classes: int, root: Path, *, seed: int) ->
     return Classifier(*_without_head(backbone, network), classes, mean, std, folded=folded)
 
 
+def check_in_timm(name: str, image_sizes: Iterable[int] = ()) -> None:
+    """Make sure that timm has a network with pretrained weights; nothing is downloaded.
+
+    Parameters
+    ----------
+    name
+        timm's name, with or without the tag of its weights: `ghostnet_100`, `ghostnet_100.in1k`.
+    image_sizes
+        Sides of the images that it is to see, pixels.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        timm has no such network, no such tag, no weights for it, which would begin with random ones, or weights for
+        images of one size alone.
+    """
+    import timm
+
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
+        raise InputError(f"timm {timm.__version__} has no network '{architecture}'{_near(architecture, timm)}")
+    tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
+    if not tags:
+        raise InputError(
+            f"timm has no pretrained weights for '{architecture}'; name another network, or add an entry to the "
+            "catalogue with 'weights: none', or with weights from a file"
+        )
+    if tag and tag not in tags:
+        raise InputError(f"timm has no weights '{tag}' for '{architecture}'{nearest(tag, tags)}")
+    about = timm.get_pretrained_cfg(name)
+    if about.fixed_input_size and (other := set(image_sizes) - {about.input_size[-1]}):
+        raise InputError(
+            f"timm's '{name}' takes images of {about.input_size[-1]} x {about.input_size[-1]} pixels alone, and a data "
+            f"set has 'image_size: {min(other)}'; change that, or name another network"
+        )
+
+
 def is_pretrained(network: Mapping[str, Any]) -> bool:
     """Return whether a network of the catalogue starts from pretrained weights."""
     return network["weights"] != "none"
+
+
+def licence(network: Mapping[str, Any], classifier: Classifier) -> str | None:
+    """Return the licence of the pretrained weights: the catalogue's word, else timm's."""
+    told = getattr(classifier.backbone, "pretrained_cfg", None) or {}
+    return network.get("licence") or (told.get("license") if network["weights"] == "hub" else None)
 
 
 def is_folded(module: nn.Module) -> bool:
@@ -161,14 +206,18 @@ def _create(network: Mapping[str, Any], *, pretrained: bool) -> nn.Module:
         if library == "timm":
             import timm
 
-            if not timm.is_model(name):
-                raise InputError(f"timm has no network '{name}'; `timm.list_models()` lists the available ones")
+            if pretrained:
+                check_in_timm(name)
+            elif not timm.is_model(name.partition(".")[0]):
+                raise InputError(f"timm {timm.__version__} has no network '{name}'{_near(name, timm)}")
             return timm.create_model(name, pretrained=pretrained, **options)
         import torchvision.models
 
         if name not in torchvision.models.list_models(torchvision.models):
+            known = torchvision.models.list_models(torchvision.models)
             raise InputError(
-                f"torchvision has no network '{name}'; `torchvision.models.list_models()` lists the available ones"
+                f"torchvision has no network '{name}'"
+                + did_you_mean(name, known, "; `torchvision.models.list_models()` lists the available ones")
             )
         return torchvision.models.get_model(name, weights="DEFAULT" if pretrained else None, **options)
     except (OSError, RuntimeError) as error:
@@ -179,6 +228,10 @@ def _create(network: Mapping[str, Any], *, pretrained: bool) -> nn.Module:
             "access to the hub, give the network weights from a file or a Python package in the catalogue, "
             "or 'weights: none'"
         ) from error
+
+
+def _near(name: str, timm: ModuleType) -> str:
+    return did_you_mean(name, timm.list_models(), "; `timm.list_models()` lists the available ones")
 
 
 def _without_head(backbone: nn.Module, network: Mapping[str, Any]) -> tuple[nn.Module, int]:

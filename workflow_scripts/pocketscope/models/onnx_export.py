@@ -15,7 +15,7 @@ from torch import nn
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
-from pocketscope.models import tensors
+from pocketscope.models import networks, tensors
 from pocketscope.models.networks import Classifier, Trained
 from pocketscope.tables.images import load_images
 from pocketscope.tables.label_set import digest_of_labels
@@ -66,6 +66,7 @@ def ship(
         The label set that it was trained on (schema label_set.LABEL_SET); on the first of its images the file is
         compared with torch.
     """
+    network = {**network, "licence": networks.licence(network, trained.classifier)}
     about = description(network, parquet.notes(images), digest_of_labels(labels))
     shown = load_images(images, labels["image_id"].to_pylist()[:PARITY_IMAGES])
     to_onnx(trained, path, images=shown, about=about)

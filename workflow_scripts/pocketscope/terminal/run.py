@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from pocketscope.report import summary
 from pocketscope.terminal import closing, json_lines, words
 from pocketscope.terminal.durations import PLACE, Durations, Left
 from pocketscope.terminal.job_logs import STOPPED, JobLog, Progress, why_it_failed
