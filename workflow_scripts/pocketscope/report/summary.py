@@ -60,7 +60,11 @@ def _next_steps(study: Path, shipped: list[Path]) -> Iterator[str]:
     if page.is_file():
         yield f"Read {page.resolve()} in a browser: what is recommended, and how sure that is"
     for answers in shipped:
-        yield f"Look through {answers.resolve()}: the most doubtful answers come first; correct what is wrong"
+        page = answers.with_suffix(".html")
+        yield (
+            f"Look through {(page if page.is_file() else answers).resolve()}, the most doubtful answers first: correct "
+            f"what is wrong in a copy of {answers.name}, and give it back by `pocketscope label --from`"
+        )
         yield f"Use the model in {answers.parent.resolve()}: its README.md says how good it is, and how"
     if not shipped:
         yield "For a model that learnt every label, and its answers: `snakemake ship`, then the rest of this command"

@@ -11,6 +11,7 @@ RULES = {
     "pack": (READING, "reading the images"),
     "check": (READING, "counting the classes"),
     "split": (DRAWING, "drawing training and test images"),
+    "pair_near_duplicates": (READING, "pairing nearly equal images"),
     "near_duplicates": (READING, "looking for nearly equal images"),
     "oracle_labels": (DRAWING, "writing all true labels down, for the upper bound"),
     "train": (TRAINING, "training {network} on {labels}"),
@@ -31,6 +32,8 @@ RULES = {
     "recommend": (COMPARING, "recommending a candidate"),
     "report": (COMPARING, "drawing the report"),
     "answer": (SHIPPING, "answering for the unlabelled images"),
+    "answers_table": (SHIPPING, "writing the answers as a table"),
+    "answers_page": (SHIPPING, "drawing the answers as a page"),
 }
 GATHERING = ("all", "ship")  # rules that only ask for what others make
 
