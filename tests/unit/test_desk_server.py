@@ -1,0 +1,367 @@
+"""The desk's server: who may speak to it, what it stores, and what it does with bad folders and files."""
+
+import json
+import socket
+import threading
+import urllib.error
+import urllib.request
+import uuid
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pocketscope.core.errors import InputError
+from pocketscope.journal.store import Journal
+from pocketscope.web import project as projects
+from pocketscope.web.index import Index
+from pocketscope.web.labels import Labels, Overtaken
+
+uvicorn = pytest.importorskip("uvicorn")
+
+SECRET = "a-secret-of-the-test"
+
+
+def picture(path, value, size=(24, 16)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(value).integers(0, 255, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "my images"
+    for number in range(6):
+        picture(place / f"img {number}.png", number)
+    picture(place / "sub" / "copy of 0.png", 0)
+    (place / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    (place / "notes.txt").write_text("no image")
+    return place
+
+
+@pytest.fixture
+def index(folder, tmp_path):
+    made = Index(folder, tmp_path / "cache" / "images.sqlite")
+    made.scan()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def labels(index, tmp_path):
+    with Journal(tmp_path / "labels.sqlite") as journal:
+        made = Labels(journal, index, "ada")
+        made.change("request-add-1", "add", name="cell")
+        made.change("request-add-2", "add", name="debris")
+        yield made
+
+
+def request_id():
+    return str(uuid.uuid4())
+
+
+class Client:
+    """Speaks to a server as the page does."""
+
+    def __init__(self, port):
+        self.port = port
+        self.base = f"http://127.0.0.1:{port}"
+        self.headers = {"Origin": self.base, "Cookie": f"pocketscope-{port}={SECRET}"}
+
+    def ask(self, path, body=None, **headers):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + path, data, self.headers | headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
+    def json(self, path, body=None):
+        status, _, content = self.ask(path, body)
+        return status, json.loads(content)
+
+
+@pytest.fixture
+def server(folder, tmp_path):
+    from pocketscope.web.app import Server
+
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    made = Server(SECRET, [f"127.0.0.1:{port}", f"localhost:{port}"], "ada", tmp_path / "projects")
+    made.open(projects.open_project(folder, tmp_path / "projects"))
+    running = uvicorn.Server(uvicorn.Config(made.app, log_level="error", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    client = Client(port)
+    client.server = made
+    for _ in range(200):
+        if made.desk.scanned and running.started:
+            break
+        threading.Event().wait(0.05)
+    yield client
+    running.should_exit = True
+    thread.join(20)
+
+
+# ---- the images
+
+
+def test_files_are_listed_identified_and_told_apart(index):
+    assert index.paths == [
+        "broken.png", *(f"img {number}.png" for number in range(6)), "sub/copy of 0.png",
+    ]  # fmt: skip
+    told = []
+    index.identify_all(told.extend)
+    assert sorted(told) == list(range(8))
+    assert index.image_ids[1] == index.image_ids[7] != index.image_ids[2]
+    assert index.numbers[index.image_ids[1]] == [1, 7]
+    assert "damaged" in index.problems[0]
+    assert index.image_ids[0] is None
+
+
+def test_a_thumbnail_is_small_and_kept(folder, tmp_path):
+    picture(folder / "a large one.png", 99, (900, 1200))
+    made = Index(folder, tmp_path / "cache" / "images.sqlite")
+    made.scan()
+    number = made.paths.index("a large one.png")
+    small = made.thumbnail(number)
+    made.close()
+    (folder / "a large one.png").chmod(0o000)
+    again = Index(folder, tmp_path / "cache" / "images.sqlite")
+    again.scan()
+    assert again.thumbnail(number) == small
+    again.close()
+
+
+def test_numbers_stay_when_files_come_and_go(index, folder):
+    before = list(index.paths)
+    (folder / "img 3.png").unlink()
+    picture(folder / "aaa first.png", 50)
+    came, went = index.scan()
+    assert index.paths[: len(before)] == before
+    assert [index.paths[n] for n in came] == ["aaa first.png"]
+    assert [index.paths[n] for n in went] == ["img 3.png"]
+    picture(folder / "img 3.png", 77)
+    came, _ = index.scan()
+    assert [index.paths[n] for n in came] == ["img 3.png"]
+    assert not index.gone
+
+
+def test_a_changed_file_is_another_image(index, folder):
+    first = index.identify(2)
+    picture(folder / "img 1.png", 1234, (30, 30))
+    index.scan()
+    assert index.identify(2) != first
+    assert 2 not in index.numbers.get(first, [])
+
+
+def test_a_folder_that_is_away_takes_no_image_for_gone(index, folder):
+    folder.rename(folder.with_name("moved"))
+    with pytest.raises(OSError, match="No such file"):
+        index.scan()
+    assert not index.gone
+
+
+# ---- the labels
+
+
+def test_copies_share_a_label_and_a_restart_keeps_it(labels, index, tmp_path):
+    lines = labels.label(request_id(), [1, 2], "cell", seen={1: None, 2: None})
+    assert sorted(line[0] for line in lines) == [1, 2, *([7] if index.image_ids[7] else [])]
+    index.identify_all(lambda _: None)
+    with Journal(tmp_path / "labels.sqlite") as journal:
+        again = Labels(journal, index, "ada")
+        assert [again.category_of(number) for number in (1, 2, 3, 7)] == ["cell", "cell", None, "cell"]
+        assert again.counts() == {"cell": 2, "debris": 0}
+
+
+def test_nobody_overwrites_what_he_has_not_seen(labels, index, tmp_path):
+    labels.label(request_id(), [1], "cell", seen={1: None})
+    with Journal(tmp_path / "labels.sqlite") as journal:
+        other = Labels(journal, index, "bob")
+        labels.label(request_id(), [1], "debris", seen={1: "cell"})
+        with pytest.raises(Overtaken) as caught:
+            other.label(request_id(), [1, 2], None, seen={1: "cell", 2: None})
+        assert caught.value.numbers == [1]
+        assert other.category_of(2) is None
+        other.label(request_id(), [1], "cell", seen={1: "debris"})
+    assert labels.refresh()
+    assert labels.category_of(1) == "cell"
+
+
+def test_what_is_sent_twice_is_done_once(labels):
+    request = request_id()
+    labels.label(request, [1], "cell", seen={1: None})
+    labels.label(request, [1], "cell", seen={1: None})
+    labels.turn(request_id())
+    assert labels.category_of(1) is None
+
+
+def test_a_rename_and_a_merge_keep_labels_and_undo_brings_all_back(labels):
+    labels.label(request_id(), [1], "cell", seen={})
+    labels.label(request_id(), [2], "debris", seen={})
+    labels.change(request_id(), "rename", category="cell", name="white cell")
+    labels.change(request_id(), "merge", category="debris", into="cell")
+    assert [labels.category_of(number) for number in (1, 2)] == ["cell", "cell"]
+    assert [one["name"] for one in labels.as_json()] == ["white cell"]
+    labels.change(request_id(), "delete", category="cell")
+    assert labels.as_json() == []
+    assert labels.category_of(1) is None
+    for _ in range(3):
+        assert labels.turn(request_id())
+    assert [one["name"] for one in labels.as_json()] == ["cell", "debris"]
+    assert [labels.category_of(number) for number in (1, 2)] == ["cell", "debris"]
+
+
+def test_each_category_has_a_key_and_a_colour_of_its_own(labels):
+    for number in range(40):
+        labels.change(request_id(), "add", name=f"kind {number}")
+    keys = [one["key"] for one in labels.as_json() if one["key"]]
+    assert keys[:10] == [*"123456789", "q"]
+    assert len(set(keys)) == len(keys)
+    assert not {"z", "a", "l", "x", "0"} & set(keys)
+    assert len({one["colour"] for one in labels.as_json()[:20]}) == 20
+
+
+def test_what_cannot_be_read_cannot_be_labelled(labels):
+    with pytest.raises(InputError, match=r"broken\.png: cannot be read"):
+        labels.label(request_id(), [0, 1], "cell", seen={})
+    assert labels.category_of(1) is None
+
+
+# ---- projects
+
+
+def test_nothing_is_written_into_the_folder_of_images(folder, tmp_path):
+    before = sorted(folder.rglob("*"))
+    project = projects.open_project(folder, tmp_path / "projects")
+    made = Index(project.folder, project.results / "desk" / "images.sqlite")
+    made.scan()
+    made.identify_all(lambda _: None)
+    made.close()
+    assert sorted(folder.rglob("*")) == before
+    assert [one["folder"] for one in projects.recent(tmp_path / "projects")] == [str(folder)]
+
+
+@pytest.mark.parametrize(("asked", "said"), [("nowhere", "there is no such folder"), ("img 1.png", "is a file")])
+def test_a_wrong_folder_is_a_sentence(folder, tmp_path, asked, said):
+    with pytest.raises(InputError, match=said):
+        projects.open_project(folder / asked, tmp_path / "projects")
+
+
+def test_a_folder_above_the_projects_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds the folder of projects"):
+        projects.open_project(tmp_path, tmp_path / "projects")
+
+
+# ---- who may speak
+
+
+def test_the_secret_in_the_address_becomes_a_cookie(server):
+    request = urllib.request.Request(f"{server.base}/?token={SECRET}")
+    opener = urllib.request.build_opener(_NoRedirect)
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        opener.open(request, timeout=20)
+    assert caught.value.code == 303
+    assert caught.value.headers["Location"] == "/"
+    cookie = caught.value.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Cookie": ""}, 403),
+        ({"Cookie": "pocketscope=guess"}, 403),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "evil.example:80"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+def test_other_pages_and_other_names_are_refused(server, headers, status):
+    assert server.ask("/api/state", **headers)[0] == status
+
+
+def test_changes_need_the_desks_own_page(server):
+    del server.headers["Origin"]
+    assert server.ask("/api/turn", {"request": request_id()})[0] == 403
+
+
+def test_a_page_may_load_nothing_from_elsewhere(server):
+    for path in ("/", "/api/state", "/static/app.js"):
+        headers = server.ask(path)[1]
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/thumbnail/-1/a", "/thumbnail/99/a",
+                                  "/picture/../../etc/passwd", "/static//etc/passwd"])  # fmt: skip
+def test_no_path_leads_out(server, path):
+    assert server.ask(path)[0] in (404, 405)
+
+
+# ---- the way of a label
+
+
+def test_a_label_is_on_the_disk_when_it_is_confirmed(server, tmp_path):
+    _, added = server.json("/api/category", {"request": request_id(), "what": "add", "name": 'a "cell" <b> 🎉'})
+    category = added["categories"][0]["id"]
+    status, answer = server.json(
+        "/api/label", {"request": request_id(), "images": [1, 3], "category": category, "seen": [None, None]}
+    )
+    assert status == 200
+    assert [1, category, "ada"] in answer["labels"]
+    with Journal(server.server.desk.project.journal) as journal:
+        assert {said.path for said in journal.current()} == {"img 0.png", "img 2.png"}
+    status, answer = server.json(
+        "/api/label", {"request": request_id(), "images": [1], "category": None, "seen": [None]}
+    )
+    assert status == 409
+    assert answer["overtaken"] == [[1, category]]
+    assert server.json("/api/turn", {"request": request_id()})[1] == {"done": True}
+    _, state = server.json("/api/state")
+    assert all(category is None for _, category, _ in state["labels"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"images": [1], "category": None, "seen": [None]}, 400),  # no request
+        ({"request": "12345678", "images": [], "category": None, "seen": []}, 400),
+        ({"request": "12345678", "images": [1], "category": None, "seen": []}, 422),
+        ({"request": "12345678", "images": [4711], "category": None, "seen": [None]}, 422),
+        ({"request": "12345678", "images": [-1], "category": None, "seen": [None]}, 422),
+        ({"request": "12345678", "images": ["1"], "category": None, "seen": [None]}, 400),
+        ({"request": "12345678", "images": [1], "category": "no such", "seen": [None]}, 422),
+        ([], 400),
+    ],
+)
+def test_nonsense_is_refused_in_words(server, body, status):
+    got, answer = server.json("/api/label", body)
+    assert got == status
+    assert answer["error"]
+
+
+def test_pictures_come_as_a_network_sees_them(server):
+    status, headers, small = server.ask("/thumbnail/1/v")
+    assert (status, headers["Content-Type"], small[:4]) == (200, "image/webp", b"RIFF")
+    assert server.ask("/picture/1/v")[2][:2] == b"\xff\xd8"
+    assert server.ask("/thumbnail/0/v")[0] == 415
+
+
+def test_the_chooser_tells_names_of_folders_alone(server, folder):
+    status, found = server.json(f"/api/folders?of={urllib.request.quote(str(folder))}")
+    assert (status, found["folders"]) == (200, ["sub"])
+    assert server.json("/api/folders?of=/no/such/place")[0] == 422

@@ -1,0 +1,217 @@
+"""The addresses of the desk: what a page asks for, and what a person does on it."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from pocketscope.core.errors import InputError
+from pocketscope.web import project as projects
+from pocketscope.web.desk import Desk
+from pocketscope.web.events import Events
+from pocketscope.web.guard import Guard
+from pocketscope.web.labels import Overtaken
+
+STATIC = Path(__file__).parent / "static"
+MOST_BYTES = 8 * 2**20  # of what a page sends: the numbers of a hundred thousand images, and some
+FOREVER = "private, max-age=31536000, immutable"
+
+
+class _Sent(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    request: str = Field(min_length=8, max_length=80)
+
+
+class Label(_Sent):
+    """Label images, or take labels away."""
+
+    images: list[int] = Field(min_length=1)
+    category: str | None
+    seen: list[str | None]  # beside `images`: what the page showed of each
+    guess_shown: list[int] = []
+
+
+class Turn(_Sent):
+    """Take the last deed back, or do it again."""
+
+    redo: bool = False
+
+
+class Change(_Sent):
+    """Change a category."""
+
+    what: Literal["add", "rename", "merge", "delete", "colour", "key"]
+    category: str | None = None
+    name: str | None = None
+    into: str | None = None
+    value: str | None = None
+
+
+class Open(BaseModel):
+    """Open a folder."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    folder: str
+
+
+class Server:
+    """The desk's application: at most one project is open in it.
+
+    Parameters
+    ----------
+    secret, hosts
+        See `guard.Guard`.
+    who
+        The person, as labels name them.
+    kept_in
+        The folder of projects.
+    """
+
+    def __init__(self, secret: str, hosts: list[str], who: str, kept_in: Path | None = None) -> None:
+        self.who, self.kept_in = who, kept_in
+        self.events = Events()
+        self.desk: Desk | None = None
+        routes = [
+            Route("/", self._page),
+            Route("/api/state", self._state),
+            Route("/api/events", self._events),
+            Route("/api/label", self._doing(Label, self._label), methods=["POST"]),
+            Route("/api/turn", self._doing(Turn, self._turn), methods=["POST"]),
+            Route("/api/category", self._doing(Change, self._change), methods=["POST"]),
+            Route("/api/projects", self._projects),
+            Route("/api/folders", self._folders),
+            Route("/api/open", self._doing(Open, self._open, project=False), methods=["POST"]),
+            Route("/thumbnail/{number:int}/{version}", self._thumbnail),
+            Route("/picture/{number:int}/{version}", self._picture),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ]
+        self.app = Guard(Starlette(routes=routes, lifespan=self._life), secret, hosts)
+
+    def open(self, project: projects.Project) -> None:
+        """Open a project, and close the one that was open."""
+        if self.desk is not None:
+            self.desk.close()
+        self.desk = Desk(project, self.who, self.events)
+        self.desk.start()
+
+    @contextlib.asynccontextmanager
+    async def _life(self, _: Starlette) -> AsyncIterator[None]:
+        self.events.begin()
+        yield
+        if self.desk is not None:
+            await run_in_threadpool(self.desk.close)
+
+    # ---- pages and pictures
+
+    async def _page(self, _: Request) -> Response:
+        return FileResponse(STATIC / "index.html", media_type="text/html")
+
+    async def _state(self, _: Request) -> Response:
+        if self.desk is None:
+            return JSONResponse({"project": None})
+        return JSONResponse(await run_in_threadpool(self.desk.state))
+
+    async def _events(self, _: Request) -> Response:
+        return StreamingResponse(self.events.listen(), media_type="text/event-stream")
+
+    async def _thumbnail(self, request: Request) -> Response:
+        return await self._image(request, lambda desk, number: desk.index.thumbnail(number), "image/webp")
+
+    async def _picture(self, request: Request) -> Response:
+        return await self._image(request, lambda desk, number: desk.index.picture(number), "image/jpeg")
+
+    async def _image(self, request: Request, made: Callable[[Desk, int], bytes | None], kind: str) -> Response:
+        number = request.path_params["number"]
+        if self.desk is None or number >= len(self.desk.index.paths):
+            return Response(status_code=404)
+        data = await run_in_threadpool(made, self.desk, number)
+        if data is None:
+            return Response(status_code=410 if number in self.desk.index.gone else 415)
+        return Response(data, media_type=kind, headers={"Cache-Control": FOREVER})
+
+    # ---- what a person does
+
+    def _doing(self, kind: type[BaseModel], done: Callable[..., Any], *, project: bool = True) -> Callable:
+        """Return the endpoint that reads a request of a kind, does it in a thread, and answers in JSON."""
+
+        async def endpoint(request: Request) -> Response:
+            body = b""
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_BYTES:
+                    return JSONResponse({"error": "too much at once"}, 413)
+            try:
+                sent = kind.model_validate_json(body)
+            except ValidationError as error:
+                return JSONResponse({"error": f"{kind.__name__}: {error.errors()[0]['msg']}"}, 400)
+            if project and self.desk is None:
+                return JSONResponse({"error": "no project is open"}, 409)
+            try:
+                return JSONResponse(await run_in_threadpool(done, sent))
+            except Overtaken as error:
+                lines = [[n, self.desk.labels.category_of(n)] for n in error.numbers]
+                return JSONResponse({"error": f"{error}.", "overtaken": lines}, 409)
+            except InputError as error:
+                return JSONResponse({"error": str(error)}, 422)
+
+        return endpoint
+
+    def _label(self, sent: Label) -> dict[str, Any]:
+        desk = self.desk
+        there = range(len(desk.index.paths))
+        if len(sent.seen) != len(sent.images) or not all(number in there for number in sent.images):
+            raise InputError("the page and the desk do not mean the same images; load the page anew")
+        seen = dict(zip(sent.images, sent.seen, strict=True))
+        lines = desk.labels.label(sent.request, sent.images, sent.category, seen=seen, guess_shown=sent.guess_shown)
+        self.events.tell("labelled", labels=lines, request=sent.request)
+        return {"labels": lines}
+
+    def _turn(self, sent: Turn) -> dict[str, Any]:
+        done = self.desk.labels.turn(sent.request, sent.redo)
+        if done:
+            self.desk.tell_labels()
+        return {"done": done}
+
+    def _change(self, sent: Change) -> dict[str, Any]:
+        body = sent.model_dump(exclude={"request", "what", "value"}, exclude_none=True)
+        if sent.what in ("colour", "key"):
+            body[sent.what] = sent.value
+        self.desk.labels.change(sent.request, sent.what, **body)
+        self.desk.tell_labels()
+        return {"categories": self.desk.labels.as_json()}
+
+    # ---- which project
+
+    async def _projects(self, _: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(projects.recent, self.kept_in))
+
+    async def _folders(self, request: Request) -> Response:
+        return await run_in_threadpool(_folders_in, request.query_params.get("of", ""))
+
+    def _open(self, sent: Open) -> dict[str, Any]:
+        project = projects.open_project(sent.folder, self.kept_in)
+        if self.desk is None or self.desk.project.home != project.home:
+            self.open(project)
+            self.events.tell("reload")
+        return {"name": project.name}
+
+
+def _folders_in(asked: str) -> Response:
+    """List the folders of a folder, for the chooser: names alone, nothing of what is in them."""
+    place = Path(asked).expanduser() if asked else Path.home()
+    try:
+        inside = sorted(
+            (one.name for one in place.iterdir() if one.is_dir() and not one.name.startswith(".")), key=str.casefold
+        )
+    except OSError as error:
+        return JSONResponse({"error": f"{place}: {error.strerror}"}, 422)
+    return JSONResponse({"folder": str(place.resolve()), "above": str(place.resolve().parent), "folders": inside})

@@ -1,0 +1,143 @@
+"""One open project: its images, its labels, and what watches them while pages are open."""
+
+import logging
+import secrets
+import threading
+import time
+from typing import Any
+
+from pocketscope.journal.store import Journal
+from pocketscope.web.events import Events
+from pocketscope.web.index import Index
+from pocketscope.web.labels import Labels
+from pocketscope.web.project import Project
+
+log = logging.getLogger(__name__)
+
+LOOK = 2.0  # seconds between looks for labels that came from elsewhere
+REST = 20  # times as long as it took to list the folder, until it is listed again; LOOK at least
+
+
+class Desk:
+    """A project that is open.
+
+    Attributes
+    ----------
+    session
+        Tells this opening from others: pictures are kept by browsers as long as it lasts.
+    scanned
+        Whether the folder was listed once.
+    trouble
+        Why the folder cannot be listed now; None where it can.
+    """
+
+    def __init__(self, project: Project, who: str, events: Events) -> None:
+        self.project, self.who, self.events = project, who, events
+        self.journal = Journal(project.journal)
+        self.index = Index(project.folder, project.results / "desk" / "images.sqlite")
+        self.labels = Labels(self.journal, self.index, who)
+        self.session = secrets.token_hex(4)
+        self.scanned = False
+        self.trouble: str | None = None
+        self._stop = threading.Event()
+        self._identifying = threading.Lock()
+        self._watch = threading.Thread(target=self._watching, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to list, to identify and to watch, in the background."""
+        self._watch.start()
+
+    def close(self) -> None:
+        """End what runs in the background; what was labelled is on the disk already."""
+        self._stop.set()
+        self.index.close()
+        if self._watch.is_alive():
+            self._watch.join(10)
+        self.journal.close()
+
+    # ---- for the page
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a page begins with."""
+        index = self.index
+        return {
+            "project": {"name": self.project.name, "folder": str(self.project.folder), "home": str(self.project.home)},
+            "who": self.who,
+            "session": self.session,
+            "scanned": self.scanned,
+            "trouble": self.trouble,
+            "images": index.paths,
+            "unreadable": {number: problem for number, problem in enumerate(index.problems) if problem is not None},
+            "gone": sorted(index.gone),
+            "identified": self.identified(),
+        } | self.labels.snapshot()
+
+    def identified(self) -> int:
+        """Return of how many images it is known what they are."""
+        return sum(one is not None for one in self.index.image_ids)
+
+    def tell_labels(self) -> None:
+        """Tell all pages what the labels are now."""
+        self.events.tell("labels", **self.labels.snapshot())
+
+    # ---- in the background
+
+    def _watching(self) -> None:
+        next_scan = 0.0
+        while not self._stop.is_set():
+            try:
+                if time.monotonic() >= next_scan:
+                    began = time.monotonic()
+                    self._scan()
+                    next_scan = time.monotonic() + max(LOOK, REST * (time.monotonic() - began))
+                if self.labels.refresh():
+                    self.tell_labels()
+            except Exception as error:  # the watch must not end for a disk that is away for a minute
+                if not self._stop.is_set():
+                    log.warning("%s", error)
+            self._stop.wait(LOOK)
+
+    def _scan(self) -> None:
+        before = len(self.index.paths)
+        try:
+            came, went = self.index.scan()
+            trouble = None
+        except OSError as error:
+            came, went = [], []
+            trouble = (
+                f"{self.project.folder}: {error.strerror}; labels are kept, and the images come back with the folder"
+            )
+        if came or went or trouble != self.trouble or not self.scanned:
+            self.trouble = trouble
+            first, self.scanned = not self.scanned, True
+            self.events.tell(
+                "images",
+                images=self.index.paths[before:],
+                first=before,
+                again=[number for number in came if number < before],
+                gone=sorted(self.index.gone),
+                trouble=trouble,
+                scanned=True,
+            )
+            if came or first:
+                self.labels.last = 0  # labels of images that came back
+                threading.Thread(target=self._identify, name="identify", daemon=True).start()
+
+    def _identify(self) -> None:
+        if not self._identifying.acquire(blocking=False):
+            return
+        try:
+            self.index.identify_all(self._told)
+        finally:
+            self._identifying.release()
+
+    def _told(self, numbers: list[int]) -> None:
+        """Tell the pages what was found of images: labels that they have already, and files that cannot be read."""
+        labels = [
+            [number, held.category, held.who]
+            for number in numbers
+            if (one := self.index.image_ids[number]) is not None and (held := self.labels.of.get(one)) is not None
+        ]
+        problems = {n: problem for n in numbers if (problem := self.index.problems[n]) is not None}
+        exam = [n for n in numbers if self.index.image_ids[n] in self.labels.exam]
+        self.events.tell("identified", labels=labels, unreadable=problems, exam=exam, identified=self.identified())

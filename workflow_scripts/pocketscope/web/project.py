@@ -1,0 +1,134 @@
+"""A project of the desk: one folder of images, and all that is kept of it, which lies elsewhere."""
+
+import contextlib
+import hashlib
+import json
+import re
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pocketscope.core import files
+from pocketscope.core.errors import InputError
+
+ABOUT = "project.json"
+VERSION = 1
+CHECKOUT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder of images and where what belongs to it is kept.
+
+    Attributes
+    ----------
+    name
+        As people read it; the name of the folder, until it is changed.
+    folder
+        The images. Nothing is ever written into it.
+    home
+        The project's own folder: labels, configuration, results.
+    """
+
+    name: str
+    folder: Path
+    home: Path
+
+    @property
+    def journal(self) -> Path:
+        """The labels that people give: outside `results`, which may be deleted at any time."""
+        return self.home / "labels.sqlite"
+
+    @property
+    def results(self) -> Path:
+        """Where the workflow works, and thumbnails are kept."""
+        return self.home / "results"
+
+    @property
+    def config(self) -> Path:
+        """The configuration that `snakemake --configfile` takes."""
+        return self.home / "config.yaml"
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name in the configuration and in paths."""
+        return self.home.name.rpartition("-")[0] or "images"
+
+
+def projects_folder() -> Path:
+    """Return where projects are kept: `projects` in the checkout; without one, in the person's own folder."""
+    if (CHECKOUT / "Snakefile").is_file():
+        return CHECKOUT / "projects"
+    try:
+        return Path.home() / "pocketscope" / "projects"
+    except RuntimeError as error:  # no HOME and no such user
+        raise InputError(
+            "it is not known where your own files lie (HOME is not set); name a folder by --projects"
+        ) from error
+
+
+def open_project(folder: str | Path, projects: Path | None = None) -> Project:
+    """Return the project of a folder of images; it is made where there is none.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The folder is not there or cannot be read, or the project's own folder cannot be written to.
+    """
+    place = Path(folder).expanduser()
+    if not place.is_dir():
+        reason = "is a file, not a folder of images" if place.exists() else "there is no such folder"
+        raise InputError(f"{place}: {reason}; correct the path")
+    place = place.resolve()
+    top = (projects or projects_folder()).absolute()
+    if top.resolve().is_relative_to(place):
+        raise InputError(
+            f"{place}: holds the folder of projects, {top}, which the desk writes into; open the images alone"
+        )
+    home = top / f"{_short(place.name)}-{hashlib.sha256(str(place).encode(errors='surrogateescape')).hexdigest()[:8]}"
+    known = about(home)
+    project = Project(known.get("name") or place.name or str(place), place, home)
+    try:
+        project.results.mkdir(parents=True, exist_ok=True)
+        write(project, opened=time.time())
+    except OSError as error:
+        raise InputError(
+            f"{home}: {error.strerror}; the desk keeps labels there: make it writable, or name another by --projects"
+        ) from error
+    return project
+
+
+def about(home: Path) -> dict[str, Any]:
+    """Return what is kept of a project's settings; nothing where there is no readable file."""
+    with contextlib.suppress(OSError, ValueError):
+        read = json.loads((home / ABOUT).read_text(encoding="utf-8"))
+        return read if isinstance(read, dict) else {}
+    return {}
+
+
+def write(project: Project, **changes: Any) -> None:
+    """Change settings of a project, whole or not at all."""
+    kept = about(project.home) | {"version": VERSION, "name": project.name, "folder": str(project.folder)} | changes
+    files.write_text(project.home / ABOUT, json.dumps(kept, indent=2, ensure_ascii=False))
+
+
+def recent(projects: Path | None = None) -> list[dict[str, Any]]:
+    """Return the projects there are, the last opened first: name, folder, opened, whether the folder is there."""
+    found = []
+    with contextlib.suppress(OSError):
+        for home in (projects or projects_folder()).iterdir():
+            if known := about(home):
+                there = Path(known.get("folder", "")).is_dir()
+                found.append({key: known.get(key) for key in ("name", "folder", "opened")} | {"there": there})
+    return sorted(found, key=lambda one: one["opened"] or 0, reverse=True)
+
+
+def _short(name: str) -> str:
+    """Return a name for paths: what the workflow allows in the names of data sets, and not longer than 40."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()[:40] or "images"
+
+
+def as_json(project: Project) -> dict[str, str]:
+    """Return a project for the page."""
+    return {key: str(value) for key, value in asdict(project).items()}

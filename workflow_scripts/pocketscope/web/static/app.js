@@ -1,0 +1,218 @@
+// The desk's page.
+
+import { html, render, useEffect, useMemo, useReducer, useRef, useState } from "./vendor/htm-preact-3.1.1.js";
+import { onWaiting } from "./api.js";
+import { Categories } from "./categories.js";
+import { Chooser } from "./chooser.js";
+import { Grid } from "./grid.js";
+import { Help } from "./help.js";
+import { FILTERS, guessOf, shown, SORTS } from "./select.js";
+import { changed, label, labelOf, listen, load, nameOf, say, state, subscribe, turn } from "./store.js";
+import { Zoom } from "./zoom.js";
+
+const SIZES = { small: 96, medium: 136, large: 192 };
+const BEGIN = { filter: "all", who: "", sort: "name", text: "", similar: null };
+
+function App() {
+  const [, again] = useReducer((n) => n + 1, 0);
+  useEffect(() => subscribe(again), []);
+  if (!state.loaded) return html`<p class="hint">Loading ...</p>`;
+  return state.project ? html`<${Desk} key=${state.project.home} />` : html`<${Chooser} />`;
+}
+
+function Desk() {
+  const [view, setView] = useState(BEGIN);
+  const [round, setRound] = useState(0); // computed anew when it changes
+  const [selected, setSelected] = useState(new Set());
+  const [cursor, setCursor] = useState(-1); // position in the list
+  const [zoomed, setZoomed] = useState(null);
+  const [size, setSize] = useState("medium");
+  const [help, setHelp] = useState(false);
+  const anchor = useRef(-1);
+  const before = useRef(new Set());
+  const grid = useRef(null);
+  const files = `${state.images.length} ${state.gone.size} ${view.filter === "unreadable" ? state.unreadable.size : ""}`;
+  const list = useMemo(() => shown(view), [view, round, files, state.session]);
+  const at = useRef(null);
+  at.current = { list, selected, cursor, zoomed };
+
+  useEffect(() => { // the same image stays current where it is still shown
+    if (cursor >= list.length) setCursor(list.length - 1);
+  }, [list]);
+
+  const select = (positions, current) => {
+    setSelected(new Set(positions.map((position) => list[position]).filter((number) => number !== undefined)));
+    if (current !== undefined) setCursor(current);
+  };
+  const range = (from, to) => Array.from({ length: Math.abs(to - from) + 1 }, (_, i) => Math.min(from, to) + i);
+
+  const onSelect = ({ kind, position, positions, add }) => {
+    grid.current?.focus({ preventScroll: true });
+    if (kind === "one") { anchor.current = position; select([position], position); }
+    else if (kind === "range") { select(range(Math.max(0, anchor.current), position), position); }
+    else if (kind === "toggle") {
+      const next = new Set(selected);
+      if (!next.delete(list[position])) next.add(list[position]);
+      anchor.current = position;
+      setSelected(next);
+      setCursor(position);
+    } else if (kind === "frame") {
+      const found = positions.map((one) => list[one]);
+      setSelected(new Set(add ? [...before.current, ...found] : found));
+      if (positions.length) setCursor(positions[positions.length - 1]);
+    } else if (kind === "framed") before.current = at.current.selected;
+    else if (kind === "none") { setSelected(new Set()); before.current = new Set(); }
+    if (kind !== "frame" && kind !== "framed") queueMicrotask(() => { before.current = new Set(at.current.selected); });
+  };
+
+  const moveTo = (position, extend) => {
+    const next = Math.max(0, Math.min(list.length - 1, position));
+    if (!list.length) return;
+    if (extend) select(range(Math.max(0, anchor.current), next), next);
+    else { anchor.current = next; select([next], next); }
+  };
+
+  const labelSelection = (category) => {
+    const { list, selected, cursor, zoomed } = at.current;
+    if (zoomed !== null) {
+      label([list[zoomed]], category);
+      if (category !== null && zoomed + 1 < list.length) { setZoomed(zoomed + 1); setCursor(zoomed + 1); }
+      return;
+    }
+    const numbers = [...selected];
+    if (!numbers.length) return say("Nothing is selected. Click an image, or press an arrow key.", "error");
+    label(numbers, category);
+    if (category !== null && numbers.length === 1) { // on to the next image without a label
+      let next = cursor + 1;
+      while (next < list.length && labelOf(list[next]) !== null) next++;
+      if (next < list.length) moveTo(next);
+    }
+  };
+
+  const acceptGuesses = () => {
+    const { list, selected, zoomed } = at.current;
+    const by = new Map();
+    for (const number of zoomed !== null ? [list[zoomed]] : selected) {
+      const guess = guessOf(number);
+      if (guess) by.set(guess[0], [...(by.get(guess[0]) || []), number]);
+    }
+    if (!by.size) return say("There is no guess to accept on what is selected.", "error");
+    for (const [category, numbers] of by) label(numbers, category);
+    if (zoomed !== null && zoomed + 1 < list.length) { setZoomed(zoomed + 1); setCursor(zoomed + 1); }
+  };
+
+  const openAt = (position) => { if (list.length) { setZoomed(Math.max(0, position)); setCursor(Math.max(0, position)); } };
+  const close = () => {
+    const { zoomed, list } = at.current;
+    setZoomed(null);
+    if (zoomed !== null && list[zoomed] !== undefined) { anchor.current = zoomed; setSelected(new Set([list[zoomed]])); setCursor(zoomed); }
+    grid.current?.focus({ preventScroll: true });
+  };
+
+  useEffect(() => {
+    const onKey = (event) => {
+      const { list, cursor, zoomed } = at.current;
+      const target = event.target;
+      if (target.closest("input:not([type=checkbox]), select, textarea, .editor") && event.key !== "Escape") return;
+      const key = event.key.toLowerCase();
+      if ((event.ctrlKey || event.metaKey) && key === "a") {
+        event.preventDefault();
+        if (zoomed === null) setSelected(new Set(list));
+        return;
+      }
+      if ((event.ctrlKey || event.metaKey) && (key === "z" || key === "y")) {
+        event.preventDefault();
+        turn(key === "y" || event.shiftKey);
+        return;
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const columns = Number(grid.current?.dataset.columns || 1);
+      const page = columns * Math.max(1, Math.floor((grid.current?.clientHeight || 600) / (SIZES[size] + 30)));
+      const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity };
+      if (help) { if (key === "escape" || key === "?") setHelp(false); return; }
+      if (event.key in steps) {
+        event.preventDefault();
+        if (zoomed !== null) {
+          const next = Math.max(0, Math.min(list.length - 1, zoomed + Math.sign(steps[event.key])));
+          setZoomed(next);
+          setCursor(next);
+        } else moveTo(cursor < 0 ? 0 : cursor + steps[event.key], event.shiftKey);
+        return;
+      }
+      if (key === " " && !target.closest("button, summary")) {
+        event.preventDefault();
+        if (zoomed !== null) close();
+        else openAt(cursor);
+      } else if (key === "escape") { if (zoomed !== null) close(); else setSelected(new Set()); }
+      else if (key === "z") turn(event.shiftKey);
+      else if (key === "0") labelSelection(null);
+      else if (key === "?") setHelp(true);
+      else if (key === "l") setRound((n) => n + 1);
+      else if (key === "enter" && !target.closest("button, summary, a")) acceptGuesses();
+      else if (key === "a" && zoomed === null) setSelected(new Set(list));
+      else {
+        const category = state.categories.find((one) => one.key === key);
+        if (!category) return;
+        labelSelection(category.id);
+      }
+      event.preventDefault();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  });
+
+  const change = (about) => { setView({ ...view, ...about }); setSelected(new Set()); setCursor(-1); anchor.current = -1; grid.current && (grid.current.scrollTop = 0); };
+  const people = useMemo(() => [...new Set(state.by.filter(Boolean))].sort(), [round, state.images.length, view]);
+  const labelled = state.label.reduce((sum, one) => sum + (one !== null), 0);
+  const total = state.images.length - state.gone.size;
+  const sorts = Object.entries(SORTS).filter(([key]) => key === "name" || (key === "similar" ? state.similar : state.guess.size || state.order));
+  return html`<div class="desk">
+    <header class="top">
+      <h1><a href="/" onClick=${(event) => { event.preventDefault(); state.project = null; changed(); }} title="Other projects">pocketscope</a> <span>${state.project.name}</span></h1>
+      <div class="numbers" role="status">
+        <b>${labelled.toLocaleString()}</b> of ${total.toLocaleString()} labelled
+        ${state.unreadable.size > 0 && html` · <button class="link" onClick=${() => change({ filter: "unreadable" })}>${state.unreadable.size} cannot be read</button>`}
+        ${!state.scanned ? " · listing the folder ..." : state.identified + state.unreadable.size < total ? ` · looking at the images: ${Math.floor((100 * state.identified) / Math.max(1, total))} %` : ""}
+      </div>
+      <div class="tools">
+        <button onClick=${() => turn(false)} title="Take back (Z)">Undo</button>
+        <button onClick=${() => turn(true)} title="Do again (Shift+Z)">Redo</button>
+        <button onClick=${() => setHelp(true)} title="Keys and help (?)">Help</button>
+      </div>
+    </header>
+    ${!state.connected || state.waiting > 0 ? html`<p class="banner" role="alert">${state.waiting > 0 ? `The desk does not answer. ${state.waiting} changes wait here and are sent when it is back; leave this page open.` : "The desk does not answer. Start it again with pocketscope open, and open the address that it prints."}</p>` : ""}
+    ${state.trouble && html`<p class="banner" role="alert">${state.trouble}</p>`}
+    <nav class="bar" aria-label="What is shown">
+      <label>Show <select value=${view.filter} onChange=${(event) => change({ filter: event.target.value })}>
+        ${Object.entries(FILTERS).map(([key, name]) => (key !== "exam" || state.exam.size) && html`<option value=${key} selected=${key === view.filter}>${name}</option>`)}
+        ${state.categories.map((one) => html`<option value=${`category:${one.id}`} selected=${view.filter === `category:${one.id}`}>${one.name}</option>`)}
+        ${state.guess.size > 0 && state.categories.map((one) => html`<option value=${`guess:${one.id}`} selected=${view.filter === `guess:${one.id}`}>${one.name}? (guess)</option>`)}
+      </select></label>
+      ${people.length > 1 && html`<label>by <select value=${view.who} onChange=${(event) => change({ who: event.target.value })}>
+        <option value="">anybody</option>${people.map((one) => html`<option value=${one}>${one}</option>`)}</select></label>`}
+      ${sorts.length > 1 && html`<label>sorted by <select value=${view.sort} onChange=${(event) => change({ sort: event.target.value })}>${sorts.map(([key, name]) => html`<option value=${key} selected=${key === view.sort}>${name}</option>`)}</select></label>`}
+      <label class="grow">Name <input type="search" value=${view.text} onInput=${(event) => change({ text: event.target.value })} placeholder="part of a name" /></label>
+      <span class="found">${list.length.toLocaleString()} shown${selected.size > 0 ? `, ${selected.size.toLocaleString()} selected` : ""}</span>
+      <button onClick=${() => setRound((n) => n + 1)} title="Filter and sort anew (L)">List anew</button>
+      <label>Size <select value=${size} onChange=${(event) => setSize(event.target.value)}>${Object.keys(SIZES).map((key) => html`<option value=${key} selected=${key === size}>${key}</option>`)}</select></label>
+    </nav>
+    <main>
+      <aside><${Categories} hasSelection=${selected.size > 0} onLabel=${labelSelection} onShow=${(id) => change({ filter: `category:${id}` })} /></aside>
+      ${list.length
+        ? html`<${Grid} list=${list} size=${SIZES[size]} selected=${selected} cursor=${cursor} onSelect=${onSelect} onOpen=${openAt} gridRef=${grid} />`
+        : html`<div class="empty" ref=${grid} tabindex="-1"><p class="hint">${!state.scanned ? "Listing the folder ..." : !total ? `${state.project.folder} holds no images yet. Put some in: they appear here by themselves.` : "No image is like that. Change what is shown."}</p></div>`}
+    </main>
+    ${zoomed !== null && list[zoomed] !== undefined && html`<${Zoom} list=${list} position=${zoomed} categories=${state.categories}
+      onMove=${(step) => { setZoomed(zoomed + step); setCursor(zoomed + step); }} onClose=${close} onLabel=${labelSelection} />`}
+    ${help && html`<${Help} close=${() => setHelp(false)} />`}
+    <div class="toast" role="status" aria-live="polite">${state.message && html`<p class=${state.message.kind}>${state.message.text}</p>`}</div>
+  </div>`;
+}
+
+onWaiting((count, answers) => {
+  const waiting = answers ? 0 : count;
+  if (waiting !== state.waiting) { state.waiting = waiting; changed(); }
+});
+addEventListener("beforeunload", (event) => { if (state.pending.size) event.preventDefault(); });
+render(html`<${App} />`, document.getElementById("app"));
+load().then(listen, (error) => { document.getElementById("app").textContent = error.message; });

@@ -1,0 +1,62 @@
+// The categories: add, rename, merge, delete, colour, key; and how many images each has.
+
+import { html, useRef, useState } from "./vendor/htm-preact-3.1.1.js";
+import { change, counts, state } from "./store.js";
+
+export const TAKEN = new Set(["z", "a", "l", "x", "0", " "]); // keys that do something else
+
+export function Categories({ wanted, onLabel, onShow, hasSelection }) {
+  const [edited, setEdited] = useState(null);
+  const field = useRef(null);
+  const found = counts();
+  const add = async (event) => {
+    event.preventDefault();
+    const name = field.current.value.trim();
+    if (name && (await change("add", { name }))) field.current.value = "";
+  };
+  return html`<section class="categories" aria-label="Categories">
+    <h2>Categories</h2>
+    ${!state.categories.length && html`<p class="hint">What can be on the images? Add at least two categories, then press their keys to label what is selected.</p>`}
+    <ul>
+      ${state.categories.map((one) => html`<li key=${one.id} style=${{ "--colour": one.colour || "#888" }}>
+        <button class="use" disabled=${!hasSelection} onClick=${() => onLabel(one.id)} title="Label what is selected">
+          <kbd>${one.key || "-"}</kbd><span class="swatch" aria-hidden="true"></span><span class="name">${one.name}</span></button>
+        <button class="count" onClick=${() => onShow(one.id)} title=${`Show the images labelled ${one.name}`}
+          aria-label=${`${found.get(one.id)} images labelled ${one.name}; show them`}>${found.get(one.id).toLocaleString()}${wanted ? html`<span class="of"> / ${wanted}</span>` : ""}</button>
+        <button class="edit" aria-expanded=${edited === one.id} aria-label=${`Change ${one.name}`} onClick=${() => setEdited(edited === one.id ? null : one.id)}>…</button>
+        ${wanted && html`<progress max=${wanted} value=${Math.min(wanted, found.get(one.id))} aria-hidden="true"></progress>`}
+        ${edited === one.id && html`<${Editor} one=${one} count=${found.get(one.id)} close=${() => setEdited(null)} />`}
+      </li>`)}
+    </ul>
+    <form onSubmit=${add} class="add">
+      <input ref=${field} aria-label="Name of a new category" placeholder="New category" maxlength="200" />
+      <button>Add</button>
+    </form>
+  </section>`;
+}
+
+function Editor({ one, count, close }) {
+  const [asking, setAsking] = useState(false);
+  const others = state.categories.filter((other) => other.id !== one.id);
+  const rename = async (event) => {
+    event.preventDefault();
+    const name = new FormData(event.target).get("name").trim();
+    if (name && name !== one.name && (await change("rename", { category: one.id, name }))) close();
+  };
+  const setKey = (event) => {
+    const key = event.target.value.slice(-1).toLowerCase();
+    event.target.value = key;
+    if (key && !TAKEN.has(key)) change("key", { category: one.id, value: key });
+  };
+  return html`<div class="editor" onKeyDown=${(event) => { if (event.key === "Escape") close(); }}>
+    <form onSubmit=${rename}><label>Name <input name="name" defaultValue=${one.name} maxlength="200" autofocus /></label><button>Rename</button></form>
+    <label>Colour <input type="color" value=${one.colour || "#888888"} onChange=${(event) => change("colour", { category: one.id, value: event.target.value })} /></label>
+    <label>Key <input class="key" value=${one.key || ""} maxlength="2" onInput=${setKey} aria-description="A digit from 1 to 9, or a letter but A, L, X and Z" /></label>
+    ${others.length > 0 && html`<label>Merge into <select onChange=${async (event) => { if (event.target.value && (await change("merge", { category: one.id, into: event.target.value }))) close(); }}>
+      <option value="">choose ...</option>${others.map((other) => html`<option value=${other.id}>${other.name}</option>`)}</select></label>`}
+    ${asking
+      ? html`<p role="alert">Delete ${one.name}? ${count ? `Its ${count} images become unlabelled. ` : ""}Z brings all of it back.
+          <button class="danger" onClick=${() => change("delete", { category: one.id })}>Delete</button> <button onClick=${() => setAsking(false)}>Keep</button></p>`
+      : html`<button class="danger" onClick=${() => setAsking(true)}>Delete</button>`}
+  </div>`;
+}

@@ -1,0 +1,186 @@
+// What is known of the project: filled from /api/state, kept true by events. Images are numbers; arrays are by number.
+
+import { get, post } from "./api.js";
+
+export const state = {
+  loaded: false,
+  connected: true,
+  project: null,
+  images: [],
+  label: [], // identity of the category, or null
+  by: [],
+  pending: new Map(), // number -> what it will be labelled as, until the server has it on its disk
+  exam: new Set(),
+  unreadable: new Map(),
+  gone: new Set(),
+  categories: [],
+  identified: 0,
+  scanned: false,
+  trouble: null,
+  version: new Map(),
+  guess: new Map(), // number -> [category, confidence]
+  order: null, // what to label next
+  message: null,
+  waiting: 0,
+};
+
+const listeners = new Set();
+let due = false;
+
+export function subscribe(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function changed() {
+  if (due) return;
+  due = true;
+  requestAnimationFrame(() => {
+    due = false;
+    for (const listener of listeners) listener();
+  });
+}
+
+let fades = 0;
+export function say(text, kind = "done") {
+  state.message = { text, kind };
+  clearTimeout(fades);
+  fades = setTimeout(() => { state.message = null; changed(); }, kind === "error" ? 12000 : 5000);
+  changed();
+}
+
+export async function load() {
+  const read = await get("/api/state");
+  if (!read.project) {
+    Object.assign(state, { loaded: true, project: null });
+    changed();
+    return;
+  }
+  Object.assign(state, {
+    loaded: true, project: read.project, images: read.images, scanned: read.scanned, trouble: read.trouble,
+    identified: read.identified, session: read.session, gone: new Set(read.gone), version: new Map(),
+    unreadable: new Map(Object.entries(read.unreadable).map(([number, why]) => [Number(number), why])),
+  });
+  document.title = `${read.project.name} - pocketscope`;
+  setLabels(read);
+}
+
+function setLabels(read) {
+  state.label = new Array(state.images.length).fill(null);
+  state.by = new Array(state.images.length).fill(null);
+  take(read.labels);
+  state.exam = new Set(read.exam);
+  state.categories = read.categories;
+  changed();
+}
+
+function take(lines) {
+  for (const [number, category, who] of lines) {
+    state.label[number] = category;
+    state.by[number] = who;
+  }
+  changed();
+}
+
+export function listen() {
+  const events = new EventSource("/api/events");
+  let before = false;
+  events.onopen = () => {
+    state.connected = true;
+    if (before) load(); // the server was away: what was missed is read anew
+    before = true;
+    changed();
+  };
+  events.onerror = () => { state.connected = false; changed(); };
+  events.onmessage = ({ data }) => handle(JSON.parse(data));
+}
+
+const handlers = {
+  reload: () => load(),
+  labels: setLabels,
+  labelled: ({ labels }) => take(labels),
+  images({ images, first, gone, trouble, scanned, again }) {
+    if (first > state.images.length) return load();
+    for (let i = 0; i < images.length; i++) {
+      if (first + i < state.images.length) continue;
+      state.images.push(images[i]);
+      state.label.push(null);
+      state.by.push(null);
+    }
+    for (const number of again || []) {
+      state.version.set(number, (state.version.get(number) || 0) + 1);
+      state.unreadable.delete(number);
+      state.label[number] = state.by[number] = null;
+    }
+    Object.assign(state, { gone: new Set(gone), trouble, scanned });
+    changed();
+  },
+  identified({ labels, unreadable, exam, identified }) {
+    for (const [number, why] of Object.entries(unreadable)) state.unreadable.set(Number(number), why);
+    for (const number of exam) state.exam.add(number);
+    state.identified = identified;
+    take(labels);
+  },
+};
+
+function handle(message) {
+  (handlers[message.kind] || (() => {}))(message);
+}
+
+export const thumbnail = (number) => `/thumbnail/${number}/${state.session}-${state.version.get(number) || 0}`;
+export const picture = (number) => `/picture/${number}/${state.session}-${state.version.get(number) || 0}`;
+
+export const labelOf = (number) => (state.pending.has(number) ? state.pending.get(number) : state.label[number]);
+export const categoryOf = (id) => state.categories.find((one) => one.id === id) || null;
+export const nameOf = (id) => categoryOf(id)?.name ?? "";
+
+export function counts() {
+  const found = new Map(state.categories.map((one) => [one.id, 0]));
+  for (let number = 0; number < state.images.length; number++) {
+    const id = labelOf(number);
+    if (id !== null && found.has(id)) found.set(id, found.get(id) + 1);
+  }
+  return found;
+}
+
+export async function label(numbers, category) {
+  const images = numbers.filter((number) => !state.unreadable.has(number) && !state.gone.has(number));
+  if (!images.length) return say("None of these images can be read, so none can be labelled.", "error");
+  const seen = images.map(labelOf);
+  const shown = images.filter((number) => state.guess.has(number) && !state.exam.has(number));
+  for (const number of images) state.pending.set(number, category);
+  changed();
+  try {
+    const { labels } = await post("/api/label", { images, category, seen, guess_shown: shown });
+    take(labels);
+    const what = category === null ? "no longer labelled" : `labelled ${nameOf(category)}`;
+    say(`${images.length === 1 ? "1 image" : `${images.length} images`} ${what}. Z takes it back.`);
+  } catch (error) {
+    if (error.overtaken) {
+      for (const [number, now] of error.overtaken) state.label[number] = now;
+      say(`${error.message} What they are labelled as now is shown; press again to change it.`, "error");
+    } else say(error.message, "error");
+  } finally {
+    for (const number of images) if (state.pending.get(number) === category) state.pending.delete(number);
+    changed();
+  }
+}
+
+export async function turn(redo) {
+  try {
+    const { done } = await post("/api/turn", { redo });
+    say(done ? (redo ? "Done again." : "Taken back. Shift+Z does it again.") : redo ? "There is nothing to do again." : "There is nothing to take back.");
+  } catch (error) {
+    say(error.message, "error");
+  }
+}
+
+export async function change(what, about) {
+  try {
+    await post("/api/category", { what, ...about });
+    return true;
+  } catch (error) {
+    say(error.message, "error");
+    return false;
+  }
+}
