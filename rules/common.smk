@@ -31,7 +31,6 @@ if not os.access(Path.cwd(), os.W_OK):
     raise WorkflowError(f"{Path.cwd()}: cannot be written to; make it writable, or name another folder by --directory")
 
 
-
 def check_names(study, networks):
     """Raise InputError where timm does not know a network that the configuration names by timm's own name."""
     named = [network.name for key, network in networks.items() if name_in_timm(key)]
