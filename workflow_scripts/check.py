@@ -1,8 +1,11 @@
 """Count what a data set holds, and refuse what the configuration did not mean."""
 
+import logging
+
 from pocketscope.core import parquet
 from pocketscope.data import checks, corrections
 from pocketscope.data.group_remarks import group_remarks
+from pocketscope.data.label_remarks import label_remarks
 from pocketscope.runtime import job
 from pocketscope.tables.classes import CLASSES
 from pocketscope.tables.images import IMAGES
@@ -18,5 +21,7 @@ given = corrections.read(params.labels, root, images, labels)
 classes, counted = checks.check_dataset(
     images, given.source, skipped, given.learnt, given.exam, given.renamed, **params.expected
 )
-counted["remarks"] += group_remarks(images, labels, notes)
+counted["remarks"] += label_remarks(classes, skipped, notes) + group_remarks(images, labels, notes)
+for remark in counted["remarks"]:
+    logging.warning("%s", remark)
 parquet.write(classes, snakemake.output.classes, CLASSES, notes=counted)

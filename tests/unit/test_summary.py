@@ -27,6 +27,22 @@ def test_f1_names_its_class_and_remarks_follow(tmp_path, capsys):
     assert "cells: '[b].png' (the file is empty).\n" in shown
 
 
+@pytest.mark.parametrize(("rows", "told"), [("a.png,x\n", "Look through"), ("", "so there are no answers")])
+def test_what_to_do_next_knows_a_table_without_answers(tmp_path, capsys, rows, told):
+    place = tmp_path / "ship/cells/answers.csv"
+    place.parent.mkdir(parents=True)
+    place.write_text(f"path,class\n{rows}", encoding="utf-8-sig")
+    summary.show(tmp_path)
+    steps = capsys.readouterr().out.partition("What to do next:")[2]
+    assert told in steps
+    assert str(place.parent) in steps
+
+
+def test_a_run_that_failed_shows_no_scores_of_an_earlier_one(tmp_path, capsys):
+    summary.show(tmp_path, complete=False)
+    assert capsys.readouterr().out == f"What is done is in {tmp_path}\n"
+
+
 def test_without_scores(tmp_path):
     with pytest.raises(InputError, match="there are no scores yet; run snakemake"):
         summary.show(tmp_path)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean
@@ -115,6 +116,7 @@ def dataset_remarks(
         The labels of images that were set aside to be tested on.
     """
     said, labels, corrected, exam = [], set(labels), set(corrected), set(exam)
+    skipped = skipped.filter(pc.invert(pc.ends_with(skipped["path"], "/")))  # a folder is no file: see `label_remarks`
     if len(skipped):
         named = [f"{row['path']!r} ({row['reason']})" for row in skipped.slice(length=_SHOWN).to_pylist()]
         said.append(f"files that could not be used, listed in skipped.parquet: {_first(named, len(skipped))}")

@@ -21,6 +21,7 @@ from pocketscope.core.errors import InputError
 from pocketscope.core.files import named, whole
 from pocketscope.core.messages import LISTED, did_you_mean, listing
 from pocketscope.data import preparing
+from pocketscope.data.label_remarks import note_of_doubled
 from pocketscope.data.preparing import FACTS
 from pocketscope.data.sources import kinds
 from pocketscope.data.sources.cells import spelling
@@ -105,6 +106,7 @@ def pack(
         notes = {"image_size": image_size, "resize": resize, "page": page}
         said = {"patients": len(patients), "of_patients": patients.total(), "hints": kinds.hints(source, root)}
         notes |= {key: value for key, value in said.items() if value}
+        notes |= note_of_doubled(copies.records for copies in packed.values())
         _write_images(images, packed, spill, notes)
     label_of = {identity: packed[identity].label for identity in sorted(packed)}
     parquet.write(_table(label_of.items(), SOURCE_LABELS), labels, SOURCE_LABELS)

@@ -1,5 +1,6 @@
 """Answers for images that nobody labelled, and which of them are reliable."""
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,12 @@ from pocketscope.tables.answers import ANSWERS
 from pocketscope.tables.images import load_images
 from pocketscope.tables.split import images_with
 
+log = logging.getLogger(__name__)
+
+NOTHING = (
+    "there is no image without a label, and the table of answers is empty: name the folder of such images by "
+    "'unlabelled' of the source, or give them to `pocketscope classify`"
+)
 CHUNK = 2048  # images in memory at once
 COMPARED = 512  # images on which two precisions are compared
 
@@ -95,6 +102,8 @@ def answers_table(
             said.get(identity),
         )
         rows += [(path, *cells) for path in paths[identity]]
+    if not rows:
+        log.warning(NOTHING)
     columns = zip(*rows, strict=True) if rows else [[] for _ in ANSWERS]
     return pa.table(dict(zip(ANSWERS.names, map(list, columns), strict=True)), schema=ANSWERS)
 

@@ -61,13 +61,24 @@ def _next_steps(study: Path, shipped: list[Path]) -> Iterator[str]:
         yield f"Read {page.resolve()} in a browser: what is recommended, and how sure that is"
     for answers in shipped:
         page = answers.with_suffix(".html")
-        yield (
-            f"Look through {(page if page.is_file() else answers).resolve()}, the most doubtful answers first: correct "
-            f"what is wrong in a copy of {answers.name}, and give it back by `pocketscope label --from`"
-        )
+        if _has_rows(answers):
+            yield (
+                f"Look through {(page if page.is_file() else answers).resolve()}, the most doubtful answers first: "
+                f"correct what is wrong in a copy of {answers.name}, and give it back by `pocketscope label --from`"
+            )
+        else:
+            yield (
+                f"{answers.parent.name} has no image without a label, so there are no answers: name the folder of such "
+                "images by 'unlabelled' of the source, or give them to `pocketscope classify`"
+            )
         yield f"Use the model in {answers.parent.resolve()}: its README.md says how good it is, and how"
     if not shipped:
         yield "For a model that learnt every label, and its answers: `snakemake ship`, then the rest of this command"
+
+
+def _has_rows(table: Path) -> bool:
+    with table.open(encoding="utf-8") as file:
+        return sum(1 for _ in zip(file, range(2), strict=False)) > 1
 
 
 def _show_scores(scores: pa.Table, positive: Mapping[str, str | None], console: Console) -> None:

@@ -152,8 +152,7 @@ class Screen:
             self._line("What is done stays: the same command goes on from here")
         elif not event["nothing_to_do"]:
             self._line(self._styled(f"{_jobs(event['done'])} done in {words.span(event['seconds'])}", "bold"))
-        self._wipe()
-        self._stream.flush()
+        self._line("")
         self._closing(event)
 
     # ---- the stream
