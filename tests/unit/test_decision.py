@@ -84,7 +84,8 @@ def test_scores_alone_give_gains_and_costs_over_data_sets(tmp_path):
     assert costs["latency_ms"].isna().all()
     assert decided.found["datasets"] == {}
     assert (len(decided.differences), len(decided.answers), len(decided.reliable)) == (0, 0, 0)
-    assert decided.found["best_mean"]["candidate"] == decided.found["overall"]["best_candidate"] == "plain/n"
+    assert decided.found["best_mean"]["candidate"] == decided.found["overall"]["best_candidate"] == "plain/m"
+    assert decided.found["overall"]["ties"] == ["plain/n"]
     assert decided.found["best_mean"]["f1"] == pytest.approx(0.7)
 
 

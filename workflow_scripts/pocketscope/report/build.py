@@ -139,16 +139,17 @@ def _headline(study: dict[str, Any]) -> dict[str, Any]:
     if chosen is None:
         return _unresampled_headline(found["best_mean"])
     unit = chosen["unit"].replace("dataset", "data set")
-    facts = [
+    facts = [*_accuracy_fact(chosen)]
+    facts += [
         {
             "label": f"F1 × 100, {100 * chosen['level']:g} % interval",
             "value": f"{100 * chosen['f1']:.1f}",
-            "note": f"{100 * chosen['f1_lower']:.1f} to {100 * chosen['f1_upper']:.1f}",
+            "note": page.span(chosen["f1_lower"], chosen["f1_upper"]),
         },
         {
             "label": "F1 × 100, corrected for the choice",
             "value": f"{100 * chosen['f1_corrected']:.1f}",
-            "note": f"chosen on each resample, scored on the {unit}s left out of it",
+            "note": f"chosen on nine tenths of the {unit}s, scored on the rest",
         },
         _cost_fact(chosen, "size_mb", "File size", "MB"),
         _cost_fact(chosen, "latency_ms", "Latency, one image on a CPU", "ms"),
@@ -164,8 +165,21 @@ def _headline(study: dict[str, Any]) -> dict[str, Any]:
         "text": chosen["text"],
         "facts": facts,
         "remark": chosen["remark"],
+        "known": chosen["tested"] and chosen["tested"]["text"],
         "table": table,
     }
+
+
+def _accuracy_fact(chosen: Mapping[str, Any]) -> list[dict[str, str]]:
+    if chosen["accuracy"] is None:
+        return []
+    return [
+        {
+            "label": f"Right answers in percent, {100 * chosen['level']:g} % interval",
+            "value": f"{100 * chosen['accuracy']:.1f}",
+            "note": page.span(chosen["accuracy_lower"], chosen["accuracy_upper"]),
+        }
+    ]
 
 
 def _unresampled_headline(best: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,6 +193,7 @@ def _unresampled_headline(best: Mapping[str, Any]) -> dict[str, Any]:
             {"label": "F1 × 100", "value": f"{100 * best['f1']:.1f}", "note": "no interval: no predictions given"}
         ],
         "remark": None,
+        "known": None,
         "table": None,
     }
 
@@ -205,8 +220,8 @@ def _brought(chosen: Mapping[str, Any], baseline: str) -> dict[str, str]:
     return {
         "label": label,
         "value": f"{100 * gain['difference']:+.1f} points",
-        "note": f"{100 * gain['lower']:+.1f} to {100 * gain['upper']:+.1f}, compared with the same network "
-        f"trained with {baseline}",
+        "note": f"{page.signed_span(gain['lower'], gain['upper'])}, compared with the same network trained with "
+        f"{baseline}",
     }
 
 

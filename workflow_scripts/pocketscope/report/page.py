@@ -144,3 +144,15 @@ def signed(value: float) -> str:
 def signed_hundredfold(value: float) -> str:
     """Write a difference of scores between 0 and 1 as points."""
     return f"{100 * value:+.1f}"
+
+
+def span(lower: float | None, upper: float | None) -> str:
+    """Write the interval of a score between 0 and 1 as points."""
+    return "no interval" if lower is None or upper is None else f"{hundredfold(lower)} to {hundredfold(upper)}"
+
+
+def signed_span(lower: float | None, upper: float | None) -> str:
+    """Write the interval of a difference of scores as points."""
+    if lower is None or upper is None:
+        return "no interval"
+    return f"{signed_hundredfold(lower)} to {signed_hundredfold(upper)}"

@@ -77,7 +77,6 @@ def compare(
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol '{protocol}' is unknown; the protocols are {', '.join(PROTOCOLS)}")
-    answer = answer_soundly if protocol == "sound" else answer_as_the_paper
     asked = list(
         questions(
             score_table.competitors(scores, bounds),
@@ -86,16 +85,21 @@ def compare(
         )
     )
     _check_controls(controls, asked)
-    groups, omnibus, pairs, skipped = [], [], [], []
-    for question in asked:
-        if reason := reason_to_skip(question):
-            skipped.append({"question": question.name, "subject": question.subject, "reason": reason})
-            continue
-        control = next((name for name in controls if name in question.scores.columns), None)
-        found = answer(question, control, alpha)
-        groups += found[0]
-        omnibus.append(found[1])
-        pairs += found[2]
+    reasons = [reason_to_skip(question) for question in asked]
+    skipped = [
+        {"question": question.name, "subject": question.subject, "reason": reason}
+        for question, reason in zip(asked, reasons, strict=True)
+        if reason
+    ]
+    put = [question for question, reason in zip(asked, reasons, strict=True) if not reason]
+    with_control = [next((name for name in controls if name in question.scores.columns), None) for question in put]
+    if protocol == "sound":
+        found = answer_soundly(put, with_control, alpha)
+    else:
+        found = [answer_as_the_paper(*one, alpha) for one in zip(put, with_control, strict=True)]
+    groups = [row for part, _, _ in found for row in part]
+    omnibus = [row for _, row, _ in found]
+    pairs = [row for _, _, part in found for row in part]
     return Answers(*map(frames.frame, (groups, omnibus, pairs, _together(skipped)), SCHEMAS))
 
 

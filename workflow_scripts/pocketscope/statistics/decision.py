@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from pocketscope.core import files
-from pocketscope.statistics import bootstrap, frames, recommendation, reliable, score_table
+from pocketscope.statistics import bootstrap, differences, frames, recommendation, reliable, score_table, simultaneous
 from pocketscope.tables.decision import ANSWERS, COSTS, DIFFERENCES, GAINS, RELIABLE
 
 SCHEMAS = {"differences": DIFFERENCES, "gains": GAINS, "costs": COSTS, "answers": ANSWERS, "reliable": RELIABLE}
@@ -48,6 +48,7 @@ def decide(
     alpha: float = 0.05,
     baseline: str = "supervised",
     share: float = SHARE,
+    controls: Sequence[str] = (),
 ) -> Decision:
     """Recommend a candidate for each data set and over all, and tell what that rests on.
 
@@ -68,6 +69,9 @@ def decide(
         The method that is trained on the labelled images alone.
     share
         How many of the answers that are called reliable are right, at least; see `reliable.least_reliable`.
+    controls
+        The first that names a candidate is what the others of a data set are compared with; else the recommended one
+        is, which the data chose.
     """
     given = evidence or {}
     main = score_table.most_labelled(scores)
@@ -82,11 +86,23 @@ def decide(
         found["datasets"][dataset] |= {"classes": list(one.classes), "positive": named}
     found |= {"best_mean": _best_mean(cells, candidates), "baseline": baseline, "alpha": alpha}
     chosen = {dataset: about["candidate"] for dataset, about in found["datasets"].items()}
-    differences = [_differences(name, resamples[name], candidate, alpha) for name, candidate in chosen.items()]
+    control = next((name for name in controls if name in set(candidates.index)), None)
+    compared = {
+        dataset: differences.with_reference(
+            resamples[dataset],
+            control or candidate,
+            declared=control is not None,
+            # Over data sets enough, the methods are compared once for all (`comparison.compare`).
+            methods=simultaneous.smallest_p(len(cells)) > alpha,
+            families=len(chosen),
+            alpha=alpha,
+        ).assign(dataset=dataset)
+        for dataset, candidate in chosen.items()
+    }
     answers = {name: _answers(name, given[name], candidate) for name, candidate in chosen.items()}
     return Decision(
         found,
-        _joined(differences, DIFFERENCES),
+        _joined(list(compared.values()), DIFFERENCES),
         frames.frame(list(_gains(cells, candidates, resamples, baseline, alpha)), GAINS),
         _costs(cells, candidates, costs),
         _joined(list(answers.values()), ANSWERS),
@@ -121,7 +137,7 @@ def _joined(parts: list[pd.DataFrame], schema: Any) -> pd.DataFrame:
 
 def _best_mean(cells: pd.DataFrame, candidates: pd.DataFrame) -> dict[str, Any]:
     means = cells.mean().to_numpy()
-    best = candidates.iloc[int(means.argmax())]
+    best = candidates[means > means.max() - recommendation.ALIKE].sort_index().iloc[0]
     return {"candidate": best.name, **best.to_dict(), "f1": float(means.max())}
 
 
@@ -132,15 +148,9 @@ def _gain_of(
     reference = score_table.candidate_name(baseline, chosen["network"], chosen["precision"])
     if chosen["method"] == baseline or reference not in result.rows:
         return None
-    line = bootstrap.differences(result, [(chosen["candidate"], reference)], alpha=alpha).iloc[0]
-    return {"reference": reference} | {key: float(line[key]) for key in ("difference", "lower", "upper")}
-
-
-def _differences(dataset: str, result: bootstrap.Bootstrap, chosen: str, alpha: float) -> pd.DataFrame:
-    """Compare every candidate of a data set with the recommended one, the best first."""
-    pairs = [(candidate, chosen) for candidate in result.rows if candidate != chosen]
-    lines = bootstrap.differences(result, pairs, alpha=alpha)
-    return lines.sort_values("difference", ascending=False, kind="stable").assign(dataset=dataset)
+    rows = [result.rows.index(name) for name in (chosen["candidate"], reference)]
+    line = bootstrap.difference(result, rows[:1], rows[1:], alpha=alpha)
+    return {"reference": reference} | {key: None if math.isnan(value) else value for key, value in line.items()}
 
 
 def _gains(
@@ -178,12 +188,8 @@ def _gain_on_units(
     result: bootstrap.Bootstrap, candidates: pd.DataFrame, method: str, baseline: str, alpha: float
 ) -> dict[str, float]:
     methods = candidates["method"].reindex(result.rows)
-    of = {name: np.flatnonzero(methods == name) for name in (method, baseline)}
-    resampled = result.inside[:, of[method]].mean(axis=1) - result.inside[:, of[baseline]].mean(axis=1)
-    cut = bootstrap.tail(result.units, alpha)
-    lower, upper = np.nanquantile(resampled, [cut, 1 - cut])
-    point = float(result.point[of[method]].mean() - result.point[of[baseline]].mean())
-    return {"difference": point, "lower": float(lower), "upper": float(upper)}
+    first, second = (np.flatnonzero(methods == name) for name in (method, baseline))
+    return bootstrap.difference(result, first, second, alpha=alpha)
 
 
 def _costs(cells: pd.DataFrame, candidates: pd.DataFrame, costs: pd.DataFrame | None) -> pd.DataFrame:

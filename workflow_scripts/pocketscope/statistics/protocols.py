@@ -1,37 +1,84 @@
 """How a question is answered: soundly, or as the first study did."""
 
-import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
 
-from pocketscope.statistics import hypothesis_tests
+from pocketscope.statistics import hypothesis_tests, simultaneous
 from pocketscope.statistics.questions import Question
-from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, NOT_SHOWN, TOO_FEW
+from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, FOR_READING, NOT_SHOWN, TOO_FEW
 
 QUADE_BELOW = 5  # with fewer groups, Quade's test has more power than Friedman's (Conover 1999, section 5.8)
 
 
-def answer_soundly(question: Question, control: str | None, alpha: float) -> tuple[list[dict], dict, list[dict]]:
-    """Answer by ranks and signed ranks, without pre-tests; no verdict that so few datasets could not support."""
+def answer_soundly(
+    asked: Sequence[Question], controls: Sequence[str | None], alpha: float
+) -> list[tuple[list[dict], dict, list[dict]]]:
+    """Answer by ranks and exchanges within data sets, without pre-tests; `controls` holds each question's.
+
+    The pairs of all main questions are tested at once: alpha bounds the chance that any difference is found where none
+    is, in all of them together. Of the other questions the same figures are given, each for itself, and no verdict.
+    """
+    found = pairs_at_once([q for q in asked if q.main], [c for q, c in zip(asked, controls, strict=True) if q.main])
+    answers = []
+    for question, control in zip(asked, controls, strict=True):
+        pairs, tested = found.pop(0) if question.main else pairs_at_once([question], [control])[0]
+        answers.append(_answer_soundly(question, control, pairs, tested, alpha))
+    return answers
+
+
+def pairs_at_once(
+    asked: Sequence[Question], controls: Sequence[str | None]
+) -> list[tuple[np.ndarray, simultaneous.Tested]]:
+    """Test the pairs of several questions on the same data sets at once; return each one's pairs and what was found.
+
+    All pairs of a question, or those with its control, which comes first in them.
+    """
+    pairs, columns = [], []
+    for question, control in zip(asked, controls, strict=True):
+        names = list(question.scores.columns)
+        if control is None:
+            chosen = simultaneous.all_pairs(len(names))
+        else:
+            chosen = simultaneous.with_control(len(names), names.index(control))[:, ::-1]
+        pairs.append(chosen)
+        columns.append(question.scores.sort_index().to_numpy())
+    if not pairs:
+        return []
+    starts = np.cumsum([0, *(part.shape[1] for part in columns)])
+    joined = np.concatenate([part + first for part, first in zip(pairs, starts[:-1], strict=True)])
+    together = simultaneous.step_down(np.round(np.hstack(columns), hypothesis_tests.DECIMALS), joined)
+    ends = np.cumsum([len(part) for part in pairs])
+    split = [np.split(values, ends[:-1]) for values in together]
+    return [(part, simultaneous.Tested(*(values[i] for values in split))) for i, part in enumerate(pairs)]
+
+
+def _answer_soundly(
+    question: Question, control: str | None, chosen: np.ndarray, tested: simultaneous.Tested, alpha: float
+) -> tuple[list[dict], dict, list[dict]]:
     values = question.scores.to_numpy()
     n, k = values.shape
     smallest = hypothesis_tests.smallest_omnibus_p(n, k)
-    verdict = _omnibus_verdict(values, smallest, alpha)
+    pairs = _exchanged_pairs(question, chosen, tested, alpha)
     if k == 2:
-        name, test = "Wilcoxon signed-rank (see the pair)", None
+        name, test = "exchanges (see the pair)", None
     elif k < QUADE_BELOW:
         name, test = "Quade", hypothesis_tests.quade(values)
     else:
         name, test = "Iman-Davenport", hypothesis_tests.iman_davenport(values)
     if test:
         test = test._replace(p=max(test.p, smallest))  # F's curve has no end, the permutations of ranks do
-    omnibus = _omnibus_row(question, name, test, smallest, verdict or (_shown(test.p, alpha) if test else ""))
-    pairs = _signed_rank_pairs(question, control, alpha)
+    if np.all(np.ptp(np.round(values, hypothesis_tests.DECIMALS), axis=1) == 0):
+        verdict = ALL_ALIKE
+    elif not question.main:
+        verdict = FOR_READING
+    else:
+        verdict = DIFFERENT if any(pair["better"] for pair in pairs) else pairs[0]["verdict"]
+    omnibus = _omnibus_row(question, name, test, smallest, verdict)
     if test is None:
-        omnibus |= {key: pairs[0][key] for key in ("statistic", "p")} | {"smallest_p": pairs[0]["smallest_p"]}
-        omnibus["verdict"] = verdict or (DIFFERENT if pairs[0]["better"] else pairs[0]["verdict"])
+        omnibus |= {"statistic": abs(pairs[0]["statistic"])} | {key: pairs[0][key] for key in ("p", "smallest_p")}
     return _group_rows(question, control), omnibus, pairs
 
 
@@ -82,37 +129,28 @@ def answer_as_the_paper(question: Question, control: str | None, alpha: float) -
     return _group_rows(question, columns[best]), omnibus, pairs
 
 
-def _signed_rank_pairs(question: Question, control: str | None, alpha: float) -> list[dict]:
+def _exchanged_pairs(question: Question, chosen: np.ndarray, tested: simultaneous.Tested, alpha: float) -> list[dict]:
     values = question.scores.to_numpy()
     columns = list(question.scores.columns)
-    if control is None:
-        chosen = list(itertools.combinations(range(len(columns)), 2))
-    else:
-        at = columns.index(control)
-        chosen = [(at, j) for j in range(len(columns)) if j != at]
-    differences = [values[:, i] - values[:, j] for i, j in chosen]
-    tests = [hypothesis_tests.wilcoxon(difference) for difference in differences]
-    adjusted = hypothesis_tests.holm([test.p for test in tests])
+    smallest = simultaneous.smallest_p(len(values))
     rows = []
-    for (i, j), difference, test, p in zip(chosen, differences, tests, adjusted, strict=True):
-        # The bound of the pair's own step: Holm multiplies the smallest p-value by the number of comparisons.
-        smallest = hypothesis_tests.smallest_wilcoxon_p(len(values), len(chosen))
-        # The ranks decide which is better, as they decide the test: the means may point the other way.
-        effect = hypothesis_tests.rank_biserial(difference)
-        better = columns[i if effect > 0 else j] if p < alpha and smallest <= alpha else None
+    for (i, j), statistic, p, adjusted in zip(chosen, *tested, strict=True):
+        better = columns[i if statistic > 0 else j] if adjusted < alpha and question.main else None
         row = _pair_row(question, columns[i], columns[j], better)
-        if smallest > alpha:
+        if not question.main:
+            row["verdict"] = FOR_READING
+        elif smallest > alpha:
             row["verdict"] = TOO_FEW
         rows.append(
             row
             | {
-                "test": "Wilcoxon signed-rank, Holm",
-                "statistic": test.statistic,
-                "p": test.p,
-                "p_adjusted": float(p),
+                "test": "exchanges within data sets, step-down",
+                "statistic": float(statistic),
+                "p": float(p),
+                "p_adjusted": float(adjusted),
                 "smallest_p": smallest,
                 "effect": "matched-pairs rank-biserial",
-                "effect_size": effect,
+                "effect_size": hypothesis_tests.rank_biserial(values[:, i] - values[:, j]),
             }
         )
     return rows
@@ -178,13 +216,6 @@ def _assumptions(values: np.ndarray) -> tuple[float, float]:
     with np.errstate(divide="ignore", invalid="ignore"):
         levene = float(stats.levene(*values.T, center="median").pvalue)
     return float(stats.shapiro(values.ravel()).pvalue), 0.0 if math.isnan(levene) else levene
-
-
-def _omnibus_verdict(values: np.ndarray, smallest: float, alpha: float) -> str | None:
-    """Return the verdict that needs no test, or None."""
-    if np.all(np.ptp(np.round(values, hypothesis_tests.DECIMALS), axis=1) == 0):
-        return ALL_ALIKE
-    return TOO_FEW if smallest > alpha else None
 
 
 def _shown(p: float, alpha: float) -> str:

@@ -9,11 +9,16 @@ from pocketscope.statistics import score_table
 
 
 class Question(NamedTuple):
-    """What is compared (`name`), where (`subject`), and the scores, index dataset, columns groups."""
+    """What is compared (`name`), where (`subject`), and the scores, index dataset, columns groups.
+
+    A `main` question is about all networks or methods at once, and belongs to the family over which false differences
+    are counted; the others are details of one method or network.
+    """
 
     name: str
     subject: str
     scores: pd.DataFrame
+    main: bool = False
 
 
 def questions(scores: pd.DataFrame, families: Mapping[str, str], *, rows: bool = False) -> Iterator[Question]:
@@ -30,16 +35,18 @@ def questions(scores: pd.DataFrame, families: Mapping[str, str], *, rows: bool =
         yield Question("networks", method, cells[method])
     by_row = {name: cells.xs(name, axis=1, level="row") for name in names}
     over_methods = _means(by_row)
-    yield Question("networks", "mean over methods", over_methods)
+    yield Question("networks", "mean over methods", over_methods, main=True)
     for method in methods:
         yield Question("families", method, _family_means(cells[method], family_of))
-    yield Question("families", "mean over methods", _family_means(over_methods, family_of))
-    yield Question("methods", "mean over networks", _means({method: cells[method] for method in methods}))
+    yield Question("families", "mean over methods", _family_means(over_methods, family_of), main=True)
+    yield Question("methods", "mean over networks", _means({method: cells[method] for method in methods}), main=True)
     for name in names:
         yield Question("methods", name, by_row[name])
     yield from _precision_questions(scores, methods)
     if rows:
-        yield Question("rows", "all", cells.set_axis([f"{method}/{row}" for method, row in cells.columns], axis=1))
+        yield Question(
+            "rows", "all", cells.set_axis([f"{method}/{row}" for method, row in cells.columns], axis=1), main=True
+        )
 
 
 def reason_to_skip(question: Question) -> str | None:
@@ -73,7 +80,9 @@ def _precision_questions(scores: pd.DataFrame, methods: list[str]) -> Iterator[Q
         grouped = part.groupby(["dataset", "precision"], sort=False)["value"].mean().round(score_table.DECIMALS)
         wide = grouped.unstack("precision")  # noqa: PD010 - nothing is aggregated
         columns = [precision for precision in precisions if precision in wide]
-        yield Question("precisions", method, wide[columns] if len(part) else pd.DataFrame())
+        yield Question(
+            "precisions", method, wide[columns] if len(part) else pd.DataFrame(), main=method == "mean over methods"
+        )
 
 
 def _family_means(values: pd.DataFrame, family_of: Mapping[str, str]) -> pd.DataFrame:

@@ -1,4 +1,10 @@
-"""Which candidate to take: the smallest and fastest that is shown to lose no more than a margin against the best."""
+"""Which candidate to take: the smallest and fastest that is shown to lose no more than a margin against the best.
+
+References
+----------
+.. [1] J. C. Hsu, "Multiple Comparisons: Theory and Methods", Chapman & Hall, 1996, chapter 4 (comparisons with the
+       best).
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,9 +16,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from pocketscope.core.errors import InputError
-from pocketscope.statistics import bootstrap, score_table
+from pocketscope.statistics import bootstrap, intervals, score_table
 
 MARGIN = 2.0  # points of F1
+FEWEST_DATASETS = 6  # from fewer, nothing is concluded about other data sets: not even six wins of six go below 0.03
+ALIKE = 1e-9  # scores that lie closer are the same
 CHEAPEST = {"size_mb": "smallest", "latency_ms": "fastest"}  # what a candidate of the lowest cost is called
 
 
@@ -23,10 +31,14 @@ def recommend(
     margin: float = MARGIN,
     alpha: float = 0.05,
 ) -> dict[str, Any]:
-    """Recommend the cheapest candidate whose paired lower bound of F1 minus the best one's lies above ``-margin``.
+    """Recommend the cheapest candidate that is shown to lose less than ``margin`` against every other one.
 
-    The bound is the lower end of the bootstrap's (1 - alpha) percentile interval of the difference, on the same units
-    (non-inferiority by a confidence interval); below six units there is none. What is cheap is told by `cost`.
+    Shown by the lower bound of its paired difference in F1, which lies above ``-margin`` against each of the others
+    (non-inferiority by a confidence interval). Which of them is truly the best need not be known, and no luck of the
+    best-looking one is taken for its worth: of a candidate that loses the margin against the truly best one, the bound
+    against that one alone keeps its promise [1]_. The bounds of all candidates hold at once, because the cheapest of
+    many that pass is taken (`bootstrap.simultaneous_tail`). Below six data sets there is none. What is cheap is told by
+    `cost`.
 
     Parameters
     ----------
@@ -43,41 +55,49 @@ def recommend(
     Returns
     -------
     dict
-        Ready for JSON. `candidate`, `f1` with `f1_lower` and `f1_upper`,
-        `f1_corrected` (freed of the choice's luck, by `bootstrap.corrected_for_choice`), `size_mb`, `latency_ms`;
-        the same of the best one (`best_candidate`, ...); `difference` and `difference_lower` of the two; `passing` (all
-        candidates within the margin); `undecided` (those that may be within); `outcome` (`cheaper`, `best`,
-        `undecided`, `unpriced`);
-        `units_needed`; `text`, which says it in words.
+        Ready for JSON. `candidate`, `f1` with `f1_lower` and `f1_upper` (None below three data sets), `f1_corrected`
+        (freed of the choice's luck, which the lower bound is too), `accuracy` with `accuracy_lower` and
+        `accuracy_upper` (None where units are data sets), `size_mb`, `latency_ms`; the same of the best one
+        (`best_candidate`, ...); `ties`, which score as the best does; `difference` of the two, and the simultaneous
+        `difference_lower` against whichever is the best; `passing` (all candidates within the margin); `undecided`
+        (those that may be within); `outcome` (`cheaper`, `best`, `undecided`, `unpriced`); `units_needed`; `tested`,
+        what the test images say of the accuracy and how many more would change it; `text`, which says it in words.
     """
-    best = int(np.argmax(result.point))
+    prices = cost(result.rows, costs)
+    best = _best(result.point, prices)
     gap = result.point - result.point[best]
-    cut = bootstrap.tail(result.units, alpha)
-    lower, upper = np.nanquantile(result.inside - result.inside[:, [best]], [cut, 1 - cut], axis=0)
     allowed = margin / 100
-    enough = result.units >= bootstrap.FEWEST_UNITS
+    enough = result.unit != "dataset" or result.units >= FEWEST_DATASETS
+    others = np.delete(np.arange(len(gap)), best)
+    tail = bootstrap.simultaneous_tail(result.low[:, others] - result.high[:, [best]], alpha / 2)
+    lower = np.quantile(result.low - result.high[:, [best]], tail, axis=0)
+    lower[best] = 0.0
+    upper = np.quantile(result.high - result.low[:, [best]], 1 - tail, axis=0)
+    for i in np.flatnonzero(lower > -allowed) if enough else ():
+        lower[i] = min(lower[i], _lowest(result, i, tail, allowed, best))
     passing = (lower > -allowed) & enough
     passing[best] = True
-    prices = cost(result.rows, costs)
-    candidate = _cheapest(passing[None], prices, result.point[None])[0]
-    undecided = ~passing & ((upper > -allowed) | (not enough))
-    picked = _chosen_on_resamples(result, prices, allowed, alpha)
+    candidate = int(_cheapest(passing[None], prices, result.point[None])[0])
+    undecided = ~passing & (~(upper < -allowed) | (not enough))
+    picked = _chosen_without_folds(result, prices, allowed, tail, enough)
     bounds = bootstrap.interval(result, alpha)
     found = {
-        **_describe(result, bounds, costs, int(candidate), "", picked),
-        **_describe(result, bounds, costs, best, "best_", np.argmax(np.nan_to_num(result.inside, nan=-1), axis=1)),
+        **_describe(result, bounds, costs, candidate, "", result.choice.score(picked), alpha),
+        **_describe(result, bounds, costs, best, "best_", result.choice.score(_best_of_each(result, prices)), alpha),
+        "ties": [result.rows[i] for i in others if gap[i] > -ALIKE],
         "difference": float(gap[candidate]),
-        "difference_lower": float(lower[candidate]),
+        "difference_lower": float(lower[candidate]) if enough else None,
         "margin": margin,
         "level": 1 - alpha,
         "unit": result.unit,
         "units": result.units,
         "passing": [name for name, good in zip(result.rows, passing, strict=True) if good],
         "undecided": [name for name, open_ in zip(result.rows, undecided, strict=True) if open_],
-        "remark": bootstrap.reliability_remark(result),
+        "remark": bootstrap.remark(result),
+        "tested": _tested(result, candidate, alpha),
     }
     # Where no gap is within the margin as measured, more units would sooner rule the others out than let them in.
-    promising = not enough or bool(np.delete(gap > -allowed, best).any())
+    promising = not enough or bool((gap[others] > -allowed).any())
     found["outcome"] = _outcome(found, bool(np.isfinite(prices).any()), promising)
     found["units_needed"] = (
         _units_needed(result, gap, lower, allowed, prices, best) if found["outcome"] == "undecided" else None
@@ -195,28 +215,56 @@ def counted(candidates: list[str], costs: pd.DataFrame | None) -> list[str]:
     return everywhere or [known.sum().idxmax()]
 
 
+def _best(scores: NDArray, prices: NDArray) -> int:
+    """Return the best-scoring candidate, of those that score alike the cheapest, of these the first by name."""
+    return int(_cheapest((scores > scores.max() - ALIKE)[None], prices, np.zeros((1, len(scores))))[0])
+
+
 def _cheapest(passing: NDArray[np.bool_], prices: NDArray, scores: NDArray) -> NDArray[np.int64]:
-    """Return per line the passing candidate of the lowest price, of equal prices the best score."""
-    # Ranks of prices lie at least 1 apart, scores between 0 and 1: one number orders by both.
-    order = stats.rankdata(prices, method="dense")[None] - np.nan_to_num(scores) / 2
+    """Return per line the passing candidate of the lowest price, of equal prices the best score, then by name."""
+    # Ranks of prices lie at least 1 apart, scores between 0 and 1: one number orders by both. Rows are sorted by name.
+    order = np.unique(prices, return_inverse=True)[1][None] - np.round(scores, 9) / 2
     return np.argmin(np.where(passing, order, math.inf), axis=1)
 
 
-def _chosen_on_resamples(
-    result: bootstrap.Bootstrap, prices: NDArray, allowed: float, alpha: float
+def _lowest(result: bootstrap.Bootstrap, row: int, tail: float, allowed: float, best: int) -> float:
+    """Return the lowest of a row's bounds against all others, or some bound below the margin if there is one."""
+    # A cheap look first: where the ends of the two scores lie apart, so does their difference.
+    own, others = np.quantile(result.low[:, row], tail / 2), np.quantile(result.high, 1 - tail / 2, axis=0)
+    close = np.flatnonzero(own - others <= -allowed)
+    close = close[(close != row) & (close != best)]
+    lowest = math.inf
+    for start in range(0, len(close), 16):
+        draws = result.low[:, [row]] - result.high[:, close[start : start + 16]]
+        lowest = min(lowest, float(np.quantile(draws, tail, axis=0).min()))
+        if lowest <= -allowed:
+            break
+    return lowest
+
+
+def _best_of_each(result: bootstrap.Bootstrap, prices: NDArray) -> NDArray[np.int64]:
+    scores = result.choice.inside
+    return _cheapest(scores > scores.max(axis=1, keepdims=True) - ALIKE, prices, np.zeros_like(scores))
+
+
+def _chosen_without_folds(
+    result: bootstrap.Bootstrap, prices: NDArray, allowed: float, tail: float, enough: bool
 ) -> NDArray[np.int64]:
-    """Apply the rule on every resample, with normal bounds: a bootstrap inside each would cost samples squared."""
-    scores = np.nan_to_num(result.inside)
-    covariance = np.atleast_2d(np.cov(scores, rowvar=False))
-    variance = np.diag(covariance)
-    best = np.argmax(scores, axis=1)
-    of_difference = variance[None] + variance[best][:, None] - 2 * covariance[best]
-    reach = -stats.norm.ppf(bootstrap.tail(result.units, alpha)) * np.sqrt(np.maximum(of_difference, 0))
-    lines = np.arange(len(scores))
-    passing = scores - scores[lines, best][:, None] - reach > -allowed
-    passing &= result.units >= bootstrap.FEWEST_UNITS
-    passing[lines, best] = True
-    return _cheapest(passing, prices, scores)
+    """Apply the rule without each fold, with normal bounds: weights inside each would cost samples times folds."""
+    scores = result.choice.inside
+    chosen = np.zeros_like(scores, dtype=bool)
+    chosen[np.arange(len(scores)), _best_of_each(result, prices)] = True
+    if enough and not np.isnan(result.low).any():
+        covariance = np.atleast_2d(np.cov(result.low, rowvar=False)) / result.choice.share
+        variance = np.diag(covariance)
+        centre = result.low.mean(axis=0) - result.point  # the unit more pulls a row down, and its rivals up
+        rival = result.high.mean(axis=0) - result.point
+        deviation = np.sqrt(np.maximum(variance[:, None] + variance[None] - 2 * covariance, 0))
+        reach = -stats.norm.ppf(tail) * deviation - centre[:, None] + rival[None]
+        np.fill_diagonal(reach, -math.inf)
+        for line, row in zip(scores, chosen, strict=True):
+            row |= (line[:, None] - line[None] - reach > -allowed).all(axis=1)
+    return _cheapest(chosen, prices, scores)
 
 
 def _describe(
@@ -225,20 +273,35 @@ def _describe(
     costs: pd.DataFrame | None,
     candidate: int,
     prefix: str,
-    picked: NDArray,
+    corrected: float,
+    alpha: float,
 ) -> dict[str, Any]:
-    name = result.rows[candidate]
+    name, f1 = result.rows[candidate], float(result.point[candidate])
+    # An interval about a choice's score is lowered by the choice's luck at its lower end.
+    lower, upper = bounds[candidate] - [max(0.0, f1 - corrected), 0]
+    share = bootstrap.accuracy(result, candidate, alpha)
     found = {
         "candidate": name,
-        "f1": float(result.point[candidate]),
-        "f1_lower": float(bounds[candidate, 0]),
-        "f1_upper": float(bounds[candidate, 1]),
-        "f1_corrected": bootstrap.corrected_for_choice(result, picked),
+        "f1": f1,
+        "f1_lower": None if math.isnan(lower) else float(max(0.0, lower)),
+        "f1_upper": None if math.isnan(upper) else float(upper),
+        "f1_corrected": corrected,
+        "accuracy": share and share.right / share.tested,
+        "accuracy_lower": share and share.lower,
+        "accuracy_upper": share and share.upper,
     }
     for column in ("size_mb", "latency_ms"):
         value = costs[column].get(name, math.nan) if costs is not None and column in costs else math.nan
         found[column] = None if math.isnan(value) else float(value)
     return {prefix + key: value for key, value in found.items()}
+
+
+def _tested(result: bootstrap.Bootstrap, candidate: int, alpha: float) -> dict[str, Any] | None:
+    share = bootstrap.accuracy(result, candidate, alpha)
+    if share is None:
+        return None
+    groups = result.units if result.unit == "group" else None
+    return {**share._asdict(), "text": intervals.in_words(share, alpha, groups)}
 
 
 def _outcome(found: dict[str, Any], priced: bool, promising: bool) -> str:
@@ -257,8 +320,8 @@ def _units_needed(
     The distance from point to bound shrinks with the root of the number of units: ``n = n0 (distance / (margin +
     gap))^2``.
     """
-    if result.units < bootstrap.FEWEST_UNITS:
-        return bootstrap.FEWEST_UNITS
+    if result.unit == "dataset" and result.units < FEWEST_DATASETS:
+        return FEWEST_DATASETS
     promising = (gap > -allowed) & (np.arange(len(gap)) != best)
     candidate = _cheapest(promising[None], prices, result.point[None])[0]
     return math.ceil(result.units * ((gap[candidate] - lower[candidate]) / (allowed + gap[candidate])) ** 2)
@@ -267,25 +330,39 @@ def _units_needed(
 def _text(found: dict[str, Any], priced_by: list[str]) -> str:
     margin = f"{found['margin']:g} point{'s' if found['margin'] != 1 else ''} of F1"
     units = "data sets" if found["unit"] == "dataset" else f"test {found['unit']}s"
+    candidate, best = found["candidate"], found["best_candidate"]
+    few = found["unit"] == "dataset" and found["units"] < FEWEST_DATASETS
     if found["outcome"] == "cheaper":
         loss = max(0.0, -100 * found["difference_lower"])
         cheapest = " and ".join(CHEAPEST[column] for column in priced_by)
+        against = f"the best, {best}" if not found["ties"] else f"the best ({_names([best, *found['ties']])})"
         return (
-            f"{found['candidate']} is the {cheapest} candidate that loses less than {margin} against the best, "
-            f"{found['best_candidate']}: at most {loss:.1f} with {100 * found['level']:g} % confidence."
+            f"{candidate} is the {cheapest} candidate that is shown to lose less than {margin} against every other "
+            f"one: at most {loss:.1f} with {100 * found['level']:g} % confidence. It scores "
+            f"{100 * abs(found['difference']):.1f} {'less than' if found['difference'] < -ALIKE else 'from'} {against}."
         )
-    if found["outcome"] == "undecided" and found["units"] < bootstrap.FEWEST_UNITS:
+    if found["ties"]:
+        taken = f", and {candidate} is the cheapest of them" if found["outcome"] != "unpriced" else ""
+        leads = f"{_names([candidate, *found['ties']])} score alike, and best{taken}."
+    else:
+        leads = f"{candidate} scores best."
+    if found["outcome"] == "undecided" and few:
         return (
-            f"{found['candidate']} scores best. {found['units']} {units} are too few to show that another candidate "
-            f"loses less than {margin} against it: {bootstrap.FEWEST_UNITS} are the minimum."
+            f"{leads} {found['units']} {units} are too few to show that another candidate loses less than {margin} "
+            f"against it: {FEWEST_DATASETS} are the minimum."
         )
     if found["outcome"] == "undecided":
         return (
-            f"{found['candidate']} scores best. {found['units']:,} {units} are too few to decide whether "
+            f"{leads} {found['units']:,} {units} are too few to decide whether "
             f"{len(found['undecided'])} other candidate{'s lose' if len(found['undecided']) > 1 else ' loses'} less "
-            f"than {margin} against it. About {found['units_needed']:,} {units} would be enough, if the gaps stay as "
-            "measured."
+            f"than {margin}. About {found['units_needed']:,} {units} would be enough, if the gaps stay as measured."
         )
     if found["outcome"] == "unpriced":
-        return f"{found['candidate']} scores best. No file sizes or latencies are known, so none can be called cheaper."
-    return f"{found['candidate']} scores best. No cheaper candidate is shown to lose less than {margin} against it."
+        return f"{leads} No file sizes or latencies are known, so none can be called cheaper."
+    return f"{leads} No cheaper candidate is shown to lose less than {margin} against it."
+
+
+def _names(names: Sequence[str]) -> str:
+    """Join names, the first four of them."""
+    shown = list(names) if len(names) <= 5 else [*names[:4], f"{len(names) - 4} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

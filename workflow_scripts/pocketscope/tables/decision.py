@@ -10,16 +10,19 @@ DIFFERENCES = pa.schema(
     [
         pa.field("dataset", pa.string(), nullable=False),
         pa.field("candidate", pa.string(), nullable=False),
-        pa.field("reference", pa.string(), nullable=False),  # the recommended candidate of the data set
+        pa.field("reference", pa.string(), nullable=False),  # a declared control, else the recommended candidate
         pa.field("difference", pa.float64(), nullable=False),  # of the mean-over-seeds F1, candidate less reference
         pa.field("lower", pa.float64(), nullable=False),
         pa.field("upper", pa.float64(), nullable=False),
         pa.field("lower_with_seeds", pa.float64()),  # where two seeds or more were run
         pa.field("upper_with_seeds", pa.float64()),
         pa.field("seed_deviation", pa.float64()),  # of the difference over seeds, ddof 1
-        pa.field("p", pa.float64(), nullable=False),
-        pa.field("p_adjusted", pa.float64(), nullable=False),
+        pa.field("p", pa.float64(), nullable=False),  # that these files differ: test images vary
+        pa.field("p_adjusted", pa.float64(), nullable=False),  # for all pairs of all data sets
         pa.field("verdict", pa.string(), nullable=False),
+        pa.field("p_with_seeds", pa.float64()),  # that the methods differ: trainings vary too; null: not tested
+        pa.field("p_adjusted_with_seeds", pa.float64()),
+        pa.field("verdict_with_seeds", pa.string()),
     ]
 )
 GAINS = pa.schema(  # of a method over training on the labelled images alone, mean over networks

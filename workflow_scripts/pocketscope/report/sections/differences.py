@@ -9,7 +9,8 @@ import pandas as pd
 
 from pocketscope.report import figures, page
 from pocketscope.statistics import comparison
-from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, NOT_SHOWN, TOO_FEW
+from pocketscope.statistics.differences import FEWEST_SEEDS
+from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, FOR_READING, NOT_SHOWN, TOO_FEW
 
 CANDIDATES_DRAWN = 40  # in a figure with a line for each; the table beside it holds all
 SUBJECTS_DRAWN = 20  # of one question: more ranks than that nobody looks at, and the tables hold them
@@ -52,15 +53,22 @@ DIFFERENCE_COLUMNS = {
     "lower_with_seeds": ("Lower bound, with seeds", page.signed_hundredfold),
     "upper_with_seeds": ("Upper bound, with seeds", page.signed_hundredfold),
     "seed_deviation": ("Standard deviation over seeds", page.hundredfold),
-    "p_adjusted": ("p adjusted", page.p_cell),
-    "verdict": "Verdict",
+    "p_adjusted": ("p adjusted, files", page.p_cell),
+    "verdict": "These files",
+    "p_adjusted_with_seeds": ("p adjusted, methods", page.p_cell),
+    "verdict_with_seeds": "The methods",
 }
+UNCONTROLLED = (
+    "Errors are counted for each question by itself (Holm's adjustment over the comparisons with the best-ranked "
+    "group). The protocol does not bound how often some difference on the whole page is false."
+)
 
 
 def differences_section(study: dict[str, Any]) -> dict[str, Any]:
     """Show which differences the tests find, and which questions do not apply."""
     answers: comparison.Answers = study["answers"]
-    blocks = []
+    alpha = study["found"]["alpha"]
+    blocks = _family_blocks(answers.pairs, study["protocol"], alpha)
     order = [("methods", "mean over networks")]
     order += [(question, "mean over methods") for question in ("networks", "families", "precisions")]
     asked = list(answers.omnibus[["question", "subject"]].itertuples(index=False, name=None))
@@ -78,13 +86,31 @@ def differences_section(study: dict[str, Any]) -> dict[str, Any]:
         blocks.append(page.details(f"{QUESTION_TITLES[name]}: each comparison", inner))
     if len(asked):
         blocks.append(page.table("omnibus", "All omnibus tests", answers.omnibus, OMNIBUS_COLUMNS, folded=True))
-    for dataset, chosen in study["found"]["datasets"].items():
-        blocks += _resampled_blocks(study["decision"].differences, dataset, chosen)
+    for dataset in study["found"]["datasets"]:
+        blocks += _resampled_blocks(study, dataset)
     reasons: dict[str, list[str]] = {}
     for row in answers.skipped.itertuples():
         reasons.setdefault(row.reason, []).append(f"{QUESTION_TITLES[row.question]} ({_abridged(row.subject)})")
     blocks += [page.absent(f"{'; '.join(names)}: {reason}.") for reason, names in reasons.items()]
     return page.section("differences", "Which differences are significant", blocks)
+
+
+def _family_blocks(pairs: pd.DataFrame, protocol: str, alpha: float) -> list[dict[str, Any]]:
+    """Say over which comparisons of data sets errors are counted, and how often the page is wrong."""
+    if pairs.empty:
+        return []
+    if protocol == "paper":
+        return [page.text(UNCONTROLLED)]
+    tested = pairs[pairs["verdict"] != FOR_READING]
+    main = page.count(len(tested[["question", "subject"]].drop_duplicates()), "main question")
+    return [
+        page.text(
+            f"The methods differ: a claim about data sets like these. The {page.count(len(tested), 'pair')} of "
+            f"{main} are tested at once, so that at most {100 * alpha:g} of 100 such pages would claim any difference "
+            "between equal methods or networks. What is folded away, of one method or one network, is for reading: "
+            "it has no verdict."
+        )
+    ]
 
 
 def _question_blocks(
@@ -96,7 +122,7 @@ def _question_blocks(
     heading = f"{QUESTION_TITLES[question]}: {subject}"
     blocks = [{"kind": "heading", "text": heading}, page.text(_verdict(row, pairs, study["found"]["alpha"]))]
     name = f"ranks-{question}-{page.slug(subject)}"
-    if with_figure and 2 < len(groups) <= 80:
+    if with_figure and 2 < len(groups) <= 80 and row["verdict"] != FOR_READING:
         order = ", ".join(groups.sort_values("rank")["group"].head(5))
         blocks.append(
             page.figure(
@@ -128,6 +154,8 @@ def _verdict(row: pd.Series, pairs: pd.DataFrame, alpha: float) -> str:
     )
     text = f"{row['test']}:{statistic} p\u00a0{page.p(row['p'])}; Kendall's W {row['kendalls_w']:.2f}. "
     different = int(pairs["better"].notna().sum())
+    if row["verdict"] == FOR_READING:
+        return text + "For reading, without a verdict."
     if row["verdict"] == TOO_FEW:
         return text + (
             f"No verdict: with {row['datasets']} data sets the p-value cannot fall below "
@@ -144,29 +172,64 @@ def _verdict(row: pd.Series, pairs: pd.DataFrame, alpha: float) -> str:
     return text + f"{different} of {page.count(len(pairs), 'pair')} differ{'s' if different == 1 else ''}."
 
 
-def _resampled_blocks(differences: pd.DataFrame, dataset: str, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Show how every candidate of one dataset compares with the recommended one."""
-    lines, reference = differences[differences["dataset"] == dataset], chosen["candidate"]
+def _resampled_blocks(study: dict[str, Any], dataset: str) -> list[dict[str, Any]]:
+    """Show how every candidate of one dataset compares with the recommended one, or with a declared control."""
+    chosen, alpha, every = study["found"]["datasets"][dataset], study["found"]["alpha"], study["decision"].differences
+    lines = every[every["dataset"] == dataset]
     if lines.empty:
         return [page.absent(f"{dataset}: there is only one candidate, so there is nothing to compare it with.")]
+    reference = lines["reference"].iloc[0]
     shown = lines.head(CANDIDATES_DRAWN)
     points = 100 * shown[["difference", "lower", "upper"]]
     figure = figures.gains(points.assign(name=shown["candidate"]), label=f"points of F1 × 100 above {reference}")
     different = int((lines["verdict"] != NOT_SHOWN).sum())
-    text = (
-        f"{different} of {page.count(len(lines), 'candidate')} differ{'s' if different == 1 else ''} significantly "
-        f"from {reference} (Holm's adjustment; {chosen['units']:,} test {chosen['unit']}s resampled). "
-        f"{chosen['remark'] or ''}"
-    )
     name = f"resampled-{page.slug(dataset)}"
     alt = f"Difference of every candidate from {reference}, with intervals. {different} differ significantly."
     caption = f"{dataset}: candidates compared with {reference}"
+    blocks = [{"kind": "heading", "text": dataset}]
+    blocks += [page.text(text) for text in _claims(lines, chosen, every["dataset"].nunique(), study, alpha)]
     return [
-        {"kind": "heading", "text": dataset},
-        page.text(text),
+        *blocks,
         page.figure("resampled", figure, alt, name=name),
         page.table(f"{name}-table", caption, lines, DIFFERENCE_COLUMNS, folded=True),
     ]
+
+
+def _claims(
+    lines: pd.DataFrame, chosen: Mapping[str, Any], datasets: int, study: dict[str, Any], alpha: float
+) -> list[str]:
+    """Say of a data set which files differ, which methods, and over what errors are counted."""
+    reference, count = lines["reference"].iloc[0], len(lines)
+    declared = reference != chosen["candidate"]
+    family = "all pairs with this control" if declared else "all pairs of candidates"
+    where = f", on {page.count(datasets, 'data set')}," if datasets > 1 else ""
+    rate = (
+        f"Tested are {family}{where} at once: at most {100 * alpha:g} of 100 such pages would claim any difference "
+        "between equal {}."
+    )
+
+    def said(verdicts: pd.Series) -> str:
+        different = int((verdicts != NOT_SHOWN).sum())
+        return f"{different} of {page.count(count, 'candidate')} differ{'s' if different == 1 else ''} from {reference}"
+
+    texts = [
+        f"These files differ, a claim about new images ({chosen['units']:,} test {chosen['unit']}s): "
+        f"{said(lines['verdict'])}. {rate.format('files')}"
+    ]
+    seeds = study["scores"].loc[study["scores"]["dataset"] == lines["dataset"].iloc[0], "split"]
+    if lines["verdict_with_seeds"].notna().any():
+        texts.append(
+            f"The methods differ, a claim about new trainings too: {said(lines['verdict_with_seeds'])}. "
+            + rate.format("methods")
+        )
+    elif seeds.nunique() >= FEWEST_SEEDS:
+        texts.append("Whether the methods differ is told above, over the data sets.")
+    else:
+        texts.append(
+            "Whether the methods differ, were they trained anew, is not told: that needs "
+            f"{FEWEST_SEEDS} seeds, or six data sets."
+        )
+    return texts
 
 
 def _abridged(subjects: str) -> str:

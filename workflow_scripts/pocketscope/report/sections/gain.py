@@ -28,7 +28,7 @@ def gain_section(study: dict[str, Any]) -> dict[str, Any]:
         blocks.append(page.absent("Two data sets are too few for an interval over data sets."))
     for dataset, lines in gains.dropna(subset="dataset").groupby("dataset", sort=False):
         first = lines.iloc[0]
-        label = f"{dataset}: mean over networks, interval from {first['units']:,} resampled test {first['unit']}s"
+        label = f"{dataset}: mean over networks, interval from {first['units']:,} test {first['unit']}s"
         blocks += _gain_blocks(lines, page.slug(str(dataset)), label, study)
     if not blocks:
         blocks.append(page.absent("One data set without its test predictions gives no interval."))
@@ -48,7 +48,7 @@ def _gain_blocks(lines: pd.DataFrame, name: str, label: str, study: dict[str, An
         "upper": ("Upper bound", page.signed_hundredfold),
     }
     return [
-        page.text(f"{label}."),
+        page.text(f"{label}. Each interval is for reading; it is not adjusted for the number of methods."),
         page.figure("gains", figure, f"Gain in F1 over supervised training: {said}.", name=f"gain-{name}"),
         page.table(f"gain-{name}-table", f"Gain over {baseline}: {label}", lines, columns, folded=True),
     ]

@@ -11,8 +11,8 @@ from pocketscope.statistics import score_table
 PROTOCOL_TEXTS = {
     "sound": (
         "Protocol: sound. Groups are compared by their ranks on the data sets: Iman and Davenport's F with correction "
-        "for ties, Quade's F for fewer than five groups, and the signed-rank test alone for two. Pairs are compared by "
-        "Wilcoxon's exact signed-rank test, with Holm's adjustment over the pairs of one question. "
+        "for ties, and Quade's F for fewer than five groups. Pairs are tested by exchanging their scores within data "
+        "sets, all pairs of the page's main questions at once (step-down of the largest statistic, Romano and Wolf). "
         "The effect size is the matched-pairs rank-biserial correlation (−1 to 1). No verdict is given where the "
         "data sets are too few to reach the significance level.",
     ),
@@ -38,13 +38,15 @@ def models_section(study: dict[str, Any]) -> dict[str, Any]:
 
 def _card(dataset: str, found: Mapping[str, Any], study: dict[str, Any]) -> dict[str, Any]:
     splits = sorted(set(study["scores"].loc[study["scores"]["dataset"] == dataset, "split"]))
-    interval = f"{100 * found['f1']:.1f} ({100 * found['f1_lower']:.1f} to {100 * found['f1_upper']:.1f})"
+    interval = f"{100 * found['f1']:.1f} ({page.span(found['f1_lower'], found['f1_upper'])})"
+    right = f"{100 * found['accuracy']:.1f} ({page.span(found['accuracy_lower'], found['accuracy_upper'])})"
     facts = {
         "Data set": dataset,
         "Splits": ", ".join(splits),
         "Classes": ", ".join(found["classes"]),
         "F1 is that of": found["positive"] or "all classes, mean",
         "Training method": found["method"],
+        f"Right answers in percent, {100 * found['level']:g} % interval": right,
         f"F1 × 100, {100 * found['level']:g} % interval": interval,
         "F1 × 100, corrected for the choice": f"{100 * found['f1_corrected']:.1f}",
         f"Test {found['unit']}s": str(found["units"]),
@@ -66,11 +68,13 @@ def method_section(study: dict[str, Any], provenance: Mapping[str, str]) -> dict
     blocks = [page.text(text) for text in PROTOCOL_TEXTS[study["protocol"]]]
     blocks.append(
         page.text(
-            "The test units of a data set (groups such as patients where given, else images) are resampled with "
-            "replacement 2,000 times or more. All candidates' and seeds' predictions of a unit stay together. "
-            "Intervals are percentile intervals, expanded where there are few units. Over several data sets, the data "
-            "sets are resampled. A candidate's F1 is corrected for the choice: a candidate is chosen on each resample "
-            "and scored on the units left out of it."
+            "The test units of a data set (groups such as patients where given, else images) get random weights, 2,000 "
+            "times or more. All candidates' and seeds' predictions of a unit stay together. One unit more is imagined: "
+            "answered wrongly for the lower end of an interval, and rightly for its upper end. For a share of right "
+            "answers this is Clopper and Pearson's interval. F1 is that of all classes of the data set, those without "
+            "a test image included. Over several data sets, intervals are Student's t. A candidate's F1 is corrected "
+            "for the choice: a candidate is chosen on nine tenths of the units and scored on the rest, in turns. Its "
+            "interval is lowered by as much at its lower end."
         )
     )
     if provenance:
