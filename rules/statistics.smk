@@ -47,7 +47,7 @@ checkpoint recommend:
         runtime=minutes(60),
     params:
         code=code("recommend.py"),
-        statistics={key: plain(CONFIG.statistics)[key] for key in ("margin", "alpha")},
+        statistics={key: plain(CONFIG.statistics)[key] for key in ("margin", "alpha", "controls")},
         bounds=PLAN.upper_bounds,
         candidates=PLAN.candidates,
         splits=PLAN.all_splits(),

@@ -40,6 +40,6 @@ about = tested | {
     **{by: labelled_by.count(by) for by in ("human", "pseudo")},
     **answers.counted(table),
     **dict(zip(("same", "compared"), agreement, strict=True)),
-    "recommendation": decided.get("text"),
+    "recommendation": decided,
 }
 files.write_text(made.card, model_card(about))

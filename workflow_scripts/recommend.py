@@ -20,5 +20,6 @@ decided = decision.decide(
     margin=params.statistics["margin"],
     alpha=params.statistics["alpha"],
     share=params.reliable,
+    controls=params.statistics["controls"],
 )
 decision.write(decided, Path(snakemake.output.recommendation).parent)

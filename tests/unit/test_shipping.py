@@ -170,9 +170,28 @@ def test_the_card_says_what_the_model_is(reliable, precision, said):
         }
         | {"classes": ["a", 'say "b"'], "image_size": 64, "resize": "crop", "human": 120, "pseudo": 80, "f1": 0.876}
         | {"positive": None, "tested": 44, "reliable": reliable, "share": 0.9, "answers": 300, "reliable_answers": 200}
-        | {"same": 98, "compared": 100, "recommendation": None}
+        | {"same": 98, "compared": 100, "recommendation": {}, "known": "39 of 44 test images are right"}
     )
     for part in (said, "F1 87.6 (mean over the classes) on 44 test images", "uint8 (N, 64, 64, 3)", "`crop`",
                  '1. "say \\"b\\""', "120 images with human labels", "98 of 100 images"):  # fmt: skip
         assert part in text
     assert ("the same file" in text) == (precision == "int8")
+    assert "The configuration names this candidate." in text
+    assert "39 of 44 test images are right" in text
+
+
+def test_the_card_of_a_recommended_model_leads_with_what_is_not_known():
+    told = "11 of 11 test images are right: accuracy between 72 and 100 % (95 % confidence)."
+    recommendation = {
+        "text": "It scores best.",
+        "tested": {"text": told},
+        "f1_lower": 0.6,
+        "f1_upper": 1,
+        "level": 0.95,
+    }
+    about = {"dataset": "cells", "study": "mine", "candidate": {}, "classes": ["a", "b"], "image_size": 64}
+    about |= {"resize": "crop", "human": 12, "pseudo": 0, "f1": 1.0, "positive": None, "tested": 11, "same": 1}
+    about |= {"reliable": Reliable(None, 11, 11), "share": 0.9, "answers": 3, "reliable_answers": 0, "compared": 1}
+    text = model_card(about | {"recommendation": recommendation, "known": ""})
+    assert "It scores best." in text
+    assert f"## How good it is\n\n{told}\n\nF1 100.0 (mean over the classes; between 60.0 and 100.0 with 95 %" in text

@@ -1,5 +1,7 @@
 """What a run ends with on the terminal."""
 
+import json
+
 import pyarrow as pa
 import pytest
 
@@ -36,6 +38,16 @@ def test_what_to_do_next_knows_a_table_without_answers(tmp_path, capsys, rows, t
     steps = capsys.readouterr().out.partition("What to do next:")[2]
     assert told in steps
     assert str(place.parent) in steps
+
+
+def test_it_leads_with_what_is_not_known(tmp_path, capsys):
+    (tmp_path / "statistics").mkdir()
+    (tmp_path / "ship/cells").mkdir(parents=True)
+    (tmp_path / "ship/cells/answers.csv").write_text("path,class\n")
+    told = {"cells": {"tested": {"text": "11 of 11 are right."}, "text": "It scores best."}}
+    (tmp_path / "statistics/recommendation.json").write_text(json.dumps({"datasets": told}))
+    summary.show(tmp_path)
+    assert "cells: 11 of 11 are right. It scores best.\n" in capsys.readouterr().out
 
 
 def test_a_run_that_failed_shows_no_scores_of_an_earlier_one(tmp_path, capsys):

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pocketscope.evaluation import metrics
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
+from pocketscope.statistics import intervals
 from pocketscope.statistics.reliable import Reliable, least_reliable
 from pocketscope.tables.answer_sheet import two_most_probable
 from pocketscope.tables.answers import ANSWERS
@@ -32,7 +33,10 @@ Answer = list[tuple[str, float]]  # the most probable class and the second, each
 def measured(
     probabilities: np.ndarray, truth: Sequence[str], classes: Sequence[str], positive: str | None, share: float
 ) -> dict[str, Any]:
-    """Return what the test set says of a candidate: `f1`, `positive`, `tested` (images), `share` and `reliable`.
+    """Return what the test set says of a candidate.
+
+    That is `known` (a sentence: its accuracy, and how many more images would change it), `f1`, `positive`, `tested`
+    (images), `share` and `reliable`.
 
     Parameters
     ----------
@@ -48,6 +52,7 @@ def measured(
         "positive": positive,
         "tested": len(truth),
         "share": share,
+        "known": intervals.in_words(intervals.accuracy(right)),
         "reliable": least_reliable(probabilities.max(axis=1), right, share),
     }
 

@@ -17,8 +17,9 @@ def model_card(about: Mapping[str, Any]) -> str:
     about
         `dataset`, `study`, `candidate` (method, network, precision), `classes`, `image_size`, `resize`, `human`,
         `pseudo` (numbers of labels), `f1`, `positive` (the class whose F1 that is, None: the mean over the classes),
-        `tested` (number of images), `reliable` (Reliable), `share`, `answers`, `reliable_answers`, `same`, `compared`,
-        and `recommendation`, a sentence or None.
+        `tested` (number of images), `known` (a sentence: the accuracy, and how many more images would change it),
+        `reliable` (Reliable), `share`, `answers`, `reliable_answers`, `same`, `compared`, and `recommendation`: what
+        `statistics.recommendation.recommend` found for the data set, empty where the configuration names the candidate.
     """
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     template = jinja2.Environment(loader=loader, keep_trailing_newline=True).get_template("card.md")

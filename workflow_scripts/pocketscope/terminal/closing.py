@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-KEYS = ("candidate", "f1", "f1_lower", "f1_upper", "level", "units", "text")
+KEYS = ("candidate", "f1", "f1_lower", "f1_upper", "tested", "level", "units", "text")
 
 
 def made(study: Path) -> list[dict[str, str]]:
