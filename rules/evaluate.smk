@@ -63,7 +63,7 @@ rule time_inference:
         slurm_extra="--exclusive",
     params:
         code=code("time_inference.py"),
-        training=plain(CONFIG.training),
+        training=PLAN.training(""),
         train_dtypes=ask(PLAN.train_dtypes_to_time),
         precisions=ask(PLAN.precisions_to_time),
         threads=CONFIG.compute.threads,

@@ -8,10 +8,10 @@ from pocketscope.tables.images import read_images
 from pocketscope.tables.predictions import PREDICTIONS, predictions_table
 from pocketscope.tables.split import SPLIT, images_with
 
-job.begin(snakemake)
+root = job.begin(snakemake)
 params = snakemake.params
 device = devices.prepare(params.device, params.threads, snakemake.threads)
-trained = networks.load(snakemake.input.model)
+trained = networks.load(snakemake.input.model, root)
 split = parquet.read(snakemake.input.split, SPLIT)
 # Labelled images too: those that the network was not trained on tell how far its confidence can be believed.
 wanted = [image_id for role in ("labelled", "validation", "unlabelled") for image_id in images_with(split, role)[0]]

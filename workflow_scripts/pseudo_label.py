@@ -1,6 +1,7 @@
 """Accept what the teachers agree on, and leave the rest unlabelled."""
 
 from pocketscope.core import parquet
+from pocketscope.core.own_functions import loaded
 from pocketscope.distillation import rounds
 from pocketscope.runtime import job
 from pocketscope.tables.label_set import LABEL_SET
@@ -9,7 +10,7 @@ from pocketscope.tables.proposals import PROPOSALS
 from pocketscope.tables.split import SPLIT
 from pocketscope.tables.teachers import TEACHERS, believed
 
-job.begin(snakemake)
+root = job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
 classes = parquet.notes(source.predictions[0])["classes"]
 temperatures, views = dict.fromkeys(params.teachers, 1.0), params.views
@@ -21,7 +22,7 @@ labels, candidates = rounds.label(
     parquet.read(source.labels, LABEL_SET),
     parquet.read(source.split, SPLIT),
     classes,
-    params.method,
+    loaded(params.method, root),
     views,
     round_number=int(snakemake.wildcards["round"]),
     before=[parquet.read(path, PREDICTIONS) for path in source.get("before", [])],

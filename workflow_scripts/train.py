@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pocketscope.core import parquet
+from pocketscope.core.own_functions import loaded
 from pocketscope.models import networks
 from pocketscope.runtime import devices, job
 from pocketscope.runtime.resume import Resume, digest_of_inputs
@@ -22,7 +23,7 @@ classes = parquet.notes(source.split)["classes"]
 previous = source.get("previous_model")
 if previous and labels.equals(parquet.read(source.previous_labels, LABEL_SET)):
     print("the labels are the same as in the round before: its model is used again")
-    trained = networks.load(previous)
+    trained = networks.load(previous, root)
     history, timings = HISTORY.empty_table(), TIMINGS.empty_table()
 else:
     held_out = human_labels(*images_with(parquet.read(source.split, SPLIT), "validation"))
@@ -32,7 +33,7 @@ else:
         load_examples(source.images, labels, classes),
         load_examples(source.images, held_out, classes),
         pretrained=networks.is_pretrained(params.network),
-        settings=params.training,
+        settings=loaded(params.training, root),
         symmetries=params.symmetries,
         seed=params.seed,
         device=device,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pocketscope.core import parquet
+from pocketscope.core.own_functions import loaded
 from pocketscope.models import networks
 from pocketscope.runtime import devices, job
 from pocketscope.runtime.resume import Resume, digest_of_inputs
@@ -20,7 +21,7 @@ read = [source.images, source.labels, source.split, *([warm] if warm else [])]
 resume = Resume(Path(made.model).parent, digest_of_inputs(read, dict(params.items())))
 split, labels = parquet.read(source.split, SPLIT), parquet.read(source.labels, LABEL_SET)
 classes = parquet.notes(source.split)["classes"]
-started = networks.load(warm).classifier if warm else None
+started = networks.load(warm, root).classifier if warm else None
 classifier = started or networks.build(params.network, len(classes), root, seed=params.seed)
 history, timings, guesses = consistency.train(
     classifier,
@@ -29,7 +30,7 @@ history, timings, guesses = consistency.train(
     load_examples(source.images, human_labels(*images_with(split, "validation")), classes),
     classes=classes,
     pretrained=networks.is_pretrained(params.network),
-    settings=params.training,
+    settings=loaded(params.training, root),
     device=device,
     train_dtype=devices.train_dtype(params.train_dtype, device),
     resume=resume,

@@ -23,7 +23,7 @@ def checkout(tmp_path):
 
     def digest():
         code_digest._imports.cache_clear()
-        code_digest._digest_of_file.cache_clear()
+        code_digest.digest_of_file.cache_clear()
         code_digest._parse.cache_clear()
         return code_digest.digest_of_script(tmp_path / "rule.py")
 
@@ -142,7 +142,7 @@ def test_a_module_that_moves_to_another_package_changes_the_digest(tmp_path):
     for path in ("room", "other"):
         (tmp_path / f"pocketscope/{path}/__init__.py").write_text("value = 1\n" if path == "other" else "")
     code_digest._imports.cache_clear()
-    code_digest._digest_of_file.cache_clear()
+    code_digest.digest_of_file.cache_clear()
     code_digest._parse.cache_clear()
     assert code_digest.digest_of_script(tmp_path / "rule.py") != before
 

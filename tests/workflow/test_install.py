@@ -22,6 +22,7 @@ from pocketscope.version import VERSION
 LIGHT = {"numpy", "onnxruntime", "pillow"}
 HEAVY = ("torch", "torchvision", "timm", "pandas", "pyarrow", "scipy", "sklearn", "snakemake", "matplotlib", "pydantic",
          "tifffile", "pydicom", "imagecodecs")  # fmt: skip
+FOLDERS = ("rules", "captions", "config", "envs", "profiles", "workflow_scripts")  # of the workflow
 # Neither this checkout nor the machine's pip may lend packages to the environments made here.
 ALONE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH" and not name.startswith("PIP_")}
 
@@ -30,9 +31,9 @@ ALONE = {name: value for name, value in os.environ.items() if name != "PYTHONPAT
 def checkout(tmp_path_factory):
     """A copy: a build leaves files where it builds."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "Snakefile"):
         shutil.copy2(ROOT / name, folder)
-    for name in ("workflow_scripts", "tests"):
+    for name in (*FOLDERS, "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     return folder
 
@@ -67,11 +68,17 @@ def test_three_packages_are_needed_and_extras_bring_the_others(wheel):
     assert metadata["Version"] == VERSION
 
 
-def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
+def test_the_wheel_holds_the_package_with_the_workflow_in_it_and_nothing_beside_it(checkout, wheel):
     with zipfile.ZipFile(wheel) as file:
         held = {name for name in file.namelist() if ".dist-info/" not in name}
-    parts = (path for path in (SCRIPTS / "pocketscope").rglob("*") if path.is_file() and path.suffix != ".pyc")
-    assert held == {path.relative_to(SCRIPTS).as_posix() for path in parts}
+        workflow = {name for name in held if name.startswith("pocketscope/workflow/")}
+        for name in workflow:  # byte for byte the checkout's: results of either are the other's too
+            assert file.read(name) == (checkout / name.removeprefix("pocketscope/workflow/")).read_bytes()
+    parts = [path for path in (SCRIPTS / "pocketscope").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert held - workflow == {path.relative_to(SCRIPTS).as_posix() for path in parts}
+    beside = [path for name in FOLDERS for path in (ROOT / name).rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    beside = {path.relative_to(ROOT).as_posix() for path in beside if ".egg-info" not in str(path)} | {"Snakefile"}
+    assert workflow == {f"pocketscope/workflow/{name}" for name in beside}
     assert {"pocketscope/report/templates/report.html", "pocketscope/deploy/templates/card.md"} <= held
 
 
@@ -94,6 +101,43 @@ def test_an_editable_install_runs_the_checkouts_own_files(checkout, tmp_path):
     with zipfile.ZipFile(editable) as file:
         (path,) = (name for name in file.namelist() if name.endswith(".pth"))
         assert file.read(path).decode().strip() == str(checkout / "workflow_scripts")
+
+
+def test_a_wheel_of_the_source_archive_is_that_of_the_checkout(checkout, wheel, tmp_path):
+    archive = build("sdist", checkout, tmp_path)
+    shutil.unpack_archive(archive, tmp_path / "unpacked", filter="data")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    other = build("wheel", unpacked, tmp_path)
+    with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(other) as second:
+        assert set(first.namelist()) == set(second.namelist())
+
+
+def test_an_installed_package_runs_the_workflow_that_it_carries(wheel, tmp_path):
+    """Unpacked somewhere else, as pip does: a dry run by a call, of the code beside it and of no checkout's."""
+    shutil.unpack_archive(wheel, tmp_path / "site-packages", "zip")
+    code = """
+import subprocess, sys, pocketscope
+from pathlib import Path
+from pocketscope.api import configuration, workflow
+place = Path(sys.argv[1]).resolve()
+assert Path(pocketscope.__file__).is_relative_to(place)
+assert workflow.checkout() is None
+assert workflow.root() == place / "pocketscope/workflow"
+Path("c.yaml").write_text("study: s\\ndatasets: {d: {source: {kind: digits}}}\\n"
+    "methods: {supervised: {labels: human}}\\nstudents: {shufflenet_scratch: [fp32]}\\n")
+configuration.read("c.yaml")
+line = workflow.command(Path("c.yaml").resolve(), Path("results").resolve(), ["all"], cores=1, options=["--dry-run"])
+sys.exit(subprocess.run(line, cwd=workflow.root()).returncode)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "site-packages"],
+        cwd=tmp_path,
+        env=ALONE | {"PYTHONPATH": str(tmp_path / "site-packages")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^total +\d+", done.stdout + done.stderr, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ COMMANDS = {  # all but `classify` take what the extra `workflow` brings
     "classify": "classify images with a model file",
     "compare": "compute the statistics and the report for any table of scores",
     "label": "append labels to the journal of a data set, take them back, or show what was said",
+    "notebook": "write a Jupyter notebook that runs a study and explains it",
     "open": "label, train and look in the browser",
     "schema": "print the JSON schema of a configuration file",
     "summary": "print the F1 of a study that has been run",

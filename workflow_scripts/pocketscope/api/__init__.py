@@ -10,10 +10,25 @@ from typing import Any
 
 # What `pocketscope.NAME` is, and the module that it comes from; None: the module itself.
 NAMES: dict[str, str | None] = {
+    "plain_distillation": "pocketscope.api.calls",
+    "data_distillation": "pocketscope.api.calls",
+    "model_distillation": "pocketscope.api.calls",
+    "model_data_distillation": "pocketscope.api.calls",
+    "fixmatch": "pocketscope.api.calls",
+    "mixmatch": "pocketscope.api.calls",
+    "Options": "pocketscope.api.calls",
+    "run": "pocketscope.api.running",
+    "preview": "pocketscope.api.preview",
+    "open_result": "pocketscope.api.opening",
+    "Result": "pocketscope.api.result",
+    "Progress": "pocketscope.api.events",
     "load": "pocketscope.inference.model",
     "Model": "pocketscope.inference.model",
     "Predictions": "pocketscope.inference.model",
     "InputError": "pocketscope.core.errors",
+    "RunError": "pocketscope.api.errors",
+    "FailedJob": "pocketscope.api.errors",
+    "compat": None,
 }
 
 
@@ -21,6 +36,15 @@ def __getattr__(name: str) -> Any:
     if name not in NAMES:
         raise AttributeError(f"module 'pocketscope.api' has no attribute '{name}'")
     place = NAMES[name]
-    found = import_module(f"pocketscope.{name}") if place is None else getattr(import_module(place), name)
+    try:
+        found = import_module(f"pocketscope.{name}") if place is None else getattr(import_module(place), name)
+    except ModuleNotFoundError as error:
+        package = (error.name or "pocketscope").partition(".")[0]
+        if package == "pocketscope":
+            raise
+        extra = "" if name == "load" else " (the extra 'workflow': pip install 'pocketscope[workflow]')"
+        raise ModuleNotFoundError(
+            f"pocketscope.{name} needs the Python package '{package}'{extra}", name=package
+        ) from error
     globals()[name] = found
     return found

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from pocketscope.core.own_functions import PATTERN
+
 # Names become parts of file names, wildcards and column values: nothing that a shell or a regular expression reads.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 # A network of timm's that stands in no catalogue, and the name that it has in paths: `timm:ghostnet_100.in1k` becomes
@@ -41,6 +43,7 @@ NetworkName = Annotated[
     AfterValidator(network_key),
 ]
 Share = Annotated[float, Field(gt=0, lt=1)]
+OwnFunction = Annotated[str, Field(pattern=PATTERN)]  # FILE.py:FUNCTION
 Precision = Literal["fp32", "int8"]
 
 

@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from pocketscope.config.base import Model
+from pocketscope.config.base import Model, OwnFunction
 
 WORTH = 1.1  # times as quick as in fp32, a training in bfloat16 is worth its rounding
 BEST_TEACHER = "best_teacher"  # the student that is a method's best teacher
@@ -31,13 +31,17 @@ class FileWeights(Model):
 
 
 class Network(Model):
-    """A network by the library that builds it."""
+    """A network by the library, or the function of a user's own file, that builds it."""
 
-    library: Literal["timm", "torchvision"]
-    name: str = Field(description="Name of the network in the library.")
+    library: Literal["timm", "torchvision"] | None = None
+    name: str | None = Field(None, description="Name of the network in the library.")
+    build: OwnFunction | None = Field(
+        None, description="FILE.py:FUNCTION, instead of library and name: a function that returns the network."
+    )
     family: str = Field(description="Family of designs that the network belongs to; the statistics compare families.")
-    weights: Literal["none", "hub"] | PackageWeights | FileWeights = Field(
-        description="none, hub (the library downloads them), or a file or a Python package that contains them."
+    weights: Literal["none", "hub", "built"] | PackageWeights | FileWeights = Field(
+        description="none, hub (the library downloads them), built (the function of 'build' returns a network with "
+        "pretrained weights), or a file or a Python package that contains them."
     )
     licence: str | None = Field(
         None, description="Licence of the weights; it is written into every model file made from them."
@@ -47,6 +51,18 @@ class Network(Model):
         None, description="Mean of each channel, for images in [0, 1]. Default: the library's."
     )
     std: list[float] | None = None
+
+    @model_validator(mode="after")
+    def _one_builder(self) -> "Network":
+        if self.build is None and not (self.library and self.name):
+            raise ValueError("a network needs 'library' and 'name', or 'build' (FILE.py:FUNCTION)")
+        if self.build is not None and (self.library or self.name):
+            raise ValueError("'build' takes the place of 'library' and 'name'; leave them out")
+        if self.weights == "hub" and self.build is not None:
+            raise ValueError("'weights: hub' is a library's; with 'build' they are none, built or from a file")
+        if self.weights == "built" and self.build is None:
+            raise ValueError("'weights: built' needs 'build'")
+        return self
 
 
 def train_dtypes(network: str, image_size: int, root: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from pocketscope.config.base import Model, NetworkName, each_once
+from pocketscope.config.base import Model, NetworkName, OwnFunction, each_once
 from pocketscope.config.views import View
 
 
@@ -35,8 +35,9 @@ class Method(Model):
         "none",
         description="temperature: each teacher's confidence is scaled on labelled images that it was not trained on.",
     )
-    vote: Literal["mean_probability", "majority"] = Field(
-        "mean_probability", description="How the predictions of all teachers and views are combined into one label."
+    vote: Literal["mean_probability", "majority"] | OwnFunction = Field(
+        "mean_probability",
+        description="How the predictions of all teachers and views are combined into one label; or FILE.py:FUNCTION.",
     )
     selection: Literal["threshold", "top_share_per_class"] = Field(
         "threshold",

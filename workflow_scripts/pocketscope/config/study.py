@@ -5,6 +5,7 @@ generated from this module by `pocketscope schema`.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +29,7 @@ from pocketscope.config.messages import validate
 from pocketscope.config.methods import AnyMethod, Consistency
 from pocketscope.config.training import Training
 from pocketscope.config.views import View, ViewStrengths, allowed_views
+from pocketscope.core import own_functions
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import nearest
 
@@ -109,6 +111,9 @@ class Config(Model):
     ship: Ship = Ship()
     compute: Compute = Compute()
     catalogue: str = Field("config/networks.yaml", description="File with the networks that can be named.")
+    networks: dict[Name, Network] = Field(
+        {}, description="Networks of this study, as the catalogue has them; they go before it."
+    )
 
     @field_validator("study")
     @classmethod
@@ -227,20 +232,32 @@ def load_config(raw: Mapping[str, Any], root: Path) -> tuple[Config, dict[str, N
     )
     networks = {}
     for name in used:
-        if name in entries:
+        if name in study.networks:
+            networks[name] = study.networks[name]
+        elif name in entries:
             networks[name] = validate(Network, entries[name], f"{study.catalogue}: {name}")
         elif known := name_in_timm(name):
             networks[name] = Network(library="timm", name=known, family="timm", weights="hub")
         else:
+            known_names = [*study.networks, *entries]
             raise InputError(
-                f"network '{name}' is not in {study.catalogue}{nearest(name, entries)}. Any network of timm may be "
+                f"network '{name}' is not in {study.catalogue}{nearest(name, known_names)}. Any network of timm may be "
                 "named as it is, such as 'timm:ghostnet_100'; for others, or weights from a file, add an entry to "
-                f"{study.catalogue}, whose first lines say how"
+                f"'networks' of the configuration, or to {study.catalogue}, whose first lines say how"
             )
+    for own in _own_functions(study, networks):
+        own_functions.check(own, root)
     _check_features(study, networks)
     _check_training(study, networks)
     _check_controls(study, networks)
     return study, networks
+
+
+def _own_functions(study: Config, networks: Mapping[str, Network]) -> list[str]:
+    """Return the functions of a user's files that a study names, as FILE.py:FUNCTION."""
+    named = [study.training.augmentation.own, *(network.build for network in networks.values())]
+    named += [getattr(method, "vote", None) for method in study.methods.values()]
+    return [name for name in named if name and re.match(own_functions.PATTERN, name)]
 
 
 def _check_features(study: Config, networks: Mapping[str, Network]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pocketscope.config.base import Model
+from pocketscope.config.base import Model, OwnFunction
 
 
 class Augmentation(Model):
@@ -20,6 +20,9 @@ class Augmentation(Model):
         0.05, ge=0, lt=1, description="Largest change in either direction, as a share of full white."
     )
     contrast: float = Field(0.05, ge=0, lt=1, description="Largest change in either direction, as a share.")
+    own: OwnFunction | None = Field(
+        None, description="FILE.py:FUNCTION, which changes each batch after all that; default: none."
+    )
 
 
 STEPS = ("epochs", "steps", "steps_from_scratch")

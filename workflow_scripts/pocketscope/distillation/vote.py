@@ -1,18 +1,21 @@
 """Label sets: what people labelled, and what teachers add: vote, accept. Table operations, no torch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
 
+from pocketscope.core.errors import InputError
 from pocketscope.core.temperature import scale
 from pocketscope.tables.label_set import LABEL_SET, count_labels
 from pocketscope.tables.probabilities import probability_array, probability_lists
 from pocketscope.tables.proposals import PROPOSALS
 
+Vote = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # a user's own
 
-def vote(probabilities: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+
+def vote(probabilities: np.ndarray, how: str | Vote) -> tuple[np.ndarray, np.ndarray]:
     """Make one label of the predictions of several teachers and views.
 
     Parameters
@@ -23,13 +26,20 @@ def vote(probabilities: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
         `mean_probability`: the class of the highest mean probability, with that mean as its confidence (the code of
         Inés et al., compact networks). `majority`: the class that most predictions name, with the mean over all
         predictions of each one's own highest probability (Inés et al., AutoML); of equally frequent classes the one
-        with the higher mean probability.
+        with the higher mean probability. A function takes the probabilities and returns what this one does.
 
     Returns
     -------
     tuple of numpy.ndarray
         Class indices, int64 (N,), and confidences, float64 (N,).
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        A user's function returned something else.
     """
+    if callable(how):
+        return _own_vote(probabilities, how)
     mean = probabilities.mean(axis=0, dtype=np.float64)
     if how == "mean_probability":
         return mean.argmax(axis=1), mean.max(axis=1)
@@ -37,7 +47,7 @@ def vote(probabilities: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
     return (_votes(probabilities) + mean / 2).argmax(axis=1), probabilities.max(axis=2).mean(axis=0, dtype=np.float64)
 
 
-def propose(image_ids: np.ndarray, probabilities: np.ndarray, classes: list[str], how: str) -> pa.Table:
+def propose(image_ids: np.ndarray, probabilities: np.ndarray, classes: list[str], how: str | Vote) -> pa.Table:
     """Return what the teachers make of each image (schema PROPOSALS), none of it accepted yet.
 
     Parameters
@@ -173,6 +183,22 @@ def counts_by_class(proposed: pa.Table, classes: Sequence[str]) -> list[tuple[st
     given = count_labels(proposed["label"], classes)
     accepted = count_labels(proposed.filter(proposed["accepted"])["label"], classes)
     return list(zip(classes, given.tolist(), accepted.tolist(), strict=True))
+
+
+def _own_vote(probabilities: np.ndarray, function: Vote) -> tuple[np.ndarray, np.ndarray]:
+    given, (_, images, classes) = function(probabilities.copy()), probabilities.shape
+    try:
+        winners, confidences = (np.asarray(part) for part in given)
+    except (TypeError, ValueError):
+        raise InputError("the study's own vote must return classes (N,) and confidences (N,)") from None
+    fits = winners.shape == confidences.shape == (images,) and winners.dtype.kind in "iu"
+    if not fits or not np.isin(winners, range(classes)).all() or not ((confidences >= 0) & (confidences <= 1)).all():
+        raise InputError(
+            f"the study's own vote returned {winners.dtype} {winners.shape} and {confidences.dtype} "
+            f"{confidences.shape}; of {images} images it must return {images} whole numbers from 0 to {classes - 1}, "
+            f"the classes, and {images} confidences from 0 to 1"
+        )
+    return winners.astype(np.int64), confidences.astype(np.float64)
 
 
 def _votes(probabilities: np.ndarray) -> np.ndarray:

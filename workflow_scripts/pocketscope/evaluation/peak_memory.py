@@ -6,9 +6,15 @@ from pathlib import Path
 import numpy as np
 
 
-def main(runtime: str, path: str) -> None:
-    """Open the model at `path` by `runtime` (pytorch or onnxruntime), classify one image, print the peak in bytes."""
-    (_eager if runtime == "pytorch" else _onnx)(path)
+def main(runtime: str, path: str, root: str = "") -> None:
+    """Open the model at `path` by `runtime` (pytorch or onnxruntime), classify one image, print the peak in bytes.
+
+    `root` is the folder of the Snakefile, for networks of a user's own file.
+    """
+    if runtime == "pytorch":
+        _eager(path, root)
+    else:
+        _onnx(path)
     print(_peak())
 
 
@@ -19,12 +25,12 @@ def _onnx(path: str) -> None:
     onnx_model.probabilities(model, np.zeros((1, model.image_size, model.image_size, 3), np.uint8))
 
 
-def _eager(path: str) -> None:
+def _eager(path: str, root: str) -> None:
     import torch
 
     from pocketscope.models import networks
 
-    trained = networks.load(path)
+    trained = networks.load(path, Path(root))
     torch.set_num_threads(1)
     with torch.inference_mode():
         trained.classifier(torch.zeros(1, 3, trained.image_size, trained.image_size))

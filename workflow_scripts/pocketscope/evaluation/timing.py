@@ -47,6 +47,7 @@ def measure(
     threads: Sequence[int],
     training_step_ms: float | None = None,
     seconds: float = 4.0,
+    root: Path | None = None,
 ) -> pa.Table:
     """Time one network in all its forms.
 
@@ -62,17 +63,19 @@ def measure(
         What `training_step` returned.
     seconds
         How long the forms take turns, for each number of threads; at least 20 turns, at most 200.
+    root
+        See `networks.load`.
 
     Returns
     -------
     pyarrow.Table
         Schema TIMING.
     """
-    trained = networks.load(weights)
+    trained = networks.load(weights, root)
     size = trained.image_size
     known = {"parameters": parameters(trained.classifier), "flops": flops(trained.classifier, size)}
     files = {("pytorch", "fp32"): weights} | {("onnxruntime", precision): path for precision, path in shipped.items()}
-    memory = {form: peak_memory(form[0], path) for form, path in files.items()}
+    memory = {form: peak_memory(form[0], path, root) for form, path in files.items()}
     rows = []
     for count in threads:
         runs = _runs(trained, shipped, count)
@@ -124,6 +127,7 @@ def training_step(
     settings: Mapping[str, Any],
     device: torch.device,
     train_dtype: torch.dtype = torch.float32,
+    root: Path | None = None,
 ) -> float:
     """Return how long a step of training takes, in ms: the median of 30, with augmentation, as the study trains.
 
@@ -133,8 +137,10 @@ def training_step(
         What `networks.save` wrote.
     settings, device, train_dtype
         See `supervised.train`.
+    root
+        See `networks.load`.
     """
-    trained = networks.load(weights)
+    trained = networks.load(weights, root)
     rng = np.random.default_rng(0)
     count = settings["batch_size"]
     targets = batches.one_hot(np.arange(count) % len(trained.classes), len(trained.classes))
@@ -172,7 +178,7 @@ def flops(classifier: torch.nn.Module, size: int) -> int:
     return counter.get_total_flops()
 
 
-def peak_memory(runtime: str, path: str | os.PathLike) -> float | None:
+def peak_memory(runtime: str, path: str | os.PathLike, root: Path | None = None) -> float | None:
     """Return the most memory, in MB, that a process of its own holds which opens a model and classifies one image.
 
     Libraries are a part of it. None where the system is not Linux, and does not tell.
@@ -181,7 +187,7 @@ def peak_memory(runtime: str, path: str | os.PathLike) -> float | None:
         return None
     package = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-m", peak_memory_of.__name__, runtime, os.fspath(path)],
+        [sys.executable, "-m", peak_memory_of.__name__, runtime, os.fspath(path), str(root or "")],
         env=os.environ | {"PYTHONPATH": str(package), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from pocketscope.core import own_functions
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
 from pocketscope.core.messages import did_you_mean, nearest
@@ -94,7 +95,7 @@ def build(network: Mapping[str, Any], classes: int, root: Path, *, seed: int) ->
         The library has no such network, or its weights cannot be had or do not fit.
     """
     torch.manual_seed(seed)
-    backbone = _create(network, pretrained=network["weights"] == "hub")
+    backbone = _create(network, root, pretrained=network["weights"] == "hub")
     if isinstance(network["weights"], Mapping):
         _load_weights(backbone, network, root)
     mean, std = _normalisation(network, backbone)
@@ -150,6 +151,13 @@ def licence(network: Mapping[str, Any], classifier: Classifier) -> str | None:
     return network.get("licence") or (told.get("license") if network["weights"] == "hub" else None)
 
 
+def named(network: Mapping[str, Any]) -> str:
+    """Return what builds a network, for people."""
+    if own := network.get("build"):
+        return f"{own['file']}:{own['function']}"
+    return f"{network['library']}'s '{network['name']}'"
+
+
 def is_folded(module: nn.Module) -> bool:
     """Return whether a module is batch normalisation that does nothing: mean 0 and variance 1 in every channel."""
     if not isinstance(module, nn.modules.batchnorm._BatchNorm) or not module.affine or module.running_mean is None:
@@ -176,8 +184,15 @@ def save(trained: Trained, network: Mapping[str, Any], path: str | os.PathLike) 
         save_file(tensors, temporary, metadata={"pocketscope": json.dumps(about, sort_keys=True)})
 
 
-def load(path: str | os.PathLike) -> Trained:
+def load(path: str | os.PathLike, root: Path | None = None) -> Trained:
     """Read a classifier that `save` wrote; it is in evaluation mode, on the CPU.
+
+    Parameters
+    ----------
+    path
+        The file.
+    root
+        The folder that the relative path of a network's own function starts from.
 
     Raises
     ------
@@ -191,7 +206,7 @@ def load(path: str | os.PathLike) -> Trained:
         tensors = load_file(path)
     except (SafetensorError, KeyError) as error:
         raise InputError(f"{path}: cut short, or not made by pocketscope ({error}); delete it and run again") from error
-    backbone = _create(network, pretrained=False)
+    backbone = _create(network, root, pretrained=False)
     classifier = Classifier(
         *_without_head(backbone, network), len(about["classes"]), IMAGENET_MEAN, IMAGENET_STD, folded=folded
     )  # the file holds the normalisation too
@@ -199,7 +214,9 @@ def load(path: str | os.PathLike) -> Trained:
     return Trained(classifier.eval(), about["classes"], about["image_size"], is_pretrained(network))
 
 
-def _create(network: Mapping[str, Any], *, pretrained: bool) -> nn.Module:
+def _create(network: Mapping[str, Any], root: Path | None = None, *, pretrained: bool) -> nn.Module:
+    if network.get("build"):
+        return _build_own(network, root)
     # Each library takes seconds to import: only the one that is needed.
     library, name, options = network["library"], network["name"], network.get("options", {})
     try:
@@ -236,6 +253,8 @@ def _near(name: str, timm: ModuleType) -> str:
 
 def _without_head(backbone: nn.Module, network: Mapping[str, Any]) -> tuple[nn.Module, int]:
     """Return the network up to its pooled features, and their number."""
+    if network.get("build"):
+        return backbone, _count_features(backbone, network)
     if network["library"] == "timm":
         backbone.reset_classifier(0)
         return backbone, backbone.head_hidden_size or backbone.num_features
@@ -249,6 +268,43 @@ def _without_head(backbone: nn.Module, network: Mapping[str, Any]) -> tuple[nn.M
     return backbone, last.in_features
 
 
+def _build_own(network: Mapping[str, Any], root: Path | None) -> nn.Module:
+    """Call a user's function, which returns a network without a head."""
+    named = f"{network['build']['file']}:{network['build']['function']}"
+    function = own_functions.load(network["build"], root)
+    try:
+        backbone = function(**network.get("options", {}))
+    except Exception as error:
+        raise InputError(f"{named} failed ({type(error).__name__}: {error}); correct it, or its 'options'") from error
+    if not isinstance(backbone, nn.Module):
+        raise InputError(f"{named} returned {type(backbone).__name__}, not a torch.nn.Module")
+    return backbone
+
+
+def _count_features(backbone: nn.Module, network: Mapping[str, Any]) -> int:
+    named, side = f"{network['build']['file']}:{network['build']['function']}", 64
+    training = backbone.training
+    try:
+        with torch.no_grad():
+            found = backbone.eval()(torch.zeros(2, 3, side, side))
+    except Exception as error:  # some networks see images of one size alone
+        if isinstance(count := getattr(backbone, "num_features", None), int):
+            return count
+        raise InputError(
+            f"{named}: the network fails on two images of {side} pixels ({type(error).__name__}: {error}); correct it, "
+            "or give it the attribute `num_features`"
+        ) from error
+    finally:
+        backbone.train(training)
+    if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != 2 or not found.is_floating_point():
+        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        raise InputError(
+            f"{named}: of two images the network makes {shape}; it must make features (2, F): pool them, and leave out "
+            "the layer that knows classes"
+        )
+    return found.shape[1]
+
+
 def _normalisation(network: Mapping[str, Any], backbone: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
     # timm keeps what the weights expect beside the network; torchvision's all expect ImageNet's.
     known = getattr(backbone, "pretrained_cfg", {})
@@ -260,7 +316,7 @@ def _load_weights(backbone: nn.Module, network: Mapping[str, Any], root: Path) -
     weights = network["weights"]
     path = _packaged(weights) if "package" in weights else root / weights["file"]
     if not path.is_file():
-        raise InputError(f"the weights of '{network['name']}' do not exist: {path}")
+        raise InputError(f"the weights of {named(network)} do not exist: {path}")
     try:
         # `weights_only` refuses a pickle that would run code.
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
@@ -268,9 +324,7 @@ def _load_weights(backbone: nn.Module, network: Mapping[str, Any], root: Path) -
             state = _from_efficientnet_pytorch(state, backbone)
         backbone.load_state_dict(state)
     except Exception as error:
-        raise InputError(
-            f"{path} does not contain the weights of {network['library']}'s '{network['name']}': {error}"
-        ) from (error)
+        raise InputError(f"{path} does not contain the weights of {named(network)}: {error}") from (error)
 
 
 def _packaged(weights: Mapping[str, str]) -> Path:

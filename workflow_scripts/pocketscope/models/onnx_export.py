@@ -16,7 +16,7 @@ from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
 from pocketscope.models import networks, tensors
-from pocketscope.models.networks import Classifier, Trained
+from pocketscope.models.networks import Classifier, Trained, named
 from pocketscope.tables.images import load_images
 from pocketscope.tables.label_set import digest_of_labels
 
@@ -141,7 +141,7 @@ def description(network: Mapping[str, Any], preprocessing: Mapping[str, Any], tr
         `training_data`.
     """
     return {
-        "network": f"{network['library']} {network['name']}",
+        "network": f"{network['library']} {network['name']}" if network.get("library") else named(network),
         "licence": network.get("licence"),
         "resize": preprocessing["resize"],
         "page": preprocessing["page"],

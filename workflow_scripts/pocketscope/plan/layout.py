@@ -144,6 +144,11 @@ class Layout:
         """Return how fast and how large the forms of a network are."""
         return f"{self.study}/timing/{network}.parquet"
 
+    @property
+    def config(self) -> str:
+        """The configuration, where a Python call wrote it."""
+        return f"{self.study}/config.yaml"
+
     def scores(self, ending: str = "parquet") -> str:
         """Return the scores of every candidate."""
         return f"{self.study}/scores.{ending}"

@@ -18,6 +18,7 @@ from pocketscope.config.views import allowed_views
 from pocketscope.core import seeds
 from pocketscope.plan import resources
 from pocketscope.plan.layout import Layout, Run
+from pocketscope.plan.own_functions import is_own, own_function
 
 SHIP = "ship"  # the split that what ships is trained on: every label, and nothing to test on
 
@@ -171,7 +172,8 @@ class StudyPlan:
     def labelling(self, method: str) -> dict[str, Any]:
         """Return that part of a method's configuration which says how the teachers' votes become labels."""
         elsewhere = ("labels", "teachers", "rounds", "training", "views", "calibration")
-        return {key: value for key, value in plain(self.config.methods[method]).items() if key not in elsewhere}
+        found = {key: value for key, value in plain(self.config.methods[method]).items() if key not in elsewhere}
+        return found | ({"vote": own_function(found["vote"], self.root)} if is_own(found["vote"]) else {})
 
     def out_of_fold(self, dataset: str, split: str, teachers: Iterable[str]) -> dict[str, list[str]]:
         """Return networks' predictions of labelled images out of fold, for a split that may lack a validation set."""
@@ -237,12 +239,16 @@ class StudyPlan:
 
     def network(self, network: str) -> dict[str, Any]:
         """Return a network's entry in the catalogue as plain values."""
-        return plain(self.networks[network])
+        found = plain(self.networks[network])
+        return found | ({"build": own_function(found["build"], self.root)} if found["build"] else {})
 
     def training(self, label_set: str) -> dict[str, Any]:
         """Return the keys of `training` for a run: the study's, or those of the recipe that its label set names."""
         recipe = label_set.partition("@")[2]
-        return plain(Training(recipe=recipe) if recipe else self.config.training)
+        found = plain(Training(recipe=recipe) if recipe else self.config.training)
+        if found["augmentation"]["own"]:
+            found["augmentation"] |= {"own": own_function(found["augmentation"]["own"], self.root)}
+        return found
 
     def consistency_method(self, label_set: str) -> dict[str, Any]:
         """Return a consistency method's configuration, which its label set names, as plain values."""

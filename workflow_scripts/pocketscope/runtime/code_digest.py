@@ -28,7 +28,7 @@ def digest_of_script(script: Path, without: Iterable[str] = ()) -> str:
     """
     total = hashlib.sha256()
     for path in modules(script, without):
-        total.update(path.relative_to(script.parent).as_posix().encode() + _digest_of_file(path).encode())
+        total.update(path.relative_to(script.parent).as_posix().encode() + digest_of_file(path).encode())
     return total.hexdigest()[:16]
 
 
@@ -71,7 +71,8 @@ def _imports(path: Path, top: Path) -> list[Path]:
 
 
 @functools.cache
-def _digest_of_file(path: Path) -> str:
+def digest_of_file(path: Path) -> str:
+    """Return the digest of one file's syntax tree, without docstrings, comments and layout."""
     return hashlib.sha256(repr(_plain(_parse(path))).encode()).hexdigest()
 
 

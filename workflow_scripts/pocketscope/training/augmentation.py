@@ -1,15 +1,18 @@
 """Random changes of training images, drawn anew for every image, as whole tensors on the device that trains."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from scipy.special import betaincinv
 
+from pocketscope.core.errors import InputError
+
 
 def augment(
-    images: torch.Tensor, strengths: Mapping[str, float], symmetries: Collection[str], generator: torch.Generator
+    images: torch.Tensor, strengths: Mapping[str, Any], symmetries: Collection[str], generator: torch.Generator
 ) -> torch.Tensor:
     """Flip, rotate, zoom, move, brighten and stretch each image by its own random amounts.
 
@@ -20,7 +23,8 @@ def augment(
     images
         uint8 (N, H, W, 3).
     strengths
-        The configuration's `augmentation`: the largest amounts, drawn evenly either way.
+        The configuration's `augmentation`: the largest amounts, drawn evenly either way; and `own`, a function of a
+        user's that changes the result, if there is one.
     symmetries
         Which of `horizontal_flip` and `vertical_flip` may be drawn, each for half of the images, and whether quarter
         turns may (`quarter_turn`), each of the four for a quarter.
@@ -62,7 +66,21 @@ def augment(
         amount.view(-1, 1, 1, 1).to(images.device) for amount in (contrast / 255, 0.5 - 0.5 * contrast + brightness)
     )
     lit = torch.empty_like(moved, memory_format=torch.channels_last)
-    return torch.addcmul(summand, moved, factor, out=lit).clamp_(0, 1)
+    torch.addcmul(summand, moved, factor, out=lit).clamp_(0, 1)
+    own = strengths.get("own")
+    return lit if own is None else _changed_by(own, lit, generator)
+
+
+def _changed_by(own: Callable, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return what a user's own augmentation makes of a batch, if it is a batch of the same shape."""
+    changed = own(images, generator)
+    if not isinstance(changed, torch.Tensor) or changed.shape != images.shape or not changed.is_floating_point():
+        shape = tuple(changed.shape) if isinstance(changed, torch.Tensor) else type(changed).__name__
+        raise InputError(
+            f"the study's own augmentation returned {shape} of a batch {tuple(images.shape)}; it must return a float "
+            "tensor of the same shape, with values from 0 to 1"
+        )
+    return changed.to(images.dtype).contiguous(memory_format=torch.channels_last).clamp(0, 1)
 
 
 def mix(
