@@ -6,6 +6,10 @@ BIN := $(VENV)/bin
 LOCK := envs/requirements.lock
 READY := $(VENV)/ready
 
+# Without a home, as users of containers may be, Snakemake does not begin.
+HOME ?= $(CURDIR)/$(VENV)
+export HOME
+
 .PHONY: install demo ship test test-browser test-cluster lint format lock schema clean clean-results help
 
 help:

@@ -15,6 +15,7 @@ sys.path.insert(0, str(SCRIPTS))
 # Jobs are processes of their own. They run this checkout's code, whichever other one is installed.
 os.environ.update(PYTHONPATH=os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])]))
 
+from pocketscope.config import yaml_files
 from pocketscope.config.base import digest_of_value, name_in_timm, plain
 from pocketscope.config.catalogue import BEST_TEACHER
 from pocketscope.config.study import load_config
@@ -25,10 +26,8 @@ from pocketscope.journal import of_run
 from pocketscope.journal.place import labels_of
 from pocketscope.plan import resources as needs
 from pocketscope.plan.study_plan import StudyPlan, any_of
+from pocketscope.runtime import access
 from pocketscope.runtime.code_digest import digest_of_script
-
-if not os.access(Path.cwd(), os.W_OK):
-    raise WorkflowError(f"{Path.cwd()}: cannot be written to; make it writable, or name another folder by --directory")
 
 
 def check_names(study, networks):
@@ -42,11 +41,15 @@ def check_names(study, networks):
 
 
 try:
+    for path in workflow.configfiles:
+        yaml_files.check(Path(path))
     CONFIG, NETWORKS = load_config(config, ROOT)
+    access.check_folders([Path(), Path(".snakemake"), *Path(".snakemake").glob("*"), Path(CONFIG.study)])
     if workflow.is_main_process:  # before anything runs; timm takes seconds to import, and jobs check their own
         check_names(CONFIG, NETWORKS)
 except InputError as error:
     raise WorkflowError(str(error)) from None
+access.name_user()
 
 PLAN = StudyPlan(CONFIG, NETWORKS, ROOT)
 LAYOUT = PLAN.layout

@@ -70,6 +70,7 @@ if workflow.is_main_process:
 
 
 def show_summary():
-    """Print the study's table of F1 at the end of a run that nothing follows."""
-    if not plugins():
+    """Print the study's table of F1 at the end of a run that nothing follows; one of a part alone may have none."""
+    shipped = Path(LAYOUT.study).glob("ship/*/answers.csv")
+    if not plugins() and (Path(LAYOUT.scores()).is_file() or any(shipped)):
         subprocess.run([sys.executable, "-m", "pocketscope", "summary", LAYOUT.study], check=False)

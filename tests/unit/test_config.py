@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from pocketscope.config import yaml_files
 from pocketscope.config.catalogue import BEST_TEACHER, train_dtypes
 from pocketscope.config.datasets import Dataset, Expected, Split
+from pocketscope.config.messages import validate
 from pocketscope.config.methods import Consistency, Method
 from pocketscope.config.study import (
     Compute,
@@ -304,3 +306,50 @@ def test_a_key_or_value_that_was_renamed_is_refused_with_its_new_name(path, valu
     with pytest.raises(InputError) as error:
         load_config(changed(path, value), ROOT)
     assert told in str(error.value)
+
+
+# ---- what YAML makes of what people write
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (
+            "classes: [yes, no]",
+            "'datasets.d.classes.0': this is true, which YAML makes of yes, on and true",
+        ),
+        ("classes: [a, off]", "'datasets.d.classes.1': this is false, which YAML makes of no, off and false"),
+        ("classes: [010, b]", "'datasets.d.classes.0': 8 is a number, where a text is asked for; put it into quotes"),
+        ("classes: [1.5, b]", "'datasets.d.classes.0': 1.5 is a number"),
+        ("classes: [2026-01-02, b]", "'datasets.d.classes.0': 2026-01-02 is a date"),
+        ("classes: [a, ~]", "'datasets.d.classes.1': nothing is here, which YAML makes of null"),
+        ("positive: yes", "'datasets.d.positive': this is true"),
+        ("expect: {classes: {no: 3}}", "this is false, which YAML makes of no"),
+    ],
+)
+def test_what_yaml_changes_is_said_with_the_remedy(written, said):
+    raw = yaml.safe_load(f"{{source: {{kind: digits}}, {written}}}")
+    with pytest.raises(InputError) as caught:
+        validate(Config, {"study": "s", "datasets": {"d": raw}, "methods": {}, "students": {}}, "configuration")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("study: a\nseed: 1\nstudy: b\n", "line 3: the key 'study' is given twice, first in line 1; keep one"),
+        ("a: {b: 1,\n  c: 2, b: 3}", "line 2: the key 'b' is given twice, first in line 1"),
+        ("a: {b: 1, b: 3}", "line 1: the key 'b' is given twice, first in line 1"),
+        ("a: [", "is no YAML"),
+    ],
+)
+def test_a_key_given_twice_is_refused_with_its_lines(tmp_path, text, said):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        yaml_files.check(tmp_path / "c.yaml")
+    assert said in str(caught.value)
+
+
+def test_keys_that_are_not_given_twice_pass(tmp_path):
+    (tmp_path / "c.yaml").write_text("\ufeffa: &x {b: 1, '1': 2, 1: 3}\nd: {<<: *x, b: 2}\ne: [{b: 1}, {b: 2}]\n")
+    assert yaml_files.load(tmp_path / "c.yaml")["d"]["b"] == 2

@@ -62,6 +62,18 @@ def test_labels_without_names(tmp_path):
     assert [record.label for record in listed(tmp_path)] == ["x", None]
 
 
+@pytest.mark.parametrize("labels", [[[0], [1]], [{"a": 1}, {"a": 2}], [b"x", b"y"]])
+def test_several_labels_an_image_are_no_class(tmp_path, labels):
+    pq.write_table(
+        pa.table({"image": [encoded(0), encoded(1)], "label": labels, "g": [1, 2]}), tmp_path / "one.parquet"
+    )
+    with pytest.raises(InputError, match=r"the column 'label' contains .*, not one label a row"):
+        listed(tmp_path, path="one.parquet")
+    assert len(listed(tmp_path, path="one.parquet", label="g")) == 2
+    with pytest.raises(InputError, match="not one group a row"):
+        listed(tmp_path, path="one.parquet", label="g", group="label")
+
+
 def test_other_columns_and_bare_bytes(tmp_path):
     table = pa.table({"picture": [encoded(0), None], "y": ["a", "b"], "patient": [7, 8]})
     pq.write_table(table, tmp_path / "one.parquet")

@@ -1,5 +1,6 @@
 """A configuration's mistakes in words."""
 
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,9 +49,27 @@ def _message(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
         return f"'{key}' is not a key{nearest(path[-1], _siblings(model, fault['loc']))}"
     if fault["type"] == "missing":
         return f"'{key}' is missing"
+    if (text := _not_text(fault)) and fault["type"] == "string_type":
+        return f"'{key}': {text}"
     if new := RENAMED_VALUES.get((path[-1], fault["input"])) if fault["type"] == "literal_error" else None:
         return f"'{key}': '{fault['input']}' is now called '{new}'; rename it"
     return f"'{key}': {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _not_text(fault: Mapping[str, Any]) -> str | None:
+    """Say what YAML made of a text without quotes, None where the value is text."""
+    value = fault["input"]
+    if isinstance(value, bool):
+        meant = "yes, on and true" if value else "no, off and false"
+        return f"this is {str(value).lower()}, which YAML makes of {meant} without quotes; put the text into quotes"
+    if isinstance(value, int | float):
+        return (
+            f"{value} is a number, where a text is asked for; put it into quotes, as it is written (YAML reads "
+            "010 as 8 and 1:30 as 90)"
+        )
+    if isinstance(value, datetime.date):
+        return f"{value} is a date, where a text is asked for; put it into quotes, as it is written"
+    return "nothing is here, which YAML makes of null and ~ too; put a text into quotes" if value is None else None
 
 
 def _is_union_member(path: tuple[Any, ...], i: int) -> bool:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from pocketscope.config import yaml_files
 from pocketscope.config.base import (
     Model,
     Name,
@@ -226,7 +226,7 @@ def load_config(raw: Mapping[str, Any], root: Path) -> tuple[Config, dict[str, N
     path = root / study.catalogue
     if not path.is_file():
         raise InputError(f"catalogue: {path} does not exist")
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    entries = yaml_files.load(path)
     used = sorted(
         (set(study.students) - {BEST_TEACHER}) | {name for method in study.methods.values() for name in method.teachers}
     )
@@ -319,7 +319,7 @@ def control_names(study: Config, networks: Mapping[str, Network]) -> list[str]:
 
 def read_config(path: Path, root: Path) -> tuple[Config, dict[str, Network]]:
     """Read, validate and return a configuration file; see `load`."""
-    return load_config(yaml.safe_load(path.read_text(encoding="utf-8")), root)
+    return load_config(yaml_files.load(path), root)
 
 
 def json_schema() -> str:

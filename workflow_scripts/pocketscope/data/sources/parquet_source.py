@@ -111,13 +111,26 @@ def _check_columns(place: Path, schema: Any, columns: dict[str, str]) -> None:
             )
         if schema.names.count(name) > 1:
             raise InputError(f"{place}: {schema.names.count(name)} columns are called {name!r}; remove all but one")
+    for key in ("label", "group"):
+        if key in columns and (pa.types.is_nested(kind := schema.field(columns[key]).type) or _is_bytes(kind)):
+            several = "; an image has one class: keep the one that counts" if pa.types.is_list(kind) else ""
+            raise InputError(
+                f"{place}: the column {columns[key]!r} contains {kind}, not one {key} a row{several}, or name another "
+                f"column with '{key}'"
+            )
     kind = schema.field(columns["image"]).type
     inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
-    if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
+    if not _is_bytes(inner):
         raise InputError(
             f"{place}: the column {columns['image']!r} contains {kind}, not encoded images (binary, or a struct with "
             "'bytes'); name another with 'image'"
         )
+
+
+def _is_bytes(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
 def _class_names(schema: Any, column: str) -> list[str] | None:

@@ -4,10 +4,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pocketscope.core.errors import InputError
+
 
 def place_of(source: dict[str, Any], root: Path, key: str = "path") -> Path:
     """Return the absolute path that `source[key]` names."""
-    return Path(os.path.abspath(root / Path(source[key]).expanduser()))  # noqa: PTH100 (resolve would follow links)
+    try:
+        named = Path(source[key]).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{source[key]}: nobody's home is known here; write the whole path in place of '~'") from error
+    return Path(os.path.abspath(root / named))  # noqa: PTH100 (resolve would follow links)
 
 
 def top_of(source: dict[str, Any], root: Path) -> Path:

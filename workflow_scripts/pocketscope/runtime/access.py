@@ -1,0 +1,43 @@
+"""Who runs this, and where they may write: said before anything is made."""
+
+import getpass
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pocketscope.core.errors import InputError
+
+
+def check_folders(folders: Iterable[Path]) -> None:
+    """Refuse to begin where one of these folders is there and cannot be written to.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The message says whose it is.
+    """
+    for folder in folders:
+        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(
+                f"{folder.resolve()}: cannot be written to; it belongs to {_owner(folder)}; make it writable, or name another "
+                "folder by --directory"
+            )
+
+
+def name_user() -> None:
+    """Give the user a name where the system knows none, as in containers: libraries ask for it, and fail."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        os.environ["LOGNAME"] = _number()
+
+
+def _owner(folder: Path) -> str:
+    try:
+        return folder.owner()
+    except (KeyError, NotImplementedError, OSError):
+        return "another user"
+
+
+def _number() -> str:
+    return f"user{os.getuid()}" if hasattr(os, "getuid") else "user"
