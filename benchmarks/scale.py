@@ -302,7 +302,7 @@ def of_split(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str,
     count = len(image_ids)
     columns = {"image_id": image_ids, "paths": [[f"{i}.png"] for i in image_ids], "group": pa.nulls(count, pa.string()),
                "role": pa.nulls(count, pa.string()), "width": np.full(count, 8), "height": np.full(count, 8),
-               "single_colour": np.zeros(count, bool), "further_pages": np.zeros(count, bool),
+               "single_colour": np.zeros(count, bool), "further_pages": np.zeros(count, bool), "damage": [None] * count,
                "image": pa.nulls(count, IMAGES.field("image").type)}  # fmt: skip
     parquet.write(pa.table(columns), folder / "images.parquet", IMAGES)
     parquet.write(pa.table({"image_id": image_ids, "label": labels}), folder / "labels.parquet", SOURCE_LABELS)

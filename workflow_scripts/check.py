@@ -13,7 +13,7 @@ from pocketscope.tables.source_labels import SKIPPED, SOURCE_LABELS
 
 root = job.begin(snakemake)
 source, params = snakemake.input, snakemake.params
-about = ["image_id", "paths", "group", "single_colour", "further_pages"]
+about = ["image_id", "paths", "group", "single_colour", "further_pages", "damage"]
 images, notes = parquet.read(source.images, IMAGES, columns=about), parquet.notes(source.images)
 labels = parquet.read(source.labels, SOURCE_LABELS)
 skipped = parquet.read(source.skipped, SKIPPED)

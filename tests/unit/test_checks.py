@@ -14,6 +14,7 @@ IMAGES = pa.table(
         "paths": [["1"], ["2", "copy"], ["3"], ["4"], ["5"], ["6"]],
         "single_colour": [False] * 6,
         "further_pages": [False] * 6,
+        "damage": pa.nulls(6, pa.string()),
     }
 )
 LABELS = pa.table({"image_id": list("uvwxyz"), "label": ["ill", "ill", "well", "well", "well", None]})
@@ -44,6 +45,13 @@ def test_images_that_may_be_wrong_without_a_word_are_remarked(column, said):
         (remark,) = notes["remarks"]
         assert re.match(named, remark)
         assert said in remark
+
+
+def test_damage_that_was_decoded_is_remarked():
+    skipped = pa.table({"path": pa.array([], pa.string()), "reason": pa.array([], pa.string())})
+    images = IMAGES.set_column(4, "damage", pa.array([None, "Corrupt b", None, "Corrupt a", None, None]))
+    (remark,) = checks.check_dataset(images, LABELS, skipped, {}, positive=None, expect=None)[1]["remarks"]
+    assert remark.endswith("(2 of 6): '2', '4'; the decoder says 'Corrupt a' and 1 more")
 
 
 def test_what_work_goes_on_with_is_remarked():

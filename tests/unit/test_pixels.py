@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian
 
 from image_files import animated, dicom, packed_tiff, png_header, saved, tiff, written
-from pocketscope.images import resize
+from pocketscope.images import pixels, resize
 from pocketscope.images.codec import content_id, decode_packed, encode
-from pocketscope.images.decode import decode, load
+from pocketscope.images.decode import accepted_damage, decode, load
 from pocketscope.images.formats import format_of
 from pocketscope.images.pixels import Unreadable, to_8_bits
 from pocketscope.images.resize import to_square
@@ -625,7 +625,6 @@ def test_unusable_files_have_a_reason(data, reason):
         (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "AVIF"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1miaf", "HEIF"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42", "video"),
-        (imagecodecs.avif_encode(COLOUR), "AVIF"),
         (imagecodecs.jpegxl_encode(COLOUR), "JPEG XL"),
         (b"\xff\x0a\x12", "JPEG XL"),
         (imagecodecs.jpeg2k_encode(COLOUR), "JPEG 2000"),
@@ -644,6 +643,64 @@ def test_an_image_of_a_format_that_is_not_read_is_named_and_not_called_damaged(b
     with pytest.raises(Unreadable, match=reason) as raised:
         decode(beginning + b"\0" * 50)
     assert "damaged" not in str(raised.value)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
+def test_avif_is_read_upright():
+    smooth = np.asarray(Image.fromarray(COLOUR).resize((40, 24)).resize((80, 48)))
+    found = decode(saved(Image.fromarray(smooth), "AVIF", quality=95, subsampling="4:4:4"))
+    assert np.abs(found.astype(int) - smooth).mean() < 4
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    assert decode(saved(Image.fromarray(smooth), "AVIF", exif=turned)).shape == (80, 48, 3)
+
+
+def test_heic_is_read_where_pillow_heif_is_installed():
+    pillow_heif = pytest.importorskip("pillow_heif")
+    smooth = np.repeat(np.add.outer(np.arange(48), np.arange(80)).astype(np.uint8)[..., None], 3, -1)
+    pillow_heif.register_heif_opener()
+    frames = [Image.fromarray(smooth), Image.fromarray(smooth[:40])]  # a burst, of which the first is the photo
+    found = decode(saved(frames[0], "HEIF", quality=95, save_all=True, append_images=frames[1:]))
+    assert np.abs(found.astype(int) - smooth).mean() < 3
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    assert decode(saved(frames[0], "HEIF", exif=turned)).shape == (80, 48, 3)
+    with pytest.raises(Unreadable, match=r"damaged|HEIC"):
+        decode(saved(frames[0], "HEIF")[:300])
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_damage_that_the_decoder_of_jpeg_accepts_is_told(progressive):
+    whole = saved(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8), "JPEG", progressive=progressive)
+    half = len(whole) // 2
+    for broken in (whole[:half] + b"\xff\xd9", whole[:half] + whole[half + 300 :], whole[:half] + bytes(len(whole))):
+        assert decode(broken + b"\xff\xd9").shape == (64, 64, 3)
+        assert accepted_damage(broken + b"\xff\xd9").startswith("Corrupt JPEG data")
+    for fine in (
+        whole,
+        whole + b"more",
+        saved(GREY, "JPEG"),
+        saved(Image.new("CMYK", (9, 9)), "JPEG"),
+        saved(GREY, "PNG"),
+    ):
+        assert accepted_damage(fine) is None
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "P", "PA", "CMYK", "1"])
+def test_large_images_are_decoded_in_strips_to_the_same_pixels(mode, monkeypatch):
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (37, 23, 4), np.uint8), "RGBA")
+    picture = picture.convert("RGB").convert(mode) if mode in ("CMYK", "1", "P", "PA") else picture.convert(mode)
+    form = {"CMYK": "JPEG", "PA": "GIF"}.get(mode, "PNG")
+    data = saved(
+        picture.convert("P") if mode == "PA" else picture, form, **({"transparency": 3} if mode == "PA" else {})
+    )
+    whole = decode(data)
+    monkeypatch.setattr(pixels.strips, "__defaults__", (100,))
+    assert (decode(data) == whole).all()
+    deep = np.random.default_rng(2).integers(0, 60_000, (37, 23, 3), np.uint16)
+    in_parts = pixels.to_8_bits(deep)
+    monkeypatch.setattr(pixels.strips, "__defaults__", (10**9,))
+    assert (in_parts == pixels.to_8_bits(deep)).all()
 
 
 @pytest.mark.parametrize("photometric", [6, 8, 32803, 32844])

@@ -29,7 +29,7 @@ def check_dataset(
     Parameters
     ----------
     images
-        Columns image_id, paths, single_colour and further_pages.
+        Columns image_id, paths, single_colour, further_pages and damage.
     labels, corrected
         See `count`.
     skipped
@@ -130,6 +130,13 @@ def dataset_remarks(
             "images that are one page of a file with several, the first unless 'page' is set "
             f"({len(stacks)} of {len(images)}): {_first(stacks, len(stacks))}"
         )
+    if damaged := _names(images, "damage"):
+        reasons = sorted(set(images["damage"].drop_null().to_pylist()))
+        said.append(
+            "JPEG images that are damaged but could be decoded, in part with made-up pixels "
+            f"({len(damaged)} of {len(images)}): {_first(damaged, len(damaged))}; the decoder says {reasons[0]!r}"
+            + (f" and {len(reasons) - 1} more" if len(reasons) > 1 else "")
+        )
     said += [
         f"class {label!r} is learned but never tested: it has images only in the corrections"
         for label in sorted(corrected - labels - exam)
@@ -153,8 +160,9 @@ def _called_now(expected: Mapping[str, Any] | None, renamed: Mapping[str, str | 
 
 
 def _names(images: pa.Table, column: str) -> list[str]:
-    """Return the first path of each image of which `column` is true, sorted."""
-    return sorted(repr(paths[0]) for paths in images.filter(images[column])["paths"].to_pylist())
+    """Return the first path of each image of which `column` is true or says something, sorted."""
+    marked = images[column] if pa.types.is_boolean(images[column].type) else images[column].is_valid()
+    return sorted(repr(paths[0]) for paths in images.filter(marked)["paths"].to_pylist())
 
 
 def _first(names: Sequence[str], number: int) -> str:

@@ -208,7 +208,7 @@ class _Copies:
 
     offset: int
     length: int
-    facts: tuple[int, int, bool, bool]  # of the first
+    facts: tuple[int, int, bool, bool, str | None]  # of the first
     records: list[Record]
 
     def _one(self, name: str) -> str | None:

@@ -21,7 +21,7 @@ from pocketscope.images.pixels import Unreadable, is_of_one_colour
 from pocketscope.images.resize import to_square
 
 _CHUNK = 16  # images sent to a process at once
-FACTS = ("width", "height", "single_colour", "further_pages")  # columns of IMAGES that decoding tells
+FACTS = ("width", "height", "single_colour", "further_pages", "damage")  # columns of IMAGES that decoding tells
 PATIENT = "PatientID"
 
 
@@ -44,7 +44,7 @@ class Prepared:
     """
 
     image_id: str
-    facts: tuple[int, int, bool, bool]
+    facts: tuple[int, int, bool, bool, str | None]
     data: bytes
     patient: str | None
     group: str | None
@@ -71,7 +71,8 @@ def prepare(record: Record, *, image_size: int, resize: str, page: int, group_by
         return f"cannot be opened ({error.strerror or error})"
     except ImportError as error:
         raise InputError(f"{record.path}: to read it {lacking(str(error.name), FORMATS)}") from error
-    facts = image.shape[1], image.shape[0], is_of_one_colour(image), decode.has_further_pages(content)
+    further, damage = decode.has_further_pages(content), decode.accepted_damage(content)
+    facts = image.shape[1], image.shape[0], is_of_one_colour(image), further, damage
     patient = _digest(decode.header_value(content, PATIENT))
     group = _digest(decode.header_value(content, group_by)) if group_by else None
     encoded = codec.encode(to_square(image, image_size, resize))

@@ -4,6 +4,7 @@ Packing and classifying use it alike, so that a shipped model sees what was meas
 """
 
 import io
+import warnings
 from itertools import islice
 
 import numpy as np
@@ -19,13 +20,15 @@ from pocketscope.images.pixels import (
     grey_to_rgb,
     on_white,
     orient,
+    strips,
     to_8_bits,
 )
 from pocketscope.images.resize import to_square
 
-FORMATS = "JPEG, PNG, TIFF, BMP, WebP, GIF and DICOM"
+FORMATS = "JPEG, PNG, TIFF, BMP, WebP, GIF, AVIF and DICOM"
 
-_PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
+_WARNINGS = ("Corrupt JPEG data", "Premature end of JPEG")  # in libjpeg's words
+_PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "AVIF")  # AVIF where Pillow was built with it
 
 
 def load(data: bytes, size: int, how: str, page: int = 0) -> np.ndarray:
@@ -61,7 +64,8 @@ def decode(data: bytes, *, page: int = 0) -> np.ndarray:
     Parameters
     ----------
     data
-        The content of a JPEG, PNG, TIFF, BMP, WebP, GIF or DICOM file.
+        The content of a JPEG, PNG, TIFF, BMP, WebP, GIF, AVIF or DICOM file; of a HEIC file where `pillow-heif` is
+        installed.
     page
         Which page of a TIFF or frame of a DICOM file, counted from 0. The other formats hold one image.
 
@@ -109,6 +113,24 @@ def has_further_pages(data: bytes) -> bool:
         return False
 
 
+def accepted_damage(data: bytes) -> str | None:
+    """Return what the decoder of JPEG found wrong with a file that it accepts, and filled with something; else None.
+
+    Pillow does not pass such warnings on. None too where `simplejpeg` is not installed, which does.
+    """
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    try:
+        simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=1)  # at an eighth of the size
+    except ValueError as error:
+        return str(error) if str(error).startswith(_WARNINGS) else None  # else a coding that it does not know
+    return None
+
+
 def header_value(data: bytes, key: str) -> str | None:
     """Return an attribute of a DICOM file's header, such as `PatientID`; None in other files, or where it is empty."""
     if format_of(data) != "dicom":
@@ -118,12 +140,12 @@ def header_value(data: bytes, key: str) -> str | None:
     return dicom.header_value(data, key)
 
 
-# ---- JPEG, PNG, BMP, WebP, GIF
+# ---- JPEG, PNG, BMP, WebP, GIF, AVIF, HEIC
 
 
 def _decode_with_pillow(data: bytes, page: int) -> np.ndarray:
     try:
-        picture = Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
+        picture = _opened(data)
     except UnidentifiedImageError as error:
         reason = f"no image, or damaged at its beginning; the readable formats are {FORMATS}"
         raise Unreadable(not_read.why(data) or reason) from error
@@ -132,8 +154,8 @@ def _decode_with_pillow(data: bytes, page: int) -> np.ndarray:
             f"too large (the maximum is {MAX_PIXELS // 1_000_000} million pixels): cut it into tiles or make it smaller"
         ) from error
     check_size(*picture.size)
-    # A phone's "MPO" is a JPEG with a preview or a depth map behind it, not an animation.
-    if picture.format != "MPO" and getattr(picture, "is_animated", False):
+    # A phone's "MPO" or HEIC is an image with a preview or a depth map behind it, not an animation.
+    if picture.format not in ("MPO", "HEIF") and getattr(picture, "is_animated", False):
         raise Unreadable(f"animated ({picture.n_frames} frames): save the frame to use as an image of its own")
     if picture.format == "PNG" and data[24] == 16 and data[25] in (2, 4, 6):
         return orient(_rgb_of_deep_png(data), _exif_orientation(picture))
@@ -145,13 +167,38 @@ def upright_rgb(picture: Image.Image) -> np.ndarray:
     return orient(_rgb_of_picture(picture), _exif_orientation(picture))
 
 
+def _opened(data: bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, on formats that it was built without
+        try:
+            return Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
+        except UnidentifiedImageError:
+            if not not_read.is_heif(data):
+                raise
+    try:
+        import pillow_heif
+    except ImportError:
+        raise UnidentifiedImageError from None
+    pillow_heif.register_heif_opener()
+    return Image.open(io.BytesIO(data), formats=("HEIF",))
+
+
 def _rgb_of_picture(picture: Image.Image) -> np.ndarray:
     if picture.mode.startswith("I") or picture.mode == "F":
         return grey_to_rgb(to_8_bits(np.asarray(picture)))
-    if picture.has_transparency_data:
-        rgba = np.asarray(picture.convert("RGBA"))
-        return on_white(rgba[..., :3], rgba[..., 3])
-    return np.asarray(picture.convert("RGB"))
+    # In strips: Pillow's conversions, and its way into an array, take a copy of the picture each.
+    width, height = picture.size
+    result = np.empty((height, width, 3), np.uint8)
+    alpha = np.empty((height, width), np.uint8) if picture.has_transparency_data else None
+    for rows in strips(result):
+        whole = rows.stop >= height and not rows.start
+        strip = picture if whole else picture.crop((0, rows.start, width, min(rows.stop, height)))
+        if alpha is None:
+            result[rows] = np.asarray(strip.convert("RGB"))
+        else:
+            rgba = np.asarray(strip.convert("RGBA"))
+            result[rows], alpha[rows] = rgba[..., :3], rgba[..., 3]
+    return result if alpha is None else on_white(result, alpha, result)
 
 
 def _rgb_of_deep_png(data: bytes) -> np.ndarray:

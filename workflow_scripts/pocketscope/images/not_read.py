@@ -42,6 +42,10 @@ def why(data: bytes) -> str | None:
     for beginning, name, remedy in _BEGINNINGS:
         if data.startswith(beginning):
             return f"{name}, which is not supported: {remedy}"
+    if is_heif(data):
+        return (
+            f"{_container(data)}, which is not supported: save it as JPEG, or install the Python package 'pillow-heif'"
+        )
     if data[4:8] == b"ftyp":
         return f"{_container(data)}, which is not supported: save it as JPEG"
     if data[344:348] in (b"n+1\0", b"ni1\0"):
@@ -52,6 +56,11 @@ def why(data: bytes) -> str | None:
     if head.startswith((b"<!doctype html", b"<html")):
         return "a page of the web, not an image: get the file again"
     return f"{jpeg}, which is not supported: save it as PNG or TIFF" if (jpeg := _rare_jpeg(data)) else None
+
+
+def is_heif(data: bytes) -> bool:
+    """Say whether a file is one that `pillow-heif` reads."""
+    return data[4:8] == b"ftyp" and _container(data) in ("HEIC", "HEIF")
 
 
 def _container(data: bytes) -> str:

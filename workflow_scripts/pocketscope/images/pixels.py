@@ -1,5 +1,7 @@
 """What all decoders share: limits, 8 bits, transparency, orientation, and the reason why a file is unreadable."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 MAX_PIXELS = 100_000_000  # 300 MB as RGB; more is a decompression bomb, or a slide scan that has to be cut into tiles
@@ -46,8 +48,18 @@ def to_8_bits(values: np.ndarray) -> np.ndarray:
     elif white == black:
         return np.zeros(values.shape, np.uint8)
     exact = np.float32 if values.dtype.itemsize <= 2 else np.float64
-    scaled = (values.astype(exact) - exact(black)) * exact(255 / (white - black))
-    return rounded(np.nan_to_num(scaled, nan=0, posinf=0, neginf=0))
+    result = np.empty(values.shape, np.uint8)
+    for rows in strips(values):
+        scaled = (values[rows].astype(exact) - exact(black)) * exact(255 / (white - black))
+        result[rows] = rounded(np.nan_to_num(scaled, nan=0, posinf=0, neginf=0))
+    return result
+
+
+def strips(values: np.ndarray, numbers: int = 2**22) -> Iterator[slice]:
+    """Yield parts of the first axis with about so many numbers each: what is computed of one at a time stays small."""
+    step = max(1, numbers * len(values) // max(values.size, 1))
+    for start in range(0, len(values), step):
+        yield slice(start, start + step)
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
@@ -83,11 +95,15 @@ def is_never_filled(alpha: np.ndarray, colour: np.ndarray) -> bool:
     return alpha.max() <= 1 and not is_of_one_colour(colour)
 
 
-def on_white(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def on_white(colour: np.ndarray, alpha: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Lay colours with an alpha of 8 bits on white, in `out` where it is given, which may be the colours themselves."""
     if is_never_filled(alpha, colour):
         return colour
-    opacity = alpha[..., None].astype(np.uint16)
-    return ((colour * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+    result = np.empty(colour.shape, np.uint8) if out is None else out
+    for rows in strips(colour):
+        opacity = alpha[rows, ..., None].astype(np.uint16)
+        result[rows] = (colour[rows] * opacity + 255 * (255 - opacity) + 127) // 255
+    return result
 
 
 def orient(image: np.ndarray, orientation: int) -> np.ndarray:

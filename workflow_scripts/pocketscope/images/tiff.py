@@ -18,6 +18,7 @@ from pocketscope.images.pixels import (
     on_white,
     orient,
     rounded,
+    strips,
     to_8_bits,
 )
 
@@ -103,7 +104,7 @@ def _rgb_of_tiff(leaf: Any, values: np.ndarray) -> np.ndarray:
         )
     if values.dtype == np.uint8 and leaf.bitspersample < 8:
         values = (values.astype(np.uint16) * 255 // (2**leaf.bitspersample - 1)).astype(np.uint8)
-    result = to_8_bits(values[..., :colours])
+    result = to_8_bits(values[..., :colours])  # may be the values themselves
     if kind == "MINISWHITE":
         result = 255 - result
     result = result if colours == 3 else grey_to_rgb(result[..., 0])
@@ -112,7 +113,9 @@ def _rgb_of_tiff(leaf: Any, values: np.ndarray) -> np.ndarray:
     alpha = values[..., colours]
     alpha = alpha if alpha.dtype == np.uint8 else rounded(alpha * (255 / _highest(alpha.dtype, leaf.bitspersample)))
     if leaf.extrasamples[0] == 1 and not is_never_filled(alpha, result):  # premultiplied
-        return np.minimum(result + (255 - alpha[..., None].astype(np.uint16)), 255).astype(np.uint8)
+        for rows in strips(result):
+            result[rows] = np.minimum(result[rows] + (255 - alpha[rows, ..., None].astype(np.uint16)), 255)
+        return result
     return on_white(result, alpha)
 
 

@@ -19,8 +19,8 @@ def check_folders(folders: Iterable[Path]) -> None:
     for folder in folders:
         if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
             raise InputError(
-                f"{folder.resolve()}: cannot be written to; it belongs to {_owner(folder)}; make it writable, or name another "
-                "folder by --directory"
+                f"{folder.resolve()}: cannot be written to; it belongs to {_owner(folder)}; make it writable, or "
+                "name another folder by --directory"
             )
 
 

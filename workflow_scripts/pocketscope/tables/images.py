@@ -25,6 +25,7 @@ IMAGES = pa.schema(
         pa.field("height", pa.int32(), nullable=False),
         pa.field("single_colour", pa.bool_(), nullable=False),  # decoded: all pixels are alike
         pa.field("further_pages", pa.bool_(), nullable=False),  # its file has pages or frames that were not read
+        pa.field("damage", pa.string()),  # what its decoder found wrong with the file, and accepted
         pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
     ]
 )
