@@ -664,7 +664,7 @@ def test_heic_is_read_where_pillow_heif_is_installed():
     assert np.abs(found.astype(int) - smooth).mean() < 3
     turned = Image.Exif()
     turned[0x0112] = 6
-    assert decode(saved(frames[0], "HEIF", exif=turned)).shape == (80, 48, 3)
+    assert decode(saved(frames[0], "HEIF", exif=turned.tobytes())).shape == (80, 48, 3)
     with pytest.raises(Unreadable, match=r"damaged|HEIC"):
         decode(saved(frames[0], "HEIF")[:300])
 
