@@ -5,7 +5,7 @@ rule report:
     input:
         scores=LAYOUT.scores(),
         recommendation=LAYOUT.recommendation,
-        compared=[LAYOUT.statistics(table) for table in ("groups", "omnibus", "pairs", "skipped")],
+        compared=[LAYOUT.statistics(table) for table in ("groups", "omnibus", "pairs", "skipped", "tests")],
         decided=[LAYOUT.statistics(table) for table in ("differences", "gains", "costs", "reliable", "answers")],
         timings=PLAN.timings(),
         histories=PLAN.histories(),

@@ -7,7 +7,7 @@ rule compare:
     output:
         [
             LAYOUT.statistics(table, ending)
-            for table in ("groups", "omnibus", "pairs", "skipped")
+            for table in ("groups", "omnibus", "pairs", "skipped", "tests")
             for ending in ("parquet", "csv")
         ],
     log:

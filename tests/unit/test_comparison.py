@@ -312,7 +312,7 @@ def test_command_writes_tables_that_can_be_read_back(tmp_path):
     (tmp_path / "families.csv").write_text("network,family\nn0,nas\nn1,manual\n")
     out = tmp_path / "out"
     compare_from_the_command_line(tmp_path / "scores.csv", "--out", out, "--families", tmp_path / "families.csv")
-    for name, schema in zip(("groups", "omnibus", "pairs", "skipped"), comparison.SCHEMAS, strict=True):
+    for name, schema in zip(("groups", "omnibus", "pairs", "skipped", "tests"), comparison.SCHEMAS, strict=True):
         assert parquet.read(out / f"{name}.parquet", schema).num_rows == len(pd.read_csv(out / f"{name}.csv"))
     assert pq.read_schema(out / "pairs.parquet").names == PAIRS.names
 
@@ -325,7 +325,7 @@ def test_command_says_what_it_found_and_where_it_lies(tmp_path, capsys):
     told = capsys.readouterr()
     found = json.loads((tmp_path / "out/recommendation.json").read_text())["overall"]
     assert found["text"] in told.out
-    assert "9 tables" in told.out
+    assert "10 tables" in told.out
     assert f"The report is {tmp_path}/out/report/index.html" in told.out
     assert "scores.csv: 1 of 24 scores are exactly 0" in told.err
     assert "warning" not in told.out

@@ -46,15 +46,15 @@ def read_costs(path):
 
 SCORES = [
     ["note", "dataset", "network", "score", "method"],
-    ["x", "d", "n", "70", "grün"],
-    ["", "d", "n", "71", "a; b"],
+    ["x", "d", "n", "0.70", "grün"],
+    ["", "d", "n", "0.71", "a; b"],
 ]
 COSTS = [["note", "size_mb", "network"], ["x", "70", "grün"], ["", "71", "a; b"]]
 FAMILIES = [["note", "network", "family"], ["x", "n0", "grün"], ["", "n1", "a; b"]]
 USERS = {
     "source": (read_source, LABELS, MEANT),
     "corrections": (read_corrections, LABELS, MEANT),
-    "scores": (read_scores, SCORES, {"grün": 70.0, "a; b": 71.0}),
+    "scores": (read_scores, SCORES, {"grün": 0.7, "a; b": 0.71}),
     "families": (score_table.read_families, FAMILIES, {"n0": "grün", "n1": "a; b"}),
     "costs": (read_costs, COSTS, {"grün": 70.0, "a; b": 71.0}),
 }
@@ -176,8 +176,8 @@ def test_errors_of_a_spreadsheet(user):
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_decimal_commas(tmp_path, separator):
     path = tmp_path / "t.csv"
-    path.write_text(as_text(SCORES, separator).replace("70", "70,25").replace("71", "0,5e1"))
-    assert read_scores(path) == {"grün": 70.25, "a; b": 5.0}
+    path.write_text(as_text(SCORES, separator).replace("0.70", "0,7025").replace("0.71", "0,5e-1"))
+    assert read_scores(path) == {"grün": 0.7025, "a; b": 0.05}
     path.write_text(as_text(COSTS, separator).replace("70", "1,234"))
     assert read_costs(path) == {"grün": 1.234, "a; b": 71.0}
     # Points and commas: thousands are parted by one of them, and which is not known.
@@ -218,7 +218,7 @@ def test_scores_from_most_of_europe():
     if not path.is_file():
         pytest.skip(f"{path} is not there")
     scores = score_table.read(path)
-    assert scores.iloc[0].tolist() == ["d0", "all", "A", "n0", "fp32", 70.5]
+    assert scores.iloc[0].tolist() == ["d0", "all", "A", "n0", "fp32", 0.705]
     assert len(scores) == scores["dataset"].nunique() * 2 * 3
 
 

@@ -49,8 +49,8 @@ class Sheet:
     remarks: list[str] = field(default_factory=list)
 
 
-def read(table: Path) -> Sheet:
-    """Read a table that a person gives.
+def read(table: Path, *, first: str | None = None) -> Sheet:
+    """Read a table that a person gives; in CSV, `first` names a first column that has no name.
 
     CSV may be separated by commas, semicolons or tabs, begin with Excel's line `sep=;`, and be written in UTF-8,
     UTF-16 or Windows-1252. A row may be shorter than the header: Excel leaves empty cells at the end of rows out.
@@ -62,7 +62,7 @@ def read(table: Path) -> Sheet:
     """
     if not table.is_file():
         raise InputError(f"{table}: there is no such file; correct the path")
-    return _read_parquet(table) if table.suffix.casefold() in _PARQUET else _read_csv(table)
+    return _read_parquet(table) if table.suffix.casefold() in _PARQUET else _read_csv(table, first)
 
 
 def is_nothing(text: str) -> bool:
@@ -105,7 +105,7 @@ def _folded(name: str) -> str:
     return "".join(re.sub(r"[.][0-9]+$", "", name).casefold().split())
 
 
-def _read_csv(table: Path) -> Sheet:
+def _read_csv(table: Path, first: str | None) -> Sheet:
     text, remarks = _text(table)
     if told := re.match(r"sep=(.)\r?(\n|$)", text):  # a line for Excel alone
         separator, text = told[1], text[told.end() :]
@@ -117,6 +117,8 @@ def _read_csv(table: Path) -> Sheet:
     except csv.Error as error:
         raise InputError(f"{table}: line {lines.line_num}: {error}; repair the quotes there") from error
     header = [name.strip() for name in rows[0]] if rows else []
+    if first and header and not header[0] and first not in header:
+        header[0] = first
     rows = [_fitted(row, len(header), f"{table}: row {number}") for number, row in enumerate(rows[1:], 1)]
     kept = [index for index, name in enumerate(header) if name]
     return Sheet(

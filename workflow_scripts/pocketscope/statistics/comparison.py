@@ -4,6 +4,7 @@
 they differ is written in docs/statistics.md.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,24 +14,26 @@ import pandas as pd
 import pyarrow as pa
 
 from pocketscope.core.errors import InputError
-from pocketscope.core.messages import did_you_mean
-from pocketscope.statistics import frames, score_table
+from pocketscope.core.messages import did_you_mean, nearest
+from pocketscope.statistics import frames, named_tests, score_table
 from pocketscope.statistics.protocols import answer_as_the_paper, answer_soundly
-from pocketscope.statistics.questions import Question, questions, reason_to_skip
-from pocketscope.tables.comparison import GROUPS, OMNIBUS, PAIRS, SKIPPED_QUESTIONS
+from pocketscope.statistics.questions import NOUNS, Question, questions, reason_to_skip
+from pocketscope.tables.comparison import GROUPS, OMNIBUS, PAIRS, SKIPPED_QUESTIONS, TESTS
 
 PROTOCOLS = ("sound", "paper")
 
-SCHEMAS = (GROUPS, OMNIBUS, PAIRS, SKIPPED_QUESTIONS)
+SCHEMAS = (GROUPS, OMNIBUS, PAIRS, SKIPPED_QUESTIONS, TESTS)
+MOST_PAIRS = 100_000  # of one question, of which a table would be read by nobody
 
 
 class Answers(NamedTuple):
-    """The four tables of a comparison, under `GROUPS`, `OMNIBUS`, `PAIRS` and `SKIPPED`."""
+    """The five tables of a comparison; schemas in `SCHEMAS`."""
 
     groups: pd.DataFrame
     omnibus: pd.DataFrame
     pairs: pd.DataFrame
     skipped: pd.DataFrame
+    tests: pd.DataFrame
 
     def by_name(self) -> dict[str, tuple[pd.DataFrame, pa.Schema]]:
         """Return each table with its schema, by the name of its file."""
@@ -45,6 +48,9 @@ def compare(
     families: Mapping[str, str] | None = None,
     bounds: Sequence[str] = score_table.BOUNDS,
     alpha: float = 0.05,
+    named: named_tests.Named | None = None,
+    only: Sequence[str] = (),
+    gains_over: str | None = None,
 ) -> Answers:
     """Answer every question that a score table can be asked.
 
@@ -56,14 +62,21 @@ def compare(
         `sound` or `paper`.
     controls
         Names of methods, rows (network and precision), families, precisions, or `method/row`. A question that has one
-        of them among its groups compares the others with it; `sound` compares all pairs in the rest, and `paper` always
-        takes the best-ranked.
+        of them among its groups compares the others with it; in the rest `sound` compares all pairs, and `paper` takes
+        the best-ranked.
     families
         Which family a network belongs to, by the network's or row's name.
     bounds
         Methods that know every true label, and do not compete.
     alpha
         The level of significance.
+    named
+        A test and a post-hoc in place of the protocol's. With the test `corrected-t` the splits of the one data set are
+        the blocks.
+    only
+        Which questions are asked, of `questions.NOUNS`; all of them where empty, `rows` only with a control among them.
+    gains_over
+        A method: which network gains most over it is asked too.
 
     Returns
     -------
@@ -73,38 +86,46 @@ def compare(
     Raises
     ------
     pocketscope.core.errors.InputError
-        The protocol or a control is unknown.
+        The protocol, a test, a post-hoc, a question, the baseline or a control is unknown, or they do not go together.
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol '{protocol}' is unknown; the protocols are {', '.join(PROTOCOLS)}")
-    asked = list(
-        questions(
-            score_table.competitors(scores, bounds),
-            families or {},
-            rows=protocol == "paper" or any("/" in c for c in controls),
-        )
-    )
+    for name in only:
+        if name not in NOUNS:
+            raise InputError(f"there is no question '{name}'; there are {', '.join(NOUNS)}")
+    competing = score_table.competitors(scores, bounds)
+    if gains_over is not None and gains_over not in set(competing["method"]):
+        raise InputError(f"there is no method '{gains_over}'{nearest(gains_over, competing['method'].unique())}")
+    if named is not None:
+        named_tests.check(named, controls)
+        if named.test == "corrected-t":
+            competing = _by_split(competing)
+    rows = "rows" in only or protocol == "paper" or bool(set(controls) & set(score_table.candidates(competing).index))
+    asked = list(questions(competing, families or {}, rows=rows, gains_over=gains_over))
     _check_controls(controls, asked)
-    reasons = [reason_to_skip(question) for question in asked]
-    skipped = [
-        {"question": question.name, "subject": question.subject, "reason": reason}
-        for question, reason in zip(asked, reasons, strict=True)
-        if reason
-    ]
-    put = [question for question, reason in zip(asked, reasons, strict=True) if not reason]
-    with_control = [next((name for name in controls if name in question.scores.columns), None) for question in put]
-    if protocol == "sound":
+    put, with_control, skipped = [], [], []
+    for question in (question for question in asked if not only or question.name in only):
+        control = next((name for name in controls if name in question.scores.columns), None)
+        if reason := reason_to_skip(question) or _too_many(question, control, protocol, named):
+            skipped.append({"question": question.name, "subject": question.subject, "reason": reason})
+        else:
+            put.append(question)
+            with_control.append(control)
+    if named is not None:
+        found = [named_tests.answer(*one, alpha, named) for one in zip(put, with_control, strict=True)]
+    elif protocol == "sound":
         found = answer_soundly(put, with_control, alpha)
     else:
         found = [answer_as_the_paper(*one, alpha) for one in zip(put, with_control, strict=True)]
     groups = [row for part, _, _ in found for row in part]
     omnibus = [row for _, row, _ in found]
     pairs = [row for _, _, part in found for row in part]
-    return Answers(*map(frames.frame, (groups, omnibus, pairs, _together(skipped)), SCHEMAS))
+    tests = [row for question in put for row in named_tests.every_omnibus(question)]
+    return Answers(*map(frames.frame, (groups, omnibus, pairs, _together(skipped), tests), SCHEMAS))
 
 
 def write(answers: Answers, folder: str | os.PathLike, *, notes: Mapping[str, Any] | None = None) -> list[Path]:
-    """Write the four tables as Parquet and as CSV into `folder`, and return their paths."""
+    """Write the five tables as Parquet and as CSV into `folder`, and return their paths."""
     written = []
     for name, (frame, schema) in answers.by_name().items():
         path = Path(folder) / f"{name}.parquet"
@@ -113,9 +134,29 @@ def write(answers: Answers, folder: str | os.PathLike, *, notes: Mapping[str, An
 
 
 def read(folder: str | os.PathLike) -> Answers:
-    """Read the four tables that `write` put into `folder`."""
+    """Read the five tables that `write` put into `folder`."""
     named = zip(Answers._fields, SCHEMAS, strict=True)
     return Answers(*(frames.read(Path(folder) / f"{name}.parquet", schema) for name, schema in named))
+
+
+def _by_split(scores: pd.DataFrame) -> pd.DataFrame:
+    """Make the splits of the one data set the blocks, which data sets are elsewhere."""
+    if (count := scores["dataset"].nunique()) != 1:
+        raise InputError(f"the test corrected-t is for several seeds on one data set, and there are {count} data sets")
+    if (count := scores["split"].nunique()) < 2:
+        raise InputError("the test corrected-t needs two seeds or more: a column 'split' that names them")
+    return scores.assign(dataset=scores["split"], split="all")
+
+
+def _too_many(question: Question, control: str | None, protocol: str, named: named_tests.Named | None) -> str | None:
+    """Say why the pairs of a question are not compared, None where they are."""
+    groups = question.scores.shape[1]
+    if named is not None and (reason := named_tests.reason_to_skip(question, control, named)):
+        return reason
+    pairs = groups - 1 if control is not None or (protocol == "paper" and named is None) else math.comb(groups, 2)
+    if pairs > MOST_PAIRS:
+        return f"{groups:,} groups have {pairs:,} pairs, more than {MOST_PAIRS:,}: declare a control among them"
+    return None
 
 
 def _together(skipped: list[dict]) -> list[dict]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from pocketscope.statistics import hypothesis_tests, simultaneous
+from pocketscope.statistics import hypothesis_tests, post_hoc, simultaneous
 from pocketscope.statistics.questions import Question
 from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, FOR_READING, NOT_SHOWN, TOO_FEW
 
@@ -76,48 +76,55 @@ def _answer_soundly(
         verdict = FOR_READING
     else:
         verdict = DIFFERENT if any(pair["better"] for pair in pairs) else pairs[0]["verdict"]
-    omnibus = _omnibus_row(question, name, test, smallest, verdict)
+    omnibus = omnibus_row(question, name, test, smallest, verdict)
     if test is None:
         omnibus |= {"statistic": abs(pairs[0]["statistic"])} | {key: pairs[0][key] for key in ("p", "smallest_p")}
-    return _group_rows(question, control), omnibus, pairs
+    return group_rows(question, control), omnibus, pairs
 
 
 def answer_as_the_paper(question: Question, control: str | None, alpha: float) -> tuple[list[dict], dict, list[dict]]:
     """Answer as study A does: pre-tests on the pooled values, then means or ranks against the best group.
 
     Normal (Shapiro-Wilk) with equal variances (Levene about medians): one-way ANOVA with Bonferroni-Dunn; otherwise
-    Quade's F below five groups or Iman-Davenport's F without tie correction, with z-tests of average ranks and Holm. A
-    declared `control` is not used: the paper takes the best.
+    Quade's F and ranks below five groups, Iman-Davenport's F without tie correction and average ranks else; then
+    z-tests and Holm. The paper takes the best as control; a declared `control` takes its place.
     """
     values = question.scores.to_numpy()
     n, k = values.shape
+    columns = list(question.scores.columns)
+    declared = None if control is None else columns.index(control)
     shapiro_p, levene_p = _assumptions(values)
     as_means = min(shapiro_p, levene_p) > alpha
     if as_means:
         name, test = "ANOVA", hypothesis_tests.anova(values)
-        best = int(np.argmax(values.mean(axis=0)))
+        best = declared if declared is not None else int(np.argmax(values.mean(axis=0)))
         statistic, adjusted = hypothesis_tests.bonferroni_dunn(values, best)
         p = np.full(k, math.nan)
+        compared_by = "Bonferroni-Dunn t"
     else:
         quade = k < QUADE_BELOW
         name = "Quade" if quade else "Iman-Davenport, ties not corrected"
         test = hypothesis_tests.quade(values) if quade else hypothesis_tests.iman_davenport(values, ties=False)
-        best = int(np.argmin(hypothesis_tests.average_ranks(values)))
-        statistic, p = hypothesis_tests.control_z(values, best)
+        ranked = post_hoc.quade_ranks(values) if quade else post_hoc.friedman_ranks(values)
+        best = declared if declared is not None else int(np.argmin(ranked.ranks))
+        statistic = (ranked.ranks - ranked.ranks[best]) / ranked.error
+        p = 2 * stats.norm.sf(np.abs(statistic))
+        compared_by = f"z of {'Quade' if quade else 'average'} ranks, Holm"
         adjusted = np.ones(k)
         others = np.delete(np.arange(k), best)
         adjusted[others] = hypothesis_tests.holm(p[others])
-    columns = list(question.scores.columns)
-    omnibus = _omnibus_row(question, name, test, hypothesis_tests.smallest_omnibus_p(n, k), _shown(test.p, alpha)) | {
+    omnibus = omnibus_row(question, name, test, hypothesis_tests.smallest_omnibus_p(n, k), shown(test.p, alpha)) | {
         "shapiro_p": shapiro_p,
         "levene_p": levene_p,
     }
     pairs = []
     for j in (j for j in range(k) if j != best):
+        # A declared control may be the worse one.
+        better = columns[best if statistic[j] > 0 else j] if adjusted[j] < alpha else None
         pairs.append(
-            _pair_row(question, columns[best], columns[j], columns[best] if adjusted[j] < alpha else None)
+            pair_row(question, columns[best], columns[j], better)
             | {
-                "test": "Bonferroni-Dunn t" if as_means else "z of average ranks, Holm",
+                "test": compared_by,
                 "statistic": float(statistic[j]),
                 "p": float(p[j]),
                 "p_adjusted": float(adjusted[j]),
@@ -126,7 +133,7 @@ def answer_as_the_paper(question: Question, control: str | None, alpha: float) -
                 "effect_size": hypothesis_tests.cohens_d(values[:, best], values[:, j]),
             }
         )
-    return _group_rows(question, columns[best]), omnibus, pairs
+    return group_rows(question, columns[best]), omnibus, pairs
 
 
 def _exchanged_pairs(question: Question, chosen: np.ndarray, tested: simultaneous.Tested, alpha: float) -> list[dict]:
@@ -136,7 +143,7 @@ def _exchanged_pairs(question: Question, chosen: np.ndarray, tested: simultaneou
     rows = []
     for (i, j), statistic, p, adjusted in zip(chosen, *tested, strict=True):
         better = columns[i if statistic > 0 else j] if adjusted < alpha and question.main else None
-        row = _pair_row(question, columns[i], columns[j], better)
+        row = pair_row(question, columns[i], columns[j], better)
         if not question.main:
             row["verdict"] = FOR_READING
         elif smallest > alpha:
@@ -156,7 +163,8 @@ def _exchanged_pairs(question: Question, chosen: np.ndarray, tested: simultaneou
     return rows
 
 
-def _pair_row(question: Question, first: str, second: str, better: str | None) -> dict:
+def pair_row(question: Question, first: str, second: str, better: str | None) -> dict:
+    """Return what every row of PAIRS begins with."""
     difference = float(question.scores[first].mean() - question.scores[second].mean())
     return {
         "question": question.name,
@@ -169,9 +177,10 @@ def _pair_row(question: Question, first: str, second: str, better: str | None) -
     }
 
 
-def _omnibus_row(
+def omnibus_row(
     question: Question, name: str, test: hypothesis_tests.Omnibus | None, smallest: float, verdict: str
 ) -> dict:
+    """Return a row of OMNIBUS; without a test its statistic is NaN."""
     n, k = question.scores.shape
     return {
         "question": question.name,
@@ -191,7 +200,8 @@ def _omnibus_row(
     }
 
 
-def _group_rows(question: Question, control: str | None) -> list[dict]:
+def group_rows(question: Question, control: str | None) -> list[dict]:
+    """Return the rows of GROUPS."""
     ranks = hypothesis_tests.average_ranks(question.scores)
     rows = []
     for (group, values), rank in zip(question.scores.items(), ranks, strict=True):
@@ -218,5 +228,6 @@ def _assumptions(values: np.ndarray) -> tuple[float, float]:
     return float(stats.shapiro(values.ravel()).pvalue), 0.0 if math.isnan(levene) else levene
 
 
-def _shown(p: float, alpha: float) -> str:
+def shown(p: float, alpha: float) -> str:
+    """Return the verdict of an omnibus p-value."""
     return DIFFERENT if p < alpha else NOT_SHOWN

@@ -7,6 +7,15 @@ import pandas as pd
 
 from pocketscope.statistics import score_table
 
+NOUNS = {
+    "methods": "method",
+    "networks": "network",
+    "families": "family",
+    "precisions": "precision",
+    "rows": "candidate",
+    "gains": "network",
+}
+
 
 class Question(NamedTuple):
     """What is compared (`name`), where (`subject`), and the scores, index dataset, columns groups.
@@ -21,9 +30,13 @@ class Question(NamedTuple):
     main: bool = False
 
 
-def questions(scores: pd.DataFrame, families: Mapping[str, str], *, rows: bool = False) -> Iterator[Question]:
+def questions(
+    scores: pd.DataFrame, families: Mapping[str, str], *, rows: bool = False, gains_over: str | None = None
+) -> Iterator[Question]:
     """Yield the questions of a score table: networks, families, methods, precisions and, where `rows`, all rows at
     once.
+
+    With `gains_over`, a method, also which network gains most over it: by each other method, and over their mean.
 
     A question whose frame has fewer than two groups or datasets is yielded too: to be skipped with the reason.
     """
@@ -43,10 +56,14 @@ def questions(scores: pd.DataFrame, families: Mapping[str, str], *, rows: bool =
     for name in names:
         yield Question("methods", name, by_row[name])
     yield from _precision_questions(scores, methods)
+    if gains_over is not None:
+        gained = {method: _gained(cells, method, gains_over) for method in methods if method != gains_over}
+        for method, gains in gained.items():
+            yield Question("gains", method, gains, main=len(gained) == 1)
+        if len(gained) > 1:
+            yield Question("gains", "mean over methods", sum(gained.values()) / len(gained), main=True)
     if rows:
-        yield Question(
-            "rows", "all", cells.set_axis([f"{method}/{row}" for method, row in cells.columns], axis=1), main=True
-        )
+        yield Question("rows", "all", cells.set_axis(score_table.candidates(scores).index, axis=1), main=True)
 
 
 def reason_to_skip(question: Question) -> str | None:
@@ -58,7 +75,7 @@ def reason_to_skip(question: Question) -> str | None:
             else f"all networks with a family belong to '{question.scores.columns[0]}'"
         )
     if k < 2:
-        what = question.name.removesuffix("s") if question.name != "families" else "family"
+        what = NOUNS[question.name]
         found = f"only '{question.scores.columns[0]}'" if k else "none has two"
         return f"there is one {what} and nothing to compare it with: {found}"
     if n < 2:
@@ -67,6 +84,10 @@ def reason_to_skip(question: Question) -> str | None:
             "instead"
         )
     return None
+
+
+def _gained(cells: pd.DataFrame, method: str, baseline: str) -> pd.DataFrame:
+    return (cells[method] - cells[baseline]).round(score_table.DECIMALS)
 
 
 def _precision_questions(scores: pd.DataFrame, methods: list[str]) -> Iterator[Question]:

@@ -1,6 +1,5 @@
 """Score tables, the workflow's or anyone's: read, checked, and laid out as datasets x (method, row)."""
 
-import logging
 import math
 import os
 import re
@@ -10,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pocketscope.core import sheets
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean
-
-log = logging.getLogger(__name__)
+from pocketscope.statistics import given_table
 
 KEYS = ["dataset", "split", "method", "network", "precision"]
 COLUMNS = [*KEYS, "value"]
@@ -25,36 +22,59 @@ BOUNDS = ("full",)  # methods with every true label: a bound to compare with, no
 DECIMALS = 12
 
 
-def read(path: str | os.PathLike, *, metric: str = "f1", bounds: Sequence[str] = BOUNDS) -> pd.DataFrame:
+def read(
+    path: str | os.PathLike,
+    *,
+    metric: str = "f1",
+    bounds: Sequence[str] = BOUNDS,
+    full_score: float | None = None,
+    remarks: list[str] | None = None,
+) -> pd.DataFrame:
     """Read a score table from CSV or Parquet.
 
     Parameters
     ----------
     path
-        One row a score, with the columns dataset, method, network and one of score, f1 or value; split and precision
-        may be absent. A table with a column `metric` holds several: the overall rows (class empty) of `metric` are
-        taken.
+        Long: one row a score, with the columns dataset, method, network (one of the two may be absent) and one of
+        score, f1 or value; split and precision may be absent. A table with a column `metric` holds several: the overall
+        rows (class empty) of `metric` are taken. Wide: one row a data set, one column a method, as
+        `given_table.lengthened` says.
     metric
         The metric to take from such a table.
     bounds
         Methods that know every true label.
+    full_score
+        What a perfect answer scores, where it is neither 1 nor, in percent, 100: scores are divided by it.
+    remarks
+        A list to which is added what a reader of the results should know of how the table was read.
 
     Returns
     -------
     pandas.DataFrame
-        The columns `COLUMNS`, checked as `check` does.
+        The columns `COLUMNS`, checked as `check_scores` does, the value a fraction of the full score.
 
     Raises
     ------
     pocketscope.core.errors.InputError
-        The file is no such table; a column is missing, a cell empty, no number, given twice or missing.
+        The file is no such table; a column is missing, a cell empty, no number, given twice or missing; the scores are
+        neither fractions nor percent.
     """
-    frame = _frame(Path(path), [*KEYS, *SCORE_NAMES, "metric", "class"], numbers=[*SCORE_NAMES, "precision"])
-    return check_scores(overall(frame, metric, str(path)), str(path), bounds)
+    used, numbers = [*KEYS, *SCORE_NAMES, "metric", "class"], [*SCORE_NAMES, "precision"]
+    found = given_table.lengthened(
+        given_table.frame(Path(path), used, numbers, first="dataset"), SCORE_NAMES, str(path)
+    )
+    frame = check_scores(overall(found, metric, str(path)), str(path), bounds)
+    full = given_table.full_score(frame["value"], full_score, str(path))
+    if full == 1:
+        return frame
+    if full_score is None and remarks is not None:
+        remarks.append(f"The scores are read as percent and divided by 100: the largest is {frame['value'].max():g}.")
+    return frame.assign(value=frame["value"] / full)
 
 
 def overall(frame: pd.DataFrame, metric: str = "f1", name: str = "scores") -> pd.DataFrame:
     """Take the overall scores of one metric, and name the columns as `COLUMNS` does; nothing is checked yet."""
+    columns = ", ".join(map(str, frame.columns))  # as the file has them, for errors
     if "metric" in frame:
         found = sorted(frame["metric"].dropna().unique())
         frame = frame[frame["metric"] == metric]
@@ -65,17 +85,20 @@ def overall(frame: pd.DataFrame, metric: str = "f1", name: str = "scores") -> pd
     present = [column for column in SCORE_NAMES if column in frame]
     if not present:
         raise InputError(
-            f"{name}: a column named {' or '.join(SCORE_NAMES)} is missing; the columns are {', '.join(frame.columns)}"
+            f"{name}: a column named {' or '.join(SCORE_NAMES)} is missing; the columns are {columns}. A wide table "
+            "has a column of data sets, and one of numbers for each method"
         )
     frame = frame.rename(columns={present[0]: "value"})
     if "precision" in frame and pd.to_numeric(frame["precision"].dropna(), errors="coerce").notna().all():
         frame = frame.drop(columns="precision")  # the metric of that name, beside recall: no number format
+    alone = [column for column in ("method", "network") if column not in frame]
     for column in KEYS:
         if column not in frame:
-            if column not in DEFAULTS:
-                hint = did_you_mean(column, frame.columns, f"; the columns are {', '.join(frame.columns)}")
-                raise InputError(f"{name}: the column '{column}' is missing{hint}")
-            frame = frame.assign(**{column: DEFAULTS[column]})
+            default = given_table.ONE if alone == [column] else DEFAULTS.get(column)
+            near = did_you_mean(column, set(frame.columns) - set(COLUMNS), "")
+            if default is None or (column not in DEFAULTS and near):
+                raise InputError(f"{name}: the column '{column}' is missing{near or f'; the columns are {columns}'}")
+            frame = frame.assign(**{column: default})
     return frame[COLUMNS].reset_index(drop=True)
 
 
@@ -142,8 +165,11 @@ def row_name(network: str, precision: str) -> str:
 
 
 def candidate_name(method: str, network: str, precision: str) -> str:
-    """Name what can be shipped: a method, a network and its precision."""
-    return f"{method}/{row_name(network, precision)}"
+    """Name what can be shipped: a method, a network and its precision; of two, one that the table does not name is
+    left out.
+    """
+    row = row_name(network, precision)
+    return method if row == given_table.ONE else row if method == given_table.ONE else f"{method}/{row}"
 
 
 def candidates(frame: pd.DataFrame) -> pd.DataFrame:
@@ -219,7 +245,7 @@ def read_families(path: str | os.PathLike) -> dict[str, str]:
     pocketscope.core.errors.InputError
         The file or one of its columns is missing.
     """
-    frame = _frame(Path(path), ["network", "family"])
+    frame = given_table.frame(Path(path), ["network", "family"])
     for column in ("network", "family"):
         if column not in frame:
             raise InputError(f"{path}: the column '{column}' is missing; the columns are {', '.join(frame.columns)}")
@@ -236,7 +262,7 @@ def read_costs(path: str | os.PathLike) -> pd.DataFrame:
         The file or its column network is missing, there is no cost, or a cost is no positive number.
     """
     costs = ["size_mb", "latency_ms"]
-    frame = _frame(Path(path), ["network", "precision", *costs], numbers=costs)
+    frame = given_table.frame(Path(path), ["network", "precision", *costs], numbers=costs)
     given = [column for column in ("size_mb", "latency_ms") if column in frame]
     if "network" not in frame or not given:
         wanted = "network and one of size_mb and latency_ms"
@@ -248,45 +274,6 @@ def read_costs(path: str | os.PathLike) -> pd.DataFrame:
             raise InputError(f"{path}: {column} of '{first['network']}' is '{first[column]}', not a positive number")
         frame[column] = numbers
     return frame
-
-
-def _frame(path: Path, used: Sequence[str], numbers: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a table that a person gives; `numbers` are columns that may have decimal commas."""
-    sheet = sheets.read(path)
-    for remark in sheet.remarks + sheets.check_names(path, sheet.columns, used):
-        log.warning("%s", remark)
-    frame = pd.DataFrame(sheet.rows, columns=list(dict.fromkeys(sheet.columns)))
-    for column in set(used) & set(frame.columns):
-        if (wrong := frame[column].map(sheets.is_error)).any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise InputError(
-                f"{path}: row {row + 1}: the {column} is {frame[column].iloc[row]!r}, an error of the spreadsheet that "
-                "wrote the table; mend its formula or the cell's width, or empty the cell"
-            )
-        frame[column] = _without_nothing(frame[column], words=column != "class")
-        if column in numbers and sheet.decimal == ",":
-            frame[column] = _with_points(frame[column])
-    return frame
-
-
-def _without_nothing(cells: pd.Series, *, words: bool) -> pd.Series:
-    """Empty cells that hold nothing, and, unless a class may be called so, the words `NA`, `NaN` and the like."""
-    texts = cells.map(lambda cell: isinstance(cell, str))
-    empty = texts & cells.map(lambda cell: isinstance(cell, str) and not cell.strip())
-    if words or not (empty | cells.isna()).any():  # R writes NA into each empty cell, so also where there is no class
-        empty |= texts & cells.map(lambda cell: isinstance(cell, str) and sheets.is_nothing(cell))
-    return cells.mask(empty, None) if empty.any() else cells
-
-
-def _with_points(cells: pd.Series) -> pd.Series:
-    """Write decimal commas as points, unless points occur too: which of them part thousands is not known."""
-    texts = [cell for cell in cells if isinstance(cell, str)]
-    if any("." in text for text in texts):
-        return cells
-    number = r"\s*[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?\s*"
-    return cells.map(
-        lambda cell: cell.replace(",", ".") if isinstance(cell, str) and re.fullmatch(number, cell) else cell
-    )
 
 
 def _check_names(frame: pd.DataFrame, name: str) -> None:

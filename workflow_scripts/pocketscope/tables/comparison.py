@@ -49,6 +49,20 @@ PAIRS = pa.schema(
         pa.field("verdict", pa.string(), nullable=False),
     ]
 )
+TESTS = pa.schema(  # every omnibus test of every question, whatever the number of groups
+    [
+        pa.field("question", pa.string(), nullable=False),
+        pa.field("subject", pa.string(), nullable=False),
+        pa.field("datasets", pa.int64(), nullable=False),
+        pa.field("groups", pa.int64(), nullable=False),
+        pa.field("test", pa.string(), nullable=False),
+        pa.field("statistic", pa.float64(), nullable=False),
+        pa.field("df1", pa.float64(), nullable=False),
+        pa.field("df2", pa.float64()),
+        pa.field("p", pa.float64(), nullable=False),
+        pa.field("remark", pa.string()),
+    ]
+)
 SKIPPED_QUESTIONS = pa.schema(
     [
         pa.field("question", pa.string(), nullable=False),
@@ -62,3 +76,4 @@ NOT_SHOWN = "no difference shown"
 TOO_FEW = "too few datasets to tell"
 ALL_ALIKE = "all groups score alike"
 FOR_READING = "for reading: outside the family of tests"
+NO_OMNIBUS = "no omnibus test: see the pairs"

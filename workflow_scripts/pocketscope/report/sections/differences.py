@@ -20,6 +20,7 @@ QUESTION_TITLES = {
     "families": "Network families",
     "precisions": "Precisions: full against reduced",
     "rows": "All candidates",
+    "gains": "Gain over the baseline, by network",
 }
 
 
@@ -59,8 +60,8 @@ DIFFERENCE_COLUMNS = {
     "verdict_with_seeds": "The methods",
 }
 UNCONTROLLED = (
-    "Errors are counted for each question by itself (Holm's adjustment over the comparisons with the best-ranked "
-    "group). The protocol does not bound how often some difference on the whole page is false."
+    "Errors are counted for each question by itself (the adjustment goes over its comparisons). The protocol does not "
+    "bound how often some difference on the whole page is false."
 )
 
 
@@ -99,7 +100,7 @@ def _family_blocks(pairs: pd.DataFrame, protocol: str, alpha: float) -> list[dic
     """Say over which comparisons of data sets errors are counted, and how often the page is wrong."""
     if pairs.empty:
         return []
-    if protocol == "paper":
+    if protocol != "sound":
         return [page.text(UNCONTROLLED)]
     tested = pairs[pairs["verdict"] != FOR_READING]
     main = page.count(len(tested[["question", "subject"]].drop_duplicates()), "main question")

@@ -16,6 +16,10 @@ PROTOCOL_TEXTS = {
         "The effect size is the matched-pairs rank-biserial correlation (−1 to 1). No verdict is given where the "
         "data sets are too few to reach the significance level.",
     ),
+    "named": (
+        "Tests by name: the omnibus test and the adjustment of pairs that were asked for, which the tables name. "
+        "Errors are counted for each question by itself.",
+    ),
     "paper": (
         "Protocol: paper. The tests of the published study of compact networks: Shapiro-Wilk and Levene on the pooled "
         "values. If neither rejects, ANOVA with Bonferroni-Dunn. Otherwise, Quade's F for fewer than five groups or "
