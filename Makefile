@@ -10,7 +10,8 @@ READY := $(VENV)/ready
 HOME ?= $(CURDIR)/$(VENV)
 export HOME
 
-.PHONY: install demo ship test test-browser test-cluster lint format lock schema clean clean-results help
+.PHONY: install demo ship test test-browser test-cluster test-notebooks lint format lock schema notebooks clean \
+	clean-results help
 
 help:
 	@echo "make demo    install into .venv and run the demo: ten minutes without a GPU"
@@ -18,10 +19,12 @@ help:
 	@echo "make install  install into .venv, the command pocketscope too; the others do it where it is due"
 	@echo "make test    unit, DAG and workflow tests"
 	@echo "make test-browser  the report in a headless Chromium"
+	@echo "make test-notebooks  the notebooks of notebooks/, cell by cell: some minutes"
 	@echo "make test-cluster  a study on a SLURM cluster of two nodes, through faults: up to half an hour"
 	@echo "make lint    check style, code, imports and workflow"
 	@echo "make format  bring the code into the project's style"
 	@echo "make schema  write the configuration's JSON schema"
+	@echo "make notebooks  write the notebooks of notebooks/ anew"
 	@echo "make lock    resolve the dependencies of pyproject.toml anew"
 	@echo "make clean   remove .venv and caches; results stay"
 	@echo "make clean-results  delete the results of every study: shows them and asks (CONFIRM=yes: does not ask)"
@@ -61,6 +64,9 @@ test: $(READY)
 test-browser: $(READY)
 	$(BIN)/python -m pytest tests/browser
 
+test-notebooks: $(READY)
+	$(BIN)/python -m pytest tests/notebooks
+
 # Skipped, with the reason, where no SLURM can be installed; it stops what it started.
 test-cluster: $(READY)
 	$(BIN)/python -m pytest tests/slurm -rs
@@ -80,8 +86,11 @@ format: $(READY)
 schema: $(READY)
 	$(BIN)/pocketscope schema > config/config.schema.json
 
+notebooks: $(READY)
+	$(BIN)/python notebooks/make.py
+
 lock: $(READY)
-	$(BIN)/uv pip compile pyproject.toml --extra formats --extra workflow --extra dev --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra formats --extra workflow --extra slurm --extra dev --universal \
 		--generate-hashes --python-version 3.11 --no-header --quiet --output-file $(LOCK)
 	$(BIN)/python envs/environment.py > envs/environment.yaml
 

@@ -64,7 +64,7 @@ def test_three_packages_are_needed_and_extras_bring_the_others(wheel):
     metadata = email.message_from_string(about(wheel, "METADATA"))
     needed = metadata.get_all("Requires-Dist")
     assert {re.match("[a-z]+", line)[0] for line in needed if "extra ==" not in line} == LIGHT
-    assert set(metadata.get_all("Provides-Extra")) == {"formats", "workflow", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) == {"formats", "workflow", "slurm", "dev"}
     assert metadata["Version"] == VERSION
 
 

@@ -132,7 +132,7 @@ def of_study(raw: Mapping[str, Any], plan: StudyPlan, *, colab: bool, title: str
     given += ["ship=True"] if unlabelled else []
     cells = [
         ("markdown", "\n\n".join([f"# {heading}", about, *study_in_words(plan)])),
-        *_installation(colab),
+        *installing(colab=colab),
         *(_images_on_colab(raw) if colab else []),
         ("markdown", STUDY),
         ("code", f"config = {_as_code(raw, colab)}"),
@@ -179,7 +179,8 @@ def installation(*, colab: bool) -> str:
     return f'%pip install --quiet "pocketscope[{",".join(EXTRAS)}]=={VERSION}" {" ".join(pins)}'
 
 
-def _installation(colab: bool) -> list[Cell]:
+def installing(*, colab: bool) -> list[Cell]:
+    """Return the cells that install pocketscope."""
     line = installation(colab=colab)
     if colab:
         return [

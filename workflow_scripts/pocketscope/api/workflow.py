@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pocketscope.core.errors import InputError
-from pocketscope.core.extras import WORKFLOW, lacking
+from pocketscope.core.extras import SLURM, WORKFLOW, lacking
 from pocketscope.core.messages import nearest
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -71,6 +71,8 @@ def command(
     """
     if importlib.util.find_spec("snakemake") is None:
         raise InputError(f"running a study {lacking('snakemake', WORKFLOW)}")
+    if executor == "slurm" and importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
+        raise InputError(f"executor='slurm' {lacking('snakemake-executor-plugin-slurm', SLURM)}")
     for name, number in (("cores", cores), ("jobs", jobs)):
         if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
             raise InputError(f"{name} is {number!r}; it must be a whole number, 1 or more")

@@ -1,6 +1,7 @@
 """What to say where a Python package is missing that one of the extras in pyproject.toml brings."""
 
 FORMATS = "formats"
+SLURM = "slurm"
 WORKFLOW = "workflow"
 
 
