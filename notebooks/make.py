@@ -14,14 +14,15 @@ from pocketscope.api import configuration, notebook  # noqa: E402
 STUDIES = {
     "first_look": (
         "A first look",
-        """Handwritten digits, of which eight per class are labelled. A network learns these, labels the other images, and
+        """Handwritten digits, of which eight per class are labelled. A network learns these and labels the others, and
 a second one learns both. On two cores this takes a few minutes. For your own images change the `source` below to
 `{"kind": "folder", "path": "my-images", "unlabelled": "new-images"}`, with one sub-folder per class in the first.""",
     ),
     "compare_methods": (
         "Compare methods",
-        """Does it help to let a network label images, and do transformed views of them help? Three methods, on two draws
-of the labelled images. The report tells which differences are more than chance, and which these data cannot decide.""",
+        """Does it help to let a network label images, and do transformed views of them help? Three methods, on two
+draws of the labelled images. The report tells which differences are more than chance, and which these data cannot
+decide.""",
     ),
 }
 INSTALLATION = "the cells that install pocketscope"

@@ -1,10 +1,13 @@
 """A network, a vote and an augmentation of a user's own files."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 import tiny_models
+from helpers import ROOT
 from pocketscope.api import configuration
 from pocketscope.config.base import plain
 from pocketscope.config.catalogue import Network
@@ -169,6 +172,21 @@ def test_pretrained_weights_of_ones_own_network_come_from_a_file(own):
 def test_a_network_that_cannot_be_used_is_told(own, function, options, said):
     with pytest.raises(InputError, match=said):
         networks.build(entry(own, function, options=options), 2, own, seed=0)
+
+
+def test_the_parts_that_the_documentation_shows_are_such(tmp_path):
+    page = (ROOT / "docs/python.md").read_text()
+    (text,) = re.findall(r"```python\n(# my_parts\.py\n.*?)```", page, re.DOTALL)
+    (tmp_path / "own.py").write_text(text)
+    assert networks.build(entry(tmp_path, options={"width": 32}), 2, tmp_path, seed=0).head.in_features == 32
+    function = {name: own_functions.load({"file": "own.py", "function": name, "digest": "0"}, tmp_path)
+                for name in ("lowest", "darker")}  # fmt: skip
+    probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], (4, 5))
+    assert len(vote.vote(probabilities, function["lowest"])[0]) == 5
+    calm = dict.fromkeys(("rotation", "zoom", "translation", "brightness", "contrast"), 0.0)
+    images = torch.full((4, 8, 8, 3), 200, dtype=torch.uint8)
+    own = calm | {"own": function["darker"]}
+    assert augmentation.augment(images, own, [], torch.Generator().manual_seed(0)).max() < 200 / 255
 
 
 def test_a_file_that_fails_is_told(tmp_path):

@@ -121,7 +121,7 @@ def plain_distillation(
     ...     "efficientnet_lite0", "shufflenet_scratch", "labelled", "unlabelled", "plain", 0.5, **small
     ... )
     >>> list(result.scores["method"])
-    ['supervised', 'plain']
+    ['plain']
     """
     method = _distilling([one_name(base_model, "base_model")], ["identity"], confidence)
     return _run("plain", method, target_model, path, unlabelled, output, options)
