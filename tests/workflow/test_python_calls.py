@@ -16,10 +16,11 @@ import pytest
 import yaml
 from PIL import Image
 from sklearn.datasets import load_digits
-from test_faults import of_session, until_none
+from test_faults import mounted, of_session, until_none
 
 import pocketscope
 from helpers import CATALOGUE, SCRIPTS
+from pocketscope.api import takeaway
 
 NETWORK = "shufflenet_v2_x0_5"
 TRAINING = {"steps": 4, "steps_from_scratch": 4, "batch_size": 4, "n_evaluations": 1}
@@ -156,6 +157,18 @@ def test_a_result_of_another_version_says_so(two, tmp_path):
         pocketscope.open_result(copy)
     with pytest.raises(pocketscope.InputError, match="holds no result"):
         pocketscope.open_result(tmp_path)
+
+
+def test_no_space_for_the_copies_is_named_and_the_result_is_not_taken_for_whole(two, tmp_path):
+    mounted(tmp_path / "disk", "-o", "size=256k")
+    try:
+        output, plan = tmp_path / "disk/out", two["plain"].plan
+        with pytest.raises(pocketscope.InputError, match="free some space and run again"):
+            takeaway.copy(two["folder"] / "pocketscope_work", plan, output, {}, shipped=False)
+        with pytest.raises(pocketscope.InputError, match="was interrupted; make the call again"):
+            pocketscope.open_result(output)
+    finally:
+        subprocess.run(["umount", tmp_path / "disk"], check=True)
 
 
 def test_a_call_in_an_event_loop_a_nested_one_and_two_at_once(two, tmp_path):
