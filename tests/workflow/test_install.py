@@ -64,7 +64,7 @@ def test_three_packages_are_needed_and_extras_bring_the_others(wheel):
     metadata = email.message_from_string(about(wheel, "METADATA"))
     needed = metadata.get_all("Requires-Dist")
     assert {re.match("[a-z]+", line)[0] for line in needed if "extra ==" not in line} == LIGHT
-    assert set(metadata.get_all("Provides-Extra")) == {"formats", "workflow", "slurm", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) == {"formats", "heif", "workflow", "slurm", "dev"}
     assert metadata["Version"] == VERSION
 
 
@@ -74,7 +74,8 @@ def test_the_wheel_holds_the_package_with_the_workflow_in_it_and_nothing_beside_
         workflow = {name for name in held if name.startswith("pocketscope/workflow/")}
         for name in workflow:  # byte for byte the checkout's: results of either are the other's too
             assert file.read(name) == (checkout / name.removeprefix("pocketscope/workflow/")).read_bytes()
-    parts = [path for path in (SCRIPTS / "pocketscope").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    packages = (SCRIPTS / "pocketscope", *SCRIPTS.glob("snakemake_logger_plugin_*"))
+    parts = [path for top in packages for path in top.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert held - workflow == {path.relative_to(SCRIPTS).as_posix() for path in parts}
     beside = [path for name in FOLDERS for path in (ROOT / name).rglob("*") if path.is_file() and path.suffix != ".pyc"]
     beside = {path.relative_to(ROOT).as_posix() for path in beside if ".egg-info" not in str(path)} | {"Snakefile"}
