@@ -30,6 +30,7 @@ os.environ[PLACE] = os.getcwd()
 include: "rules/common.smk"
 include: "rules/hooks.smk"
 include: "rules/data.smk"
+include: "rules/features.smk"
 include: "rules/train.smk"
 include: "rules/distill.smk"
 include: "rules/deploy.smk"

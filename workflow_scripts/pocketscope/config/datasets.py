@@ -47,10 +47,14 @@ class DigitsSource(Model):
 
 
 class FolderSource(Model):
-    """A folder with one sub-folder per class."""
+    """A folder with one sub-folder per class, one of unlabelled images, or both."""
 
     kind: Literal["folder"]
-    path: str = Field(description="The folder; a relative path is relative to the folder of the Snakefile.")
+    path: str | None = Field(
+        None,
+        description="The folder of class folders; a relative path is relative to the folder of the Snakefile. Left out "
+        "where all labels come from a journal.",
+    )
     unlabelled: str | None = Field(None, description="A folder of unlabelled images.")
     test: str | None = Field(None, description="A folder with one sub-folder per class; its images are the test set.")
     group: Group | None = Field(
@@ -58,6 +62,14 @@ class FolderSource(Model):
         description="What belongs together (patient, slide, plate): folder, the folder inside the class; PatientID, "
         "StudyInstanceUID or SeriesInstanceUID of DICOM files; a pattern of names such as <group>_s#; or a table.",
     )
+
+    @model_validator(mode="after")
+    def _some_folder(self) -> "FolderSource":
+        if self.path is None and self.unlabelled is None:
+            raise ValueError("names no folder; give 'path', a folder of class folders, or 'unlabelled'")
+        if self.path is None and self.test is not None:
+            raise ValueError("'test' has class folders, but 'path' names none to learn from; name both")
+        return self
 
 
 class Columns(Model):

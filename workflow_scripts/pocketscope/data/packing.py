@@ -85,9 +85,11 @@ def pack(
         does not exist; labels differ only in case or spaces; too many images are skipped.
     """
     root = Path(root)
-    name = str(source.get("path") or source.get("name") or source["kind"])
+    name = str(source.get("path") or source.get("unlabelled") or source.get("name") or source["kind"])
     listed = _of_classes(list(kinds.records(source, root, classes)), classes, name)
-    check_labels(listed, name)
+    labelled = kinds.brings_labels(source)
+    if labelled:
+        check_labels(listed, name)
     surveyed = kinds.survey(kinds.files(source, root))  # before decoding: what changes meanwhile is seen next time
     group_by = kinds.header_of_groups(source)
     prepare = partial(preparing.prepare, image_size=image_size, resize=resize, page=page, group_by=group_by)
@@ -102,7 +104,8 @@ def pack(
         _check_skipped(reasons, len(listed), max_skipped_share, name)
         kept = [record for copies in packed.values() for record in copies.records]
         _warn_of_lost_classes(listed, kept)
-        check_labels(kept, name)
+        if labelled:
+            check_labels(kept, name)
         notes = {"image_size": image_size, "resize": resize, "page": page}
         said = {"patients": len(patients), "of_patients": patients.total(), "hints": kinds.hints(source, root)}
         notes |= {key: value for key, value in said.items() if value}

@@ -116,6 +116,11 @@ class Layout:
         """Return the log of packing."""
         return f"datasets/{name}/pack.log"
 
+    @staticmethod
+    def features(name: str, network: str) -> str:
+        """Return what a pretrained network sees in each packed image, which studies share."""
+        return f"datasets/{name}/features.{network}.parquet"
+
     def classes(self, dataset: str) -> str:
         """Return the classes of a data set, counted."""
         return f"{self.study}/runs/{dataset}/classes.parquet"

@@ -9,6 +9,7 @@ QUANTISING, SHIPPING = "quantising", "shipping"
 # By rule: the stage, and the job. The words in braces are the rule's wildcards, and `labels`, a label set in words.
 RULES = {
     "pack": (READING, "reading the images"),
+    "features": (READING, "looking at the images by {network}, as it is"),
     "check": (READING, "counting the classes"),
     "split": (DRAWING, "drawing training and test images"),
     "pair_near_duplicates": (READING, "pairing nearly equal images"),

@@ -17,8 +17,9 @@ from pocketscope.core.errors import InputError
 from pocketscope.web import project as projects
 from pocketscope.web.desk import Desk
 from pocketscope.web.events import Events
-from pocketscope.web.guard import Guard
+from pocketscope.web.guard import OF_REPORT, Guard
 from pocketscope.web.labels import Overtaken
+from pocketscope.web.wizard import Choice
 
 STATIC = Path(__file__).parent / "static"
 MOST_BYTES = 8 * 2**20  # of what a page sends: the numbers of a hundred thousand images, and some
@@ -56,6 +57,21 @@ class Change(_Sent):
     value: str | None = None
 
 
+class SetAside(_Sent):
+    """Draw the exam, or go on without one."""
+
+    width: float | None = Field(ge=0.05, le=0.6)
+    by_folder: bool = False
+
+
+class Run(BaseModel):
+    """Start what the person chose."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    kind: Literal["features", "study", "preview", "stop"]
+    choice: Choice = Choice()
+
+
 class Open(BaseModel):
     """Open a folder."""
 
@@ -87,6 +103,15 @@ class Server:
             Route("/api/label", self._doing(Label, self._label), methods=["POST"]),
             Route("/api/turn", self._doing(Turn, self._turn), methods=["POST"]),
             Route("/api/category", self._doing(Change, self._change), methods=["POST"]),
+            Route("/api/exam", self._doing(SetAside, self._exam), methods=["POST"]),
+            Route("/api/run", self._doing(Run, self._run), methods=["POST"]),
+            Route("/api/suggestions", self._answering(lambda desk, _: desk.suggestions.now())),
+            Route("/api/enough", self._answering(lambda desk, _: desk.suggestions.enough())),
+            Route("/api/similar/{number:int}", self._answering(_similar)),
+            Route("/api/results", self._answering(lambda desk, _: desk.study.results() | desk.study.counts())),
+            Route("/report/{file:path}", self._report),
+            Route("/take/labelled-images.zip", self._archive),
+            Route("/take/{name}", self._take),
             Route("/api/projects", self._projects),
             Route("/api/folders", self._folders),
             Route("/api/open", self._doing(Open, self._open, project=False), methods=["POST"]),
@@ -138,6 +163,40 @@ class Server:
             return Response(status_code=410 if number in self.desk.index.gone else 415)
         return Response(data, media_type=kind, headers={"Cache-Control": FOREVER})
 
+    def _answering(self, answer: Callable[[Desk, Request], Any]) -> Callable:
+        """Return the endpoint that answers in JSON, in a thread."""
+
+        async def endpoint(request: Request) -> Response:
+            if self.desk is None:
+                return JSONResponse({"error": "no project is open"}, 409)
+            try:
+                return JSONResponse(await run_in_threadpool(answer, self.desk, request))
+            except InputError as error:
+                return JSONResponse({"error": str(error)}, 422)
+
+        return endpoint
+
+    async def _report(self, request: Request) -> Response:
+        if self.desk is None:
+            return Response(status_code=404)
+        page = self.desk.study.report()
+        wanted = (page.parent / (request.path_params["file"] or page.name)).resolve()
+        if not (wanted.is_file() and wanted.is_relative_to(page.parent.resolve())):
+            return Response(status_code=404)
+        return FileResponse(wanted, headers={"Content-Security-Policy": OF_REPORT})
+
+    async def _take(self, request: Request) -> Response:
+        path = self.desk and self.desk.study.shipped(request.path_params["name"])
+        if not path or not path.is_file():
+            return Response(status_code=404)
+        return FileResponse(path, filename=path.name)  # to be saved, and never shown as a page of the desk
+
+    async def _archive(self, _: Request) -> Response:
+        if self.desk is None:
+            return Response(status_code=404)
+        headers = {"Content-Disposition": 'attachment; filename="labelled-images.zip"'}
+        return StreamingResponse(self.desk.study.archive(), media_type="application/zip", headers=headers)
+
     # ---- what a person does
 
     def _doing(self, kind: type[BaseModel], done: Callable[..., Any], *, project: bool = True) -> Callable:
@@ -172,6 +231,7 @@ class Server:
             raise InputError("the page and the desk do not mean the same images; load the page anew")
         seen = dict(zip(sent.images, sent.seen, strict=True))
         lines = desk.labels.label(sent.request, sent.images, sent.category, seen=seen, guess_shown=sent.guess_shown)
+        desk.suggestions.again()
         self.events.tell("labelled", labels=lines, request=sent.request)
         return {"labels": lines}
 
@@ -189,6 +249,29 @@ class Server:
         self.desk.tell_labels()
         return {"categories": self.desk.labels.as_json()}
 
+    def _exam(self, sent: SetAside) -> dict[str, Any]:
+        if sent.width is None:
+            self.desk.study.without_exam()
+            found = {}
+        else:
+            found = self.desk.study.set_exam(sent.request, sent.width, sent.by_folder)
+            self.desk.tell_labels()
+        self.events.tell("asked", asked=self.desk.study.asked())
+        return found
+
+    def _run(self, sent: Run) -> dict[str, Any]:
+        study = self.desk.study
+        match sent.kind:
+            case "features":
+                study.look(sent.choice)
+            case "study":
+                study.train(sent.choice)
+            case "preview":
+                return {"text": study.preview(sent.choice)}
+            case "stop":
+                study.runs.stop()
+        return {"now": study.runs.now}
+
     # ---- which project
 
     async def _projects(self, _: Request) -> Response:
@@ -203,6 +286,13 @@ class Server:
             self.open(project)
             self.events.tell("reload")
         return {"name": project.name}
+
+
+def _similar(desk: Desk, request: Request) -> list[list[float]]:
+    number = request.path_params["number"]
+    if number >= len(desk.index.paths):
+        raise InputError("there is no such image; load the page anew")
+    return desk.suggestions.similar(number)
 
 
 def _folders_in(asked: str) -> Response:

@@ -11,6 +11,8 @@ from pocketscope.web.events import Events
 from pocketscope.web.index import Index
 from pocketscope.web.labels import Labels
 from pocketscope.web.project import Project
+from pocketscope.web.study import Study
+from pocketscope.web.suggestions import Suggestions
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,10 @@ class Desk:
         self.journal = Journal(project.journal)
         self.index = Index(project.folder, project.results / "desk" / "images.sqlite")
         self.labels = Labels(self.journal, self.index, who)
+        self.suggestions = Suggestions(
+            self.index, self.labels, lambda version: events.tell("suggested", version=version)
+        )
+        self.study = Study(self, lambda now: events.tell("run", now=now))
         self.session = secrets.token_hex(4)
         self.scanned = False
         self.trouble: str | None = None
@@ -46,10 +52,13 @@ class Desk:
     def start(self) -> None:
         """Begin to list, to identify and to watch, in the background."""
         self._watch.start()
+        threading.Thread(target=self.study.begin, name="begin", daemon=True).start()
 
     def close(self) -> None:
         """End what runs in the background; what was labelled is on the disk already."""
         self._stop.set()
+        self.study.close()
+        self.suggestions.close()
         self.index.close()
         if self._watch.is_alive():
             self._watch.join(10)
@@ -70,6 +79,8 @@ class Desk:
             "unreadable": {number: problem for number, problem in enumerate(index.problems) if problem is not None},
             "gone": sorted(index.gone),
             "identified": self.identified(),
+            "run": self.study.runs.now,
+            "asked": self.study.asked(),
         } | self.labels.snapshot()
 
     def identified(self) -> int:
@@ -78,6 +89,7 @@ class Desk:
 
     def tell_labels(self) -> None:
         """Tell all pages what the labels are now."""
+        self.suggestions.again()
         self.events.tell("labels", **self.labels.snapshot())
 
     # ---- in the background

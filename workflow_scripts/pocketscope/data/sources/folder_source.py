@@ -11,7 +11,7 @@ from typing import Any
 from pocketscope.core.errors import InputError
 from pocketscope.core.group_rules import FOLDER, composed
 from pocketscope.core.messages import LISTED
-from pocketscope.data.sources.paths import place_of
+from pocketscope.data.sources.paths import place_of, top_of
 from pocketscope.data.sources.record import TEST, Gone, Record, refuse
 from pocketscope.images.files import is_left_by_systems, read_file, walk
 
@@ -42,10 +42,10 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
     inside = source.get("group")
     # Whoever names the classes, or what the folders inside them are, knows what they are.
     if not source.get("classes") and not (inside == FOLDER or (isinstance(inside, str) and "/" in inside)):
-        _check_depth(listed, place_of(source, root))
+        _check_depth(listed, top_of(source, root))
     if inside == FOLDER and not any(found.group for found in listed):
         raise InputError(
-            f"{place_of(source, root)}: 'group: {FOLDER}' of the source: no class has a folder inside; move the images "
+            f"{top_of(source, root)}: 'group: {FOLDER}' of the source: no class has a folder inside; move the images "
             "of each patient, slide or plate into a folder of their own, or name the groups by a pattern or a table"
         )
     for found in listed:
@@ -64,6 +64,11 @@ def _listing(source: dict[str, Any], root: Path) -> list[_Found]:
     Sub-folders inside a class, and links to files and folders, are followed; a link that leads back into a folder
     that it lies in is not. Hidden files, what operating systems leave behind, and tables and texts are left out.
     """
+    if not source.get("path"):
+        top = _folder_at(source, root, "unlabelled")
+        if found := _files(top, top, None, leave_out=set(), labelled=False):
+            return found
+        raise Gone(f"{top}: contains no images; put some into it")
     top = _folder_at(source, root, "path")
     extra = {key: _folder_at(source, root, key) for key in ("unlabelled", "test") if source.get(key)}
     if extra.get("test") == top or extra.get("unlabelled") == top:

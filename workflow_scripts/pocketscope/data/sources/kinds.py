@@ -75,6 +75,11 @@ def records(source: dict[str, Any], root: Path, classes: Sequence[str] | None = 
     yield from listed
 
 
+def brings_labels(source: dict[str, Any]) -> bool:
+    """Say whether a source says itself what its images show; otherwise people do, in a journal."""
+    return source["kind"] != "folder" or bool(source.get("path"))
+
+
 def files(source: dict[str, Any], root: Path) -> dict[str, str | Path]:
     """Return every file that the content of a source depends on, by the path under which it is listed, sorted."""
     found = _module(source["kind"]).files(source, root)

@@ -23,6 +23,8 @@ def top_of(source: dict[str, Any], root: Path) -> Path:
     """
     if source["kind"] == "table":
         return place_of(source, root, "images") if source.get("images") else place_of(source, root).parent
+    if source["kind"] == "folder" and not source.get("path"):
+        return place_of(source, root, "unlabelled")
     return place_of(source, root) if source.get("path") else root
 
 

@@ -7,11 +7,14 @@ import { Chooser } from "./chooser.js";
 import { Grid } from "./grid.js";
 import { Help } from "./help.js";
 import { FILTERS, guessOf, shown, SORTS } from "./select.js";
-import { changed, label, labelOf, listen, load, nameOf, say, state, subscribe, turn } from "./store.js";
+import { Results } from "./results.js";
+import { Enough, Exam, Suggestions } from "./steps.js";
+import { Train } from "./train.js";
+import { changed, findSimilar, label, labelOf, listen, load, nameOf, say, state, subscribe, turn } from "./store.js";
 import { Zoom } from "./zoom.js";
 
 const SIZES = { small: 96, medium: 136, large: 192 };
-const BEGIN = { filter: "all", who: "", sort: "name", text: "", similar: null };
+const BEGIN = { filter: "all", who: "", sort: "name", text: "" };
 
 function App() {
   const [, again] = useReducer((n) => n + 1, 0);
@@ -28,13 +31,14 @@ function Desk() {
   const [zoomed, setZoomed] = useState(null);
   const [size, setSize] = useState("medium");
   const [help, setHelp] = useState(false);
+  const [tab, setTab] = useState("label");
   const anchor = useRef(-1);
   const before = useRef(new Set());
   const grid = useRef(null);
   const files = `${state.images.length} ${state.gone.size} ${view.filter === "unreadable" ? state.unreadable.size : ""}`;
-  const list = useMemo(() => shown(view), [view, round, files, state.session]);
+  const list = useMemo(() => shown({ ...view, similar: state.similar }), [view, round, files, state.session, state.similar]);
   const at = useRef(null);
-  at.current = { list, selected, cursor, zoomed };
+  at.current = { list, selected, cursor, zoomed, tab };
 
   useEffect(() => { // the same image stays current where it is still shown
     if (cursor >= list.length) setCursor(list.length - 1);
@@ -111,7 +115,8 @@ function Desk() {
 
   useEffect(() => {
     const onKey = (event) => {
-      const { list, cursor, zoomed } = at.current;
+      const { list, cursor, zoomed, tab } = at.current;
+      if (tab !== "label") return;
       const target = event.target;
       if (target.closest("input:not([type=checkbox]), select, textarea, .editor") && event.key !== "Escape") return;
       const key = event.key.toLowerCase();
@@ -165,10 +170,12 @@ function Desk() {
   const people = useMemo(() => [...new Set(state.by.filter(Boolean))].sort(), [round, state.images.length, view]);
   const labelled = state.label.reduce((sum, one) => sum + (one !== null), 0);
   const total = state.images.length - state.gone.size;
-  const sorts = Object.entries(SORTS).filter(([key]) => key === "name" || (key === "similar" ? state.similar : state.guess.size || state.order));
+  const sorts = Object.entries(SORTS).filter(([key]) => key === "name" || (key === "similar" ? state.similar : key === "next" ? state.order : state.guess.size));
   return html`<div class="desk">
     <header class="top">
       <h1><a href="/" onClick=${(event) => { event.preventDefault(); state.project = null; changed(); }} title="Other projects">pocketscope</a> <span>${state.project.name}</span></h1>
+      <nav class="tabs" aria-label="Pages">${[["label", "Label"], ["train", "Train"], ["results", "Results"]].map(([key, name]) => html`
+        <button key=${key} aria-current=${tab === key ? "page" : undefined} onClick=${() => setTab(key)}>${name}${key === "train" && ["running", "stopping"].includes(state.run.state) ? html` <span class="busy">${state.run.total ? `${Math.floor((100 * (state.run.done || 0)) / state.run.total)} %` : "..."}</span>` : ""}</button>`)}</nav>
       <div class="numbers" role="status">
         <b>${labelled.toLocaleString()}</b> of ${total.toLocaleString()} labelled
         ${state.unreadable.size > 0 && html` · <button class="link" onClick=${() => change({ filter: "unreadable" })}>${state.unreadable.size} cannot be read</button>`}
@@ -182,6 +189,7 @@ function Desk() {
     </header>
     ${!state.connected || state.waiting > 0 ? html`<p class="banner" role="alert">${state.waiting > 0 ? `The desk does not answer. ${state.waiting} changes wait here and are sent when it is back; leave this page open.` : "The desk does not answer. Start it again with pocketscope open, and open the address that it prints."}</p>` : ""}
     ${state.trouble && html`<p class="banner" role="alert">${state.trouble}</p>`}
+    ${tab === "train" ? html`<${Train} />` : tab === "results" ? html`<${Results} onShow=${(sort) => { setTab("label"); change({ filter: "unlabelled", sort }); }} />` : html`
     <nav class="bar" aria-label="What is shown">
       <label>Show <select value=${view.filter} onChange=${(event) => change({ filter: event.target.value })}>
         ${Object.entries(FILTERS).map(([key, name]) => (key !== "exam" || state.exam.size) && html`<option value=${key} selected=${key === view.filter}>${name}</option>`)}
@@ -193,15 +201,22 @@ function Desk() {
       ${sorts.length > 1 && html`<label>sorted by <select value=${view.sort} onChange=${(event) => change({ sort: event.target.value })}>${sorts.map(([key, name]) => html`<option value=${key} selected=${key === view.sort}>${name}</option>`)}</select></label>`}
       <label class="grow">Name <input type="search" value=${view.text} onInput=${(event) => change({ text: event.target.value })} placeholder="part of a name" /></label>
       <span class="found">${list.length.toLocaleString()} shown${selected.size > 0 ? `, ${selected.size.toLocaleString()} selected` : ""}</span>
+      ${state.features && selected.size === 1 && html`<button onClick=${async () => { if (await findSimilar([...selected][0])) change({ sort: "similar", filter: "all" }); }}>Similar ones</button>`}
       <button onClick=${() => setRound((n) => n + 1)} title="Filter and sort anew (L)">List anew</button>
       <label>Size <select value=${size} onChange=${(event) => setSize(event.target.value)}>${Object.keys(SIZES).map((key) => html`<option value=${key} selected=${key === size}>${key}</option>`)}</select></label>
     </nav>
     <main>
-      <aside><${Categories} hasSelection=${selected.size > 0} onLabel=${labelSelection} onShow=${(id) => change({ filter: `category:${id}` })} /></aside>
+      <aside>
+        <${Categories} hasSelection=${selected.size > 0} onLabel=${labelSelection} onShow=${(id) => change({ filter: `category:${id}` })} />
+        ${state.categories.length > 1 && html`<${Exam} onShow=${(filter) => change({ filter, sort: "name" })} />`}
+        <${Suggestions} onSort=${(sort) => { change({ filter: "unlabelled", sort }); }} />
+        <${Enough} />
+      </aside>
       ${list.length
         ? html`<${Grid} list=${list} size=${SIZES[size]} selected=${selected} cursor=${cursor} onSelect=${onSelect} onOpen=${openAt} gridRef=${grid} />`
         : html`<div class="empty" ref=${grid} tabindex="-1"><p class="hint">${!state.scanned ? "Listing the folder ..." : !total ? `${state.project.folder} holds no images yet. Put some in: they appear here by themselves.` : "No image is like that. Change what is shown."}</p></div>`}
     </main>
+    `}
     ${zoomed !== null && list[zoomed] !== undefined && html`<${Zoom} list=${list} position=${zoomed} categories=${state.categories}
       onMove=${(step) => { setZoomed(zoomed + step); setCursor(zoomed + step); }} onClose=${close} onLabel=${labelSelection} />`}
     ${help && html`<${Help} close=${() => setHelp(false)} />`}

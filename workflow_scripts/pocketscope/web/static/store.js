@@ -20,6 +20,11 @@ export const state = {
   version: new Map(),
   guess: new Map(), // number -> [category, confidence]
   order: null, // what to label next
+  by_model: null, // whose guesses they are: of the quick head, or of the model that ships
+  features: false,
+  similar: null, // number -> distance to the image that was asked for
+  run: { state: "idle" },
+  asked: { choice: null, exam: null },
   message: null,
   waiting: 0,
 };
@@ -61,6 +66,9 @@ export async function load() {
     identified: read.identified, session: read.session, gone: new Set(read.gone), version: new Map(),
     unreadable: new Map(Object.entries(read.unreadable).map(([number, why]) => [Number(number), why])),
   });
+  state.run = read.run;
+  state.asked = read.asked;
+  suggest();
   document.title = `${read.project.name} - pocketscope`;
   setLabels(read);
 }
@@ -95,7 +103,25 @@ export function listen() {
   events.onmessage = ({ data }) => handle(JSON.parse(data));
 }
 
+export async function suggest() {
+  const read = await get("/api/suggestions").catch(() => null);
+  if (!read) return;
+  state.guess = new Map(read.guess.map(([number, category, confidence]) => [number, [category, confidence]]));
+  state.order = read.order.length ? new Map(read.order.map((number, place) => [number, place])) : null;
+  state.by_model = read.by;
+  state.features = read.features;
+  changed();
+}
+
 const handlers = {
+  suggested: suggest,
+  run({ now }) {
+    const ended = state.run.state !== now.state && !["running", "stopping"].includes(now.state);
+    state.run = now;
+    if (ended && now.kind === "study") say(now.state === "done" ? "The study is done. See Results." : `The study is ${now.state}.`, now.state === "failed" ? "error" : "done");
+    changed();
+  },
+  asked({ asked }) { state.asked = asked; changed(); },
   reload: () => load(),
   labels: setLabels,
   labelled: ({ labels }) => take(labels),
@@ -172,6 +198,17 @@ export async function turn(redo) {
     say(done ? (redo ? "Done again." : "Taken back. Shift+Z does it again.") : redo ? "There is nothing to do again." : "There is nothing to take back.");
   } catch (error) {
     say(error.message, "error");
+  }
+}
+
+export async function findSimilar(number) {
+  try {
+    state.similar = new Map(await get(`/api/similar/${number}`));
+    changed();
+    return true;
+  } catch (error) {
+    say(error.message, "error");
+    return false;
   }
 }
 

@@ -1,0 +1,199 @@
+"""What the desk asks of the workflow: its configurations, its runs, and what is taken away."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from pocketscope.config.study import read_config
+from pocketscope.core.errors import InputError
+from pocketscope.web import project as projects
+from pocketscope.web import running, wizard
+from pocketscope.web.desk import Desk
+from pocketscope.web.events import Events
+from pocketscope.web.running import Runs
+
+
+@pytest.fixture
+def project(tmp_path):
+    folder = tmp_path / "images"
+    for number in range(40):
+        place = folder / f"patient {number // 10}" / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (20, 20, 3), dtype=np.uint8)).save(place)
+    return projects.open_project(folder, tmp_path / "projects")
+
+
+@pytest.fixture
+def desk(project):
+    made = Desk(project, "ada", Events())
+    made.index.scan()
+    made.index.identify_all(lambda _: None)
+    for number, name in enumerate(("cell", "debris")):
+        made.labels.change(f"request-{number}", "add", name=name)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("preset", ["quick", "recommended", "full"])
+@pytest.mark.parametrize(("exam", "unlabelled"), [(True, True), (False, True), (True, False), (False, False)])
+def test_every_choice_is_a_configuration_that_the_workflow_takes(project, tmp_path, preset, exam, unlabelled):
+    choice = wizard.Choice(preset=preset, seeds=2, steps=50, rounds=2, threshold=0.7, group="folder")
+    made = wizard.configuration(project, choice, exam=exam, unlabelled=unlabelled)
+    path = tmp_path / "config.yaml"
+    path.write_text(wizard.as_text(made, "snakemake"))
+    assert yaml.safe_load(path.read_text()) == made
+    config, _ = read_config(path, projects.CHECKOUT)
+    source = config.datasets[project.dataset].source
+    assert (source.path, source.unlabelled, source.group) == (None, str(project.folder), "folder")
+    assert all(one in ("supervised", "frozen") for one in config.methods) or unlabelled
+
+
+def test_an_exam_is_drawn_once_from_images_without_a_label(desk):
+    desk.labels.label("request-label", [0, 1], "cell", seen={})
+    found = desk.study.set_exam("request-exam", 0.3, by_folder=False)
+    assert found == {"exam": 12, "of": 38}
+    assert not {desk.index.image_ids[number] for number in (0, 1)} & desk.labels.exam
+    assert desk.study.asked()["exam"] == "yes"
+    with pytest.raises(InputError, match="set aside already"):
+        desk.study.set_exam("request-again", 0.3, by_folder=False)
+    desk.labels.turn("request-undo")
+    assert desk.labels.exam == set()
+
+
+def test_a_patient_is_in_the_exam_or_not(desk):
+    desk.study.set_exam("request-exam", 0.3, by_folder=True)
+    inside = {desk.index.paths[n].split("/")[0] for one in desk.labels.exam for n in desk.index.numbers[one]}
+    assert len(inside) == 1
+    assert len(desk.labels.exam) == 10
+
+
+def test_training_waits_for_labels_and_for_the_exam(desk):
+    with pytest.raises(InputError, match="two categories"):
+        desk.study.train(wizard.Choice())
+    desk.study.set_exam("request-exam", 0.3, by_folder=False)
+    others = [n for n in range(40) if desk.index.image_ids[n] not in desk.labels.exam][:4]
+    desk.labels.label("request-label-1", others[:2], "cell", seen={})
+    desk.labels.label("request-label-2", others[2:], "debris", seen={})
+    with pytest.raises(InputError, match="no exam image is labelled"):
+        desk.study.train(wizard.Choice())
+    assert desk.study.counts() == {"learnt": {"cell": 2, "debris": 2}, "exam": {"cell": 0, "debris": 0}}
+
+
+def test_labelled_images_are_taken_away_as_class_folders(desk, tmp_path):
+    desk.labels.change("request-rename", "rename", category="debris", name="de/bris: 'x'")
+    desk.labels.label("request-label-1", [0], "cell", seen={})
+    desk.labels.label("request-label-2", [11], "debris", seen={})
+    path = tmp_path / "taken.zip"
+    path.write_bytes(b"".join(desk.study.archive()))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == ["cell/patient 0_0.png", "de_bris_ 'x'/patient 1_11.png"]
+
+
+# ---- runs
+
+
+@pytest.fixture
+def slow_snakemake(monkeypatch, tmp_path):
+    """A stand-in that writes events as the workflow does, and waits to be stopped."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    script = place / "snakemake"
+    script.write_text(
+        f"#!{sys.executable}\n"
+        "import json, signal, sys, time\n"
+        "events = sys.argv[sys.argv.index('--logger-pocketscope-events') + 1]\n"
+        "def tell(event, **what):\n"
+        "    with open(events, 'a') as file: file.write(json.dumps({'event': event, **what}) + '\\n')\n"
+        "def stop(*_):\n"
+        "    tell('run_finished', ok=False, stopped=True, made=[], recommended=[]); sys.exit(1)\n"
+        "signal.signal(signal.SIGINT, stop)\n"
+        "tell('planned', total=2, jobs=[], seconds_left=9, at_least=True)\n"
+        "tell('job_started', title='training')\n"
+        "if 'fail' in sys.argv:\n"
+        "    tell('job_failed', title='training', lines=['no memory left'], remedy='make images smaller')\n"
+        "    tell('run_finished', ok=False, stopped=False, made=[], recommended=[]); sys.exit(1)\n"
+        "time.sleep(60)\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(running.sys, "executable", str(place / "python"))
+    return script
+
+
+def until(true, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def test_a_run_outlives_the_desk_is_found_again_and_stopped(project, slow_snakemake):
+    first = Runs(project, lambda _: None)
+    first.start("study", project.home / "c.yaml", ["ship"])
+    until(lambda: first.now.get("title") == "training")
+    with pytest.raises(InputError, match="a run is going on"):
+        first.start("study", project.home / "c.yaml", ["ship"])
+    first.close()  # the desk is killed
+    told = []
+    again = Runs(project, told.append)
+    assert again.running
+    until(lambda: again.now.get("title") == "training")
+    again.stop()
+    until(lambda: again.now["state"] == "stopped")
+    assert not (project.home / "run.json").exists()
+    assert Runs(project, told.append).now["state"] == "idle"
+
+
+def test_a_failed_job_is_shown_with_its_remedy(project, slow_snakemake):
+    ended = []
+    runs = Runs(project, lambda _: None)
+    runs.when_ended(ended.append)
+    runs.start("study", project.home / "c.yaml", ["fail"])
+    until(lambda: ended)
+    assert runs.now["state"] == "failed"
+    assert runs.now["failed"] == {"title": "training", "lines": ["no memory left"], "remedy": "make images smaller"}
+
+
+def test_another_process_with_the_same_number_is_not_taken_for_the_run(project):
+    record = {"pid": os.getpid(), "began": 1.0, "kind": "study", "host": os.uname().nodename}
+    (project.home / "run.json").write_text(json.dumps(record))
+    assert Runs(project, lambda _: None).now["state"] == "idle"
+
+
+def test_a_lock_is_taken_off_only_where_the_run_is_gone_from_this_host(project, slow_snakemake):
+    locks = project.results / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").write_text("x")
+    record = {"pid": 1, "began": 1.0, "kind": "study", "host": "another machine"}
+    (project.home / "run.json").write_text(json.dumps(record))
+    runs = Runs(project, lambda _: None)
+    with pytest.raises(InputError, match="locked by a run on another machine"):
+        runs.start("study", project.home / "c.yaml", ["ship"])
+
+
+def test_a_killed_run_is_told_so(project, slow_snakemake):
+    runs = Runs(project, lambda _: None)
+    runs.start("study", project.home / "c.yaml", ["ship"])
+    until(lambda: runs.now.get("title") == "training")
+    os.killpg(json.loads((project.home / "run.json").read_text())["pid"], signal.SIGKILL)
+    until(lambda: runs.now["state"] == "failed")
+
+
+def test_the_page_is_served_without_torch_pandas_or_scikit_learn():
+    code = (
+        "import sys, pocketscope.web.app; print({'torch', 'pandas', 'sklearn', 'pyarrow', 'scipy'} & set(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                         env=os.environ | {"PYTHONPATH": str(projects.CHECKOUT / "workflow_scripts")})  # fmt: skip
+    assert ran.stdout.strip() == "set()"

@@ -1,0 +1,36 @@
+// What came out: how good, what is not known, the report, and what to take away.
+
+import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.js";
+import { get } from "./api.js";
+import { state } from "./store.js";
+import { Running } from "./train.js";
+
+const ABOUT = {
+  "model.onnx": "the model, in floating point", "model.int8.onnx": "the model, smaller and quicker on phones",
+  "answers.csv": "an answer for each image, for spreadsheets", "answers.html": "the answers as a page of pictures, most doubtful first",
+  "answers.parquet": "the answers, for programs", "README.md": "the model card: what it is for, how good it is, what is not known",
+  "config.yaml": "the configuration; it runs without the desk",
+};
+
+export function Results({ onShow }) {
+  const [found, setFound] = useState(null);
+  useEffect(() => { get("/api/results").then(setFound, (error) => setFound({ error: error.message })); }, [state.run.state]);
+  if (!found) return html`<div class="page"><p class="hint">Loading ...</p></div>`;
+  const files = Object.entries(found.files || {}).filter(([name]) => name in ABOUT || name.endsWith(".onnx"));
+  const overall = found.recommendation?.datasets ? Object.values(found.recommendation.datasets)[0] : null;
+  return html`<div class="page">
+    <${Running} />
+    <h2>Results</h2>
+    ${found.error && html`<p class="banner" role="alert">${found.error}</p>`}
+    ${!overall && !found.report ? html`<p class="hint">Nothing yet. Label some images of each category, then train.</p>` : ""}
+    ${overall && html`<section class="headline"><p>${overall.text}</p></section>`}
+    ${found.report && html`<p><a class="button" href="/report/" target="_blank" rel="noopener">Open the report</a>
+      ${state.by_model === "model" && html` <button onClick=${() => onShow("doubt")}>Look at the answers, most doubtful first</button>`}</p>`}
+    ${files.length > 0 && html`<section><h2>Take away</h2><ul class="take">${files.map(([name, bytes]) => html`<li>
+      <a class="button" href=${`/take/${encodeURIComponent(name)}`} download>${name}</a> <span>${ABOUT[name] || "a model file"}, ${size(bytes)}</span></li>`)}
+      <li><a class="button" href="/take/labelled-images.zip" download>labelled-images.zip</a> <span>the images that you labelled, one folder a category</span></li></ul></section>`}
+    ${found.card && html`<details><summary>Model card</summary><pre class="text">${found.card}</pre></details>`}
+  </div>`;
+}
+
+const size = (bytes) => (bytes > 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.max(1, Math.round(bytes / 1e3))} KB`);

@@ -1,0 +1,94 @@
+// Beside the categories: the exam, suggestions, and whether enough is labelled.
+
+import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.js";
+import { get, post, postOnce } from "./api.js";
+import { labelOf, say, state } from "./store.js";
+
+const WIDTHS = [[0.3, "roughly (±15 points)"], [0.2, "well enough (±10 points)"], [0.15, "well (±8 points)"], [0.1, "closely (±5 points)"]];
+const percent = (share) => `${Math.round(100 * share)} %`;
+
+export function Exam({ onShow }) {
+  const [width, setWidth] = useState(0.2);
+  const [folders, setFolders] = useState(false);
+  const draw = async (body) => {
+    try {
+      const { exam, of } = await post("/api/exam", body);
+      if (exam) say(`${exam} of ${of.toLocaleString()} images are set aside as the exam.`);
+    } catch (error) { say(error.message, "error"); }
+  };
+  if (!state.exam.size) {
+    if (state.asked.exam === "no") return html`<section><h2>Exam</h2><p class="small">No exam: folds of your labels test the models, which takes five times as long.</p>
+      <button onClick=${() => draw({ width, by_folder: folders })}>Draw one after all</button></section>`;
+    const inFolders = state.images.some((path) => path.includes("/"));
+    return html`<section class="step"><h2>First: an exam</h2>
+      <p class="small">Some images, drawn at random now, test the models at the end. They are labelled without a guess, and nothing learns from them. Only so can it be said how good a model is on images like yours.</p>
+      <label class="small">How closely do you want to know? <select onChange=${(event) => setWidth(Number(event.target.value))}>
+        ${WIDTHS.map(([value, name]) => html`<option value=${value} selected=${value === width}>${name}</option>`)}</select></label>
+      ${inFolders && html`<label class="small"><input type="checkbox" checked=${folders} onChange=${(event) => setFolders(event.target.checked)} /> Images of one folder belong together (a patient, a slide)</label>`}
+      <div class="buttons"><button class="main" disabled=${!state.scanned} onClick=${() => draw({ width, by_folder: folders })}>Draw the exam</button>
+      <button onClick=${() => draw({ width: null })}>Without</button></div>
+    </section>`;
+  }
+  const done = [...state.exam].filter((number) => labelOf(number) !== null).length;
+  const rare = rareInExam();
+  return html`<section><h2>Exam</h2>
+    <p class="small"><b>${done}</b> of ${state.exam.size} exam images labelled.</p><progress max=${state.exam.size} value=${done} aria-hidden="true"></progress>
+    ${done < state.exam.size && html`<button onClick=${() => onShow("exam")}>Label them</button>`}
+    ${done === state.exam.size && rare.length > 0 && html`<p class="small">Too rare in it to be judged: ${rare.join(", ")}.</p>`}
+  </section>`;
+}
+
+function rareInExam() {
+  const found = new Map(state.categories.map((one) => [one.id, 0]));
+  for (const number of state.exam) if (found.has(labelOf(number))) found.set(labelOf(number), found.get(labelOf(number)) + 1);
+  return state.categories.filter((one) => found.get(one.id) < 5).map((one) => one.name);
+}
+
+export function Suggestions({ onSort }) {
+  if (state.asked.exam === null) return "";
+  const { run } = state;
+  const looking = ["running", "stopping"].includes(run.state) && run.kind === "features";
+  const busy = ["running", "stopping"].includes(run.state);
+  const start = () => postOnce("/api/run", { kind: "features" }).catch((error) => say(error.message, "error"));
+  return html`<section><h2>What to label next</h2>
+    ${looking ? html`<p class="small">A network looks at all images: ${run.progress ? `${run.progress.done.toLocaleString()} of ${run.progress.total.toLocaleString()}` : run.title || "starting"} ...</p>`
+      : state.features ? html`<p class="small">${state.by_model === "model" ? "Guesses are the trained model's." : state.by_model ? "Guesses follow your labels." : "Label two categories, and guesses appear."}</p>
+          <div class="buttons"><button onClick=${() => onSort("next")}>Most useful first</button>${state.guess.size > 0 && html`<button onClick=${() => onSort("doubt")}>Most doubtful first</button>`}</div>`
+      : html`<p class="small">A network looks at all images once, so that the most useful ones can be asked for first, and guesses appear as you label.</p>
+          <button disabled=${busy || !state.scanned} onClick=${start}>Prepare suggestions</button>`}
+  </section>`;
+}
+
+export function Enough() {
+  const [found, setFound] = useState(null);
+  const [busy, setBusy] = useState(false);
+  if (!state.features) return "";
+  const ask = async () => {
+    setBusy(true);
+    setFound(await get("/api/enough").catch((error) => ({ why: error.message })));
+    setBusy(false);
+  };
+  return html`<section><h2>Have I labelled enough?</h2>
+    ${found?.why && html`<p class="small">${found.why}</p>`}
+    ${found && !found.why && html`<${Curve} ...${found} />
+      <ul class="plain">${found.forecasts.map((one) => html`<li class="small">${one.per_category} more per category: <b>${signed(one.gain)}</b> points of F1 (${signed(one.lower)} to ${signed(one.upper)})</li>`)}</ul>
+      <p class="small soft">Of a quick model, tested on your own labels. On five other data sets, about nine in ten such ranges held.</p>`}
+    <button disabled=${busy} onClick=${ask}>${busy ? "Computing ..." : found ? "Compute anew" : "Find out"}</button>
+  </section>`;
+}
+
+const signed = (points) => `${points >= 0 ? "+" : "−"}${Math.abs(points).toFixed(0)}`;
+
+function Curve({ labels, f1, deviation }) {
+  const [w, h, left, bottom] = [244, 120, 30, 20];
+  const x = (n) => left + ((w - left - 8) * (n - labels[0])) / Math.max(1, labels[labels.length - 1] - labels[0]);
+  const y = (value) => h - bottom - ((h - bottom - 8) * value) / 100;
+  const line = labels.map((n, i) => `${x(n)},${y(f1[i])}`).join(" ");
+  const band = [...labels.map((n, i) => `${x(n)},${y(Math.min(100, f1[i] + deviation[i]))}`), ...labels.map((n, i) => `${x(n)},${y(Math.max(0, f1[i] - deviation[i]))}`).reverse()].join(" ");
+  return html`<svg class="curve" viewBox=${`0 0 ${w} ${h}`} role="img" aria-label=${`F1 by number of labels: ${labels.map((n, i) => `${n} labels ${f1[i].toFixed(0)}`).join(", ")}`}>
+    ${[0, 50, 100].map((value) => html`<line x1=${left} x2=${w - 8} y1=${y(value)} y2=${y(value)} class="rule" /><text x=${left - 4} y=${y(value) + 4} text-anchor="end">${value}</text>`)}
+    <polygon points=${band} class="band" /><polyline points=${line} class="line" />
+    ${labels.map((n, i) => html`<circle cx=${x(n)} cy=${y(f1[i])} r="3" class="dot" />`)}
+    <text x=${x(labels[0])} y=${h - 4} text-anchor="middle">${labels[0]}</text><text x=${x(labels[labels.length - 1])} y=${h - 4} text-anchor="end">${labels[labels.length - 1]} labels</text>
+  </svg>`;
+}

@@ -1,0 +1,246 @@
+"""The study of a project: what is set aside, what is started, and what comes out."""
+
+import contextlib
+import io
+import json
+import secrets
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pocketscope.config.study import read_config
+from pocketscope.core import files
+from pocketscope.core.errors import InputError
+from pocketscope.plan.study_plan import StudyPlan
+from pocketscope.suggest import exam
+from pocketscope.web import project as projects
+from pocketscope.web import wizard
+from pocketscope.web.project import CHECKOUT
+from pocketscope.web.running import Runs
+
+if TYPE_CHECKING:
+    from pocketscope.web.desk import Desk
+
+EYES = wizard.STUDENT  # the network whose features suggestions rest on
+
+
+class Study:
+    """What is asked of the workflow for a project, and what it gave.
+
+    Attributes
+    ----------
+    runs
+        What runs now.
+    """
+
+    def __init__(self, desk: "Desk", told: Callable[[dict[str, Any]], None]) -> None:
+        self.desk, self.project = desk, desk.project
+        self.runs = Runs(desk.project, told)
+        self.runs.when_ended(self._ended)
+
+    def begin(self) -> None:
+        """Take what an earlier opening left: features and answers."""
+        with contextlib.suppress(InputError, OSError):
+            self._take_in()
+
+    def close(self) -> None:
+        """Stop following; what runs goes on."""
+        self.runs.close()
+
+    # ---- what is asked
+
+    def asked(self) -> dict[str, Any]:
+        """Return the wizard's choice, and whether there is an exam (`exam`: yes, no; None: nobody has said)."""
+        known = projects.about(self.project.home)
+        return {"choice": known.get("choice"), "exam": "yes" if self.desk.labels.exam else known.get("exam")}
+
+    def without_exam(self) -> None:
+        """Remember that the person wants no exam: folds of the labels test instead."""
+        projects.write(self.project, exam="no")
+
+    def set_exam(self, request: str, width: float, by_folder: bool) -> dict[str, int]:
+        """Set images aside, drawn at random from those without a label; return how many, and of how many.
+
+        Raises
+        ------
+        pocketscope.core.errors.InputError
+            There are too few images, or there is an exam.
+        """
+        desk = self.desk
+        if desk.labels.exam:
+            raise InputError("images are set aside already; take that back first (Z)")
+        free = [n for n in range(len(desk.index.paths)) if n not in desk.index.gone and desk.index.problems[n] is None]
+        free = [n for n in free if desk.labels.category_of(n) is None]
+        size = exam.size_for(width)
+        groups = {str(n): folder for n in free if by_folder and (folder := desk.index.paths[n].rpartition("/")[0])}
+        drawn = exam.draw([str(n) for n in free], size, groups, seed=secrets.randbits(64))
+        identities = {one for number in drawn if (one := desk.index.identify(int(number))) is not None}
+        labelled = {one for one, held in desk.labels.of.items() if held.category is not None}
+        if len(identities - labelled) < 5:
+            raise InputError(
+                f"{len(free)} images without a label are too few to set some aside; add images, or go on without an "
+                "exam: folds of the labels then test the models"
+            )
+        desk.labels.set_aside(request, identities - labelled)
+        projects.write(self.project, exam="yes")
+        return {"exam": len(identities - labelled), "of": len(free)}
+
+    def look(self, choice: wizard.Choice) -> None:
+        """Start to look at all images with a frozen network, for suggestions."""
+        text = self._write(choice)
+        path = self.project.home / "look.yaml"
+        files.write_text(path, text)
+        self.runs.start("features", path, [self._features(self._plan(path))])
+
+    def train(self, choice: wizard.Choice) -> None:
+        """Start a study, and train what it recommends on all labels.
+
+        Raises
+        ------
+        pocketscope.core.errors.InputError
+            There are too few labels, or a run is going on.
+        """
+        counts = self.counts()
+        learnt = {name: number for name, number in counts["learnt"].items() if number}
+        if len(learnt) < 2:
+            raise InputError("label images of two categories at least, beside those of the exam; then train")
+        if self.desk.labels.exam and not sum(counts["exam"].values()):
+            raise InputError(
+                "no exam image is labelled yet, so nothing could be said of how good a model is; label them first "
+                "(Show: Exam images)"
+            )
+        files.write_text(self.project.config, self._write(choice))
+        projects.write(self.project, choice=choice.model_dump())
+        self.runs.start("study", self.project.config, ["ship"])
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return how many images are labelled, by name of the category: to learn from (`learnt`), and of the exam."""
+        labels = self.desk.labels
+        names = {one.identity: one.name for one in labels.categories}
+        learnt: Counter[str] = Counter(dict.fromkeys(names.values(), 0))
+        tested: Counter[str] = Counter(dict.fromkeys(names.values(), 0))
+        for image_id, held in labels.of.items():
+            if held.category is not None:
+                (tested if image_id in labels.exam else learnt)[names[held.category]] += 1
+        return {"learnt": dict(learnt), "exam": dict(tested)}
+
+    def preview(self, choice: wizard.Choice) -> str:
+        """Return the text of the configuration file."""
+        return self._write(choice)
+
+    def _write(self, choice: wizard.Choice) -> str:
+        labels = self.desk.labels
+        known = sum(held.category is not None for held in labels.of.values())
+        unlabelled = known < len(self.desk.index.numbers) or len(self.desk.index.numbers) < len(self.desk.index.paths)
+        tested = bool(labels.exam) and any(labels.of.get(one, (None,))[0] for one in labels.exam)
+        made = wizard.configuration(self.project, choice, exam=tested, unlabelled=unlabelled)
+        command = f".venv/bin/snakemake ship --configfile {self.project.config} --directory {self.project.results}"
+        return wizard.as_text(made, command)
+
+    # ---- what came out
+
+    def results(self) -> dict[str, Any]:
+        """Return what is there: `recommendation`, `report` (whether), `files` to take away, the model card's text."""
+        with contextlib.suppress(InputError, OSError):
+            plan = self._plan(self.project.config)
+            layout, results = plan.layout, self.project.results
+            found = {name: path for name, path in self._shipped(plan) if path.is_file()}
+            recommendation = results / layout.recommendation
+            return {
+                "recommendation": _json(recommendation),
+                "report": (results / layout.report).is_file(),
+                "files": {name: path.stat().st_size for name, path in found.items()},
+                "card": found["README.md"].read_text(encoding="utf-8") if "README.md" in found else None,
+            }
+        return {"recommendation": None, "report": False, "files": {}, "card": None}
+
+    def report(self) -> Path:
+        """Return where the report is."""
+        return self.project.results / self._plan(self.project.config).layout.report
+
+    def shipped(self, name: str) -> Path | None:
+        """Return a file to take away by its name; None where there is no such file."""
+        with contextlib.suppress(InputError, OSError):
+            return dict(self._shipped(self._plan(self.project.config))).get(name)
+        return None
+
+    def _shipped(self, plan: StudyPlan) -> Iterator[tuple[str, Path]]:
+        folder = self.project.results / plan.layout.shipped(self.project.dataset, "model.onnx")
+        for path in sorted(folder.parent.iterdir()) if folder.parent.is_dir() else ():
+            if path.is_file() and not path.name.startswith("."):
+                yield path.name, path
+        yield "config.yaml", self.project.config
+
+    def labelled_images(self) -> Iterator[tuple[str, Path]]:
+        """Yield name in an archive, one folder a category, and place of each labelled image."""
+        names = {one.identity: one.name for one in self.desk.labels.categories}
+        index, taken = self.desk.index, set()
+        for image_id, held in sorted(self.desk.labels.of.items()):
+            for number in index.numbers.get(image_id, ())[:1] if held.category is not None else ():
+                folder = "".join("_" if c in '/\\:*?"<>|' or ord(c) < 32 else c for c in names[held.category]).strip(
+                    ". "
+                )
+                name = f"{folder or 'category'}/{index.paths[number].replace('/', '_')}"
+                if name not in taken:
+                    taken.add(name)
+                    yield name, index.place(number)
+
+    def archive(self) -> Iterator[bytes]:
+        """Yield a ZIP file of the labelled images as class folders, piece by piece."""
+        buffer = _Pieces()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # images are compressed already
+            for name, place in self.labelled_images():
+                with contextlib.suppress(OSError):
+                    archive.write(place, name)
+                yield buffer.taken()
+        yield buffer.taken()
+
+    # ---- helpers
+
+    def _plan(self, configfile: Path) -> StudyPlan:
+        config, networks = read_config(configfile, CHECKOUT)
+        return StudyPlan(config, networks, CHECKOUT)
+
+    def _features(self, plan: StudyPlan) -> str:
+        return plan.layout.features(plan.packed_name(self.project.dataset), EYES)
+
+    def _take_in(self) -> None:
+        look = self.project.home / "look.yaml"
+        if look.is_file():
+            features = self.project.results / self._features(self._plan(look))
+            if features.is_file():
+                self.desk.suggestions.load_features(features)
+        if self.project.config.is_file():
+            plan = self._plan(self.project.config)
+            answers = self.project.results / plan.layout.shipped(self.project.dataset, "answers.parquet")
+            self.desk.suggestions.load_answers(answers)
+
+    def _ended(self, _: dict[str, Any]) -> None:
+        with contextlib.suppress(InputError, OSError):
+            self._take_in()
+
+
+class _Pieces(io.RawIOBase):
+    """What is written to it can be taken away at any time: an archive need not fit into memory."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        taken, self._parts = b"".join(self._parts), []
+        return taken
+
+
+def _json(path: Path) -> Any:
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads(path.read_text(encoding="utf-8"))
+    return None

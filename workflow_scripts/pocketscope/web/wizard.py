@@ -1,0 +1,128 @@
+"""From three choices to an ordinary configuration file, which `snakemake --configfile` runs anywhere."""
+
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from pocketscope.web.project import Project
+
+STUDENT = "efficientnet_lite0"
+VIEWS = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"]
+_TEACHERS = ["efficientnet_lite0", "efficientnet_lite1"]
+
+# What each process of the two studies is, in one sentence.
+PROCESSES = {
+    "supervised": "Learn from the labels alone.",
+    "frozen": "A linear head on a pretrained network that stays as it is: a minute, and often a good first look.",
+    "plain": "One teacher labels the rest, a compact student learns from both.",
+    "data": "One teacher looks at each unlabelled image in seven views, and its mean answer is learnt.",
+    "model": "Two teachers label the rest together.",
+    "model_data": "Two teachers, each with seven views: the best on the mean in our benchmarks.",
+    "fixmatch": "Labels itself while it trains, where it is confident; good with very few labels.",
+    "mixmatch": "Mixes labelled and unlabelled images while it trains.",
+}
+PRESETS = {
+    "quick": ["frozen"],
+    "recommended": ["supervised", "model_data"],
+    "full": [*PROCESSES],
+}
+
+
+class Choice(BaseModel):
+    """What a person chose.
+
+    Attributes
+    ----------
+    preset
+        `quick`: the frozen head; `recommended`: distillation beside supervised training; `full`: every process.
+    processes, students, teachers, views, threshold, rounds, seeds, steps, image_size
+        In place of the preset's, where given.
+    symmetries
+        Flips and turns that do not change an image's class.
+    group
+        What belongs together: `folder`, or a pattern of file names; None: nothing does.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    preset: Literal["quick", "recommended", "full"] = "recommended"
+    processes: list[str] | None = Field(None, min_length=1)
+    students: list[str] = Field([STUDENT], min_length=1)
+    teachers: list[str] = Field(_TEACHERS, min_length=1)
+    views: list[str] = Field(VIEWS, min_length=1)
+    threshold: float | None = Field(None, gt=0, lt=1)
+    rounds: int = Field(1, ge=1, le=20)
+    seeds: int = Field(1, ge=1, le=10)
+    steps: int | None = Field(None, ge=10, le=100_000)
+    image_size: int = Field(128, ge=16, le=1024)
+    symmetries: list[str] = ["horizontal_flip", "vertical_flip"]
+    group: str | None = None
+
+
+def configuration(project: Project, choice: Choice, *, exam: bool, unlabelled: bool) -> dict[str, Any]:
+    """Return the configuration of a study.
+
+    Parameters
+    ----------
+    project
+        Whose images.
+    choice
+        What the person chose.
+    exam
+        Whether images were set aside to test on: they are the test set, and no other label tests.
+    unlabelled
+        Whether images without a label are left; without any, processes that learn from them are left out.
+    """
+    source = {"kind": "folder", "unlabelled": str(project.folder)}
+    if choice.group:
+        source["group"] = choice.group
+    processes = choice.processes or PRESETS[choice.preset]
+    if not unlabelled:
+        processes = [one for one in processes if one in ("supervised", "frozen")] or ["supervised"]
+    split: dict[str, Any] = {"labelled": ["all"]}
+    if choice.seeds > 1:
+        split["seeds"] = list(range(choice.seeds))
+    if not exam:
+        split["evaluation"] = "crossvalidation"
+    study: dict[str, Any] = {
+        "study": "study",
+        "datasets": {
+            project.dataset: {
+                "source": source,
+                "labels": str(project.journal),
+                "image_size": choice.image_size,
+                "symmetries": choice.symmetries,
+            }
+        },
+        "split": split,
+        "methods": {one: _method(one, choice) for one in processes},
+        "students": {one: ["fp32", "int8"] for one in choice.students},
+    }
+    if choice.steps:
+        study["training"] = {"steps": choice.steps}
+    return study
+
+
+def _method(process: str, choice: Choice) -> dict[str, Any]:
+    if process == "supervised":
+        return {"labels": "human"}
+    if process == "frozen":
+        return {"labels": "human", "training": "frozen"}
+    if process in ("fixmatch", "mixmatch"):
+        return {"labels": "consistency", "algorithm": process}
+    method: dict[str, Any] = {"teachers": choice.teachers if "model" in process else choice.teachers[-1:]}
+    if "data" in process:
+        method["views"] = choice.views
+    if choice.threshold is not None:
+        method["threshold"] = choice.threshold
+    if choice.rounds > 1:
+        method |= {"rounds": choice.rounds, "stop": "rounds"}
+    return method
+
+
+def as_text(configuration: dict[str, Any], command: str) -> str:
+    """Return a configuration as the text of its file."""
+    said = "# Written by the desk. It runs without it, too:\n#\n"
+    said += f"#     {command}\n#\n# config/config.yaml explains every key.\n"
+    return said + yaml.safe_dump(configuration, sort_keys=False, allow_unicode=True, width=100)
