@@ -316,3 +316,16 @@ def test_every_rule_says_what_it_needs_and_only_those_that_run_networks_ask_for_
     assert {device for (device, _), resources in asked.items() if ("gpu", "1") in resources} == {"auto"}
     alone = run_networks | {"pack", "pair_near_duplicates", "near_duplicates", "answer"}
     assert set(profile["groups"]) == rules - alone
+
+
+def test_features_need_packed_images_alone(tmp_path):
+    """Whoever labels waits for no split and no training; a study of the same images does not compute them again."""
+    from pocketscope.config.study import load_config
+    from pocketscope.plan.study_plan import StudyPlan
+
+    config = study_a()
+    given, networks = load_config(config | {"networks": CATALOGUE | dict.fromkeys(NETWORKS_A, SCRATCH)}, ROOT)
+    made = StudyPlan(given, networks, ROOT)
+    target = made.layout.features(made.packed_name("one"), "resnet18")
+    assert plan(tmp_path, config, target=target) == {"pack": 1, "features": 1}
+    assert "features" not in plan(tmp_path, config)

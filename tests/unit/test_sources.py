@@ -121,6 +121,17 @@ def test_unlabelled_and_test_folders(root):
     assert len(records) == 6
 
 
+def test_a_folder_without_labels_may_be_all_there_is(root):
+    """People label it in the browser: its folders are no classes, and groups where that is said."""
+    records = list(kinds.records({"kind": "folder", "path": None, "unlabelled": "images", "group": "folder"}, root))
+    assert [(record.path, record.label, record.group) for record in records] == [
+        ("a b/4.png", None, "a b"), ("a/deep/er/3.png", None, "a"), ("b/1.png", None, "b"), ("b/2.png", None, "b"),
+    ]  # fmt: skip
+    assert top_of({"kind": "folder", "path": None, "unlabelled": "images"}, root) == root / "images"
+    with pytest.raises(InputError, match="there is no such folder"):
+        list(kinds.records({"kind": "folder", "unlabelled": "nowhere"}, root))
+
+
 def test_unlabelled_folder_inside_is_no_class(root):
     put(root / "images" / "unlabelled" / "5.png")
     records = {r.path: r.label for r in listed(root, unlabelled="images/unlabelled")}

@@ -1,5 +1,6 @@
 """A run as events: what Snakemake logs and what jobs' logs say, told to people and programs in one form."""
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -9,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from pocketscope.core.errors import InputError
 from pocketscope.report import summary
 from pocketscope.terminal import closing, json_lines, words
 from pocketscope.terminal.durations import PLACE, Durations, Left
@@ -120,10 +122,15 @@ def follow(about: About, stream: IO[str], events: Path | None, *, quiet: bool, c
     files += [events] if events else []
     screen = Screen(
         stream,
-        lambda outcome: summary.show(study, outcome["ok"]),
+        lambda outcome: _close(study, outcome["ok"]),
         color=color, live=not quiet and not about.dry, quiet=quiet, verbose=about.verbose,
     )  # fmt: skip
     return Run(about, [JsonLines(*files), screen], Durations(about.results / PLACE, about.study))
+
+
+def _close(study: Path, ok: bool) -> None:
+    with contextlib.suppress(InputError):  # a target such as one file: there are no scores to show, and it is made
+        summary.show(study, ok)
 
 
 class Run:
