@@ -504,6 +504,7 @@ def test_dicom_colours_of_more_than_8_bits_are_scaled_whatever_the_stored_bits()
         (uid.JPEGLosslessSV1, imagecodecs.ljpeg_encode),
         (uid.JPEGLSLossless, imagecodecs.jpegls_encode),
         (uid.JPEG2000Lossless, lambda values: imagecodecs.jpeg2k_encode(values, codecformat="j2k", reversible=True)),
+        (uid.HTJ2KLossless, imagecodecs.htj2k_encode),
         (uid.RLELossless, None),
     ],
 )
@@ -538,7 +539,7 @@ def test_dicom_jpeg_of_12_bits(syntax, signed):
     assert np.abs(decode(written(file)).astype(int) - expected).max() <= (3 if syntax == uid.JPEGExtended12Bit else 0)
 
 
-@pytest.mark.parametrize("syntax", [uid.MPEG2MPML, uid.HTJ2K])
+@pytest.mark.parametrize("syntax", [uid.MPEG2MPML, uid.JPIPHTJ2KReferenced])
 def test_a_dicom_coding_that_is_not_read_is_named(syntax):
     file = dcmread(io.BytesIO(dicom(GREY)))
     file.file_meta.TransferSyntaxUID = syntax

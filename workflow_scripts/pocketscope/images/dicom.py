@@ -14,7 +14,9 @@ _BY_IMAGECODECS = {  # DICOM transfer syntaxes, and what decodes them
     "1.2.840.10008.1.2.4.70": "jpegsof3_decode",
     "1.2.840.10008.1.2.4.80": "jpegls_decode",
     "1.2.840.10008.1.2.4.81": "jpegls_decode",
+    **dict.fromkeys(("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203"), "jpeg2k_decode"),
 }
+_JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 
 
 # ---- DICOM
@@ -37,11 +39,16 @@ def decode_dicom(data: bytes, page: int) -> np.ndarray:
     _lift_frame_values(dataset, page)
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax in _BY_IMAGECODECS and not (syntax == _JPEG_EXTENDED and dataset.BitsAllocated == 8):
-        values = _by_imagecodecs(dataset, page)
+        values = _by_imagecodecs(dataset, page, _BY_IMAGECODECS[syntax])
     elif not _is_read(syntax):
         raise Unreadable(f"a DICOM file with the coding '{syntax.name}', which is not supported: save it uncompressed")
     else:
-        values = pixel_array(dataset, index=page)  # YBR comes as RGB
+        try:
+            values = pixel_array(dataset, index=page)  # YBR comes as RGB
+        except RuntimeError:
+            if syntax not in _JPEG_2000:
+                raise
+            values = _by_imagecodecs(dataset, page, "jpeg2k_decode")  # which also knows the file's container, say
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         colours, first = _palette(dataset)
         return _at(colours, values, first)
@@ -76,14 +83,13 @@ def _is_read(syntax: Any) -> bool:
         return False
 
 
-def _by_imagecodecs(dataset: Any, page: int) -> np.ndarray:
+def _by_imagecodecs(dataset: Any, page: int, decoder: str) -> np.ndarray:
     """Decode what hospitals' archives often hold and pydicom alone cannot."""
     import imagecodecs
     from pydicom.encaps import get_frame
 
     frame = get_frame(dataset.PixelData, page, number_of_frames=int(dataset.get("NumberOfFrames", None) or 1))
-    decoder = getattr(imagecodecs, _BY_IMAGECODECS[dataset.file_meta.TransferSyntaxUID])
-    values = decoder(frame)
+    values = getattr(imagecodecs, decoder)(frame)
     if not dataset.PixelRepresentation:
         return values
     # The sign is the highest of the stored bits, and a JPEG of 12 bits has nothing above them.
