@@ -300,7 +300,8 @@ def growth(figures: dict[int, dict[str, float]]) -> float:
 def of_split(folder: Path, image_ids: list[str], labels: list[str]) -> dict[str, float]:
     """Measure `split`."""
     count = len(image_ids)
-    columns = {"image_id": image_ids, "paths": [[f"{i}.png"] for i in image_ids], "group": pa.nulls(count, pa.string()),
+    columns = {"image_id": image_ids, "paths": [[f"{i}.png"] for i in image_ids], "sha256": [[i] for i in image_ids],
+               "group": pa.nulls(count, pa.string()),
                "role": pa.nulls(count, pa.string()), "width": np.full(count, 8), "height": np.full(count, 8),
                "single_colour": np.zeros(count, bool), "further_pages": np.zeros(count, bool), "damage": [None] * count,
                "image": pa.nulls(count, IMAGES.field("image").type)}  # fmt: skip

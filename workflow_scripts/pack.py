@@ -1,5 +1,7 @@
 """Decode, check, orient, fit and encode every image of a source once."""
 
+from pathlib import Path
+
 from pocketscope.data import packing
 from pocketscope.runtime import job
 
@@ -10,5 +12,6 @@ summary = packing.pack(
     **{name: snakemake.output[name] for name in ("images", "labels", "skipped", "files")},
     **{name: snakemake.params[name] for name in ("classes", "page", "image_size", "resize", "max_skipped_share")},
     processes=snakemake.threads,
+    remembered=Path(snakemake.output.images).parent,
 )
 print(summary)

@@ -11,7 +11,7 @@ from pocketscope.tables.split import SPLIT, TRUTH, columns, images_with
 
 root = job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
-about = ["image_id", "paths", "group", "role", "single_colour", "further_pages", "damage"]
+about = ["image_id", "paths", "sha256", "group", "role", "single_colour", "further_pages", "damage"]
 images = parquet.read(source.images, IMAGES, columns=about)
 labels = parquet.read(source.labels, SOURCE_LABELS)
 given = corrections.read(params.labels, root, images, labels)

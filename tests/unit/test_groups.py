@@ -88,7 +88,7 @@ def test_a_pattern_names_the_group_once(pattern):
         ("<group>_<group>", "needs <group> once"),
         ("patient", "a pattern with <group>"),
         ({"file": "x.csv"}, "'source.group.table' is missing"),
-        (7, "'source.group': Input should be a valid string"),
+        (7, "'source.group': 7 is a number"),
     ],
 )
 def test_what_is_no_group_is_refused_with_what_is(group, said):

@@ -66,8 +66,8 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
     root
         The folder that relative paths of the source start from.
     images, labels
-        The packed images (columns image_id and paths) and their labels as the source says. A table names images by
-        these paths, or by absolute ones.
+        The packed images (columns image_id, paths and sha256) and their labels as the source says. A table names images
+        by these paths, or by absolute ones; a journal by identities, or else by the files' SHA-256.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
         return Given(labels)
     table = Path(asked["path"])
     if is_of_journal(table):
-        return _of_journal(table, labels)
+        return _of_journal(table, images, labels)
     each = zip(images["image_id"].to_pylist(), images["paths"].to_pylist(), strict=True)
     known = {path: identity for identity, paths in each for path in paths}
     classes = set(labels["label"].drop_null().to_pylist())
@@ -166,9 +166,18 @@ def checked(
     return {identity: label for identity, (_, label) in found.items()}
 
 
-def _of_journal(table: Path, labels: pa.Table) -> Given:
+def _of_journal(table: Path, images: pa.Table, labels: pa.Table) -> Given:
     rows, renamed = journal_rows(table)
     present = set(labels["image_id"].to_pylist())
+    # An image has another identity where another version decoded its file: the file is the same.
+    if "sha256" in images.column_names:
+        each = zip(images["image_id"].to_pylist(), images["sha256"].to_pylist(), strict=True)
+        of_file = {sha256: identity for identity, files in each for sha256 in files}
+        by_identity = {row["image_id"] for row in rows}
+        for row in rows:
+            meant = of_file.get(row["sha256"])
+            if row["image_id"] not in present and meant is not None and meant not in by_identity:
+                row["image_id"] = meant
     if absent := sum(row["image_id"] not in present for row in rows):
         log.warning("%s: %d of %d labels are of images that are not among these", table, absent, len(rows))
     rows = [row for row in rows if row["image_id"] in present]

@@ -20,7 +20,7 @@ from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import named, whole
 from pocketscope.core.messages import LISTED, did_you_mean, listing
-from pocketscope.data import preparing
+from pocketscope.data import identities, preparing
 from pocketscope.data.label_remarks import note_of_doubled
 from pocketscope.data.preparing import FACTS
 from pocketscope.data.sources import kinds
@@ -46,6 +46,7 @@ def pack(
     page: int = 0,
     processes: int = 1,
     max_skipped_share: float = 0.1,
+    remembered: str | os.PathLike | None = None,
 ) -> dict[str, Any]:
     """Write the images and labels of a source as tables.
 
@@ -72,6 +73,8 @@ def pack(
         How many processes decode.
     max_skipped_share
         The largest share of the source's images that may be skipped, 0 to 1.
+    remembered
+        The folder in which the identities of files are kept, see `pocketscope.data.identities`; none where None.
 
     Returns
     -------
@@ -94,7 +97,9 @@ def pack(
     group_by = kinds.header_of_groups(source)
     prepare = partial(preparing.prepare, image_size=image_size, resize=resize, page=page, group_by=group_by)
     with named(images), tempfile.TemporaryFile(dir=_folder_of(images)) as spill:
-        packed, reasons, patients = _decode_all(listed, prepare, processes, spill)
+        known = identities.read(Path(remembered), page) if remembered else {}
+        given = identities.Identities(known)
+        packed, reasons, patients = _decode_all(listed, prepare, processes, spill, given)
         if group_by and packed and not any(copies.group for copies in packed.values()):
             raise InputError(
                 f"{name}: 'group: {group_by}' of the source: none of the images is a DICOM file that says it; name the "
@@ -109,12 +114,14 @@ def pack(
         notes = {"image_size": image_size, "resize": resize, "page": page}
         said = {"patients": len(patients), "of_patients": patients.total(), "hints": kinds.hints(source, root)}
         notes |= {key: value for key, value in said.items() if value}
-        notes |= note_of_doubled(copies.records for copies in packed.values())
+        notes |= note_of_doubled(copies.records for copies in packed.values()) | given.notes
         _write_images(images, packed, spill, notes)
     label_of = {identity: packed[identity].label for identity in sorted(packed)}
     parquet.write(_table(label_of.items(), SOURCE_LABELS), labels, SOURCE_LABELS)
     parquet.write(_table(sorted(reasons.items()), SKIPPED), skipped, SKIPPED)
     parquet.write(_table(((path, *entry) for path, entry in surveyed.items()), SOURCE_FILES), files, SOURCE_FILES)
+    if remembered:
+        identities.write(Path(remembered), page, known | given.given)
     return {
         "images": len(packed),
         "unlabelled": sum(label is None for label in label_of.values()),
@@ -213,6 +220,7 @@ class _Copies:
     length: int
     facts: tuple[int, int, bool, bool, str | None]  # of the first
     records: list[Record]
+    sha256: list[str]  # of the files of `records`
 
     def _one(self, name: str) -> str | None:
         return next((value for record in self.records if (value := getattr(record, name)) is not None), None)
@@ -231,7 +239,7 @@ class _Copies:
 
 
 def _decode_all(
-    records: Sequence[Record], prepare: partial, processes: int, spill: BinaryIO
+    records: Sequence[Record], prepare: partial, processes: int, spill: BinaryIO, given: identities.Identities
 ) -> tuple[dict[str, _Copies], dict[str, str], Counter[str]]:
     """Write each different image to `spill`.
 
@@ -250,11 +258,13 @@ def _decode_all(
             reasons[record.path] = result
         else:
             patients.update([result.patient] if result.patient else [])
-            if result.image_id not in packed:
+            identity = given.of(result.sha256, result.image_id, record.path)
+            if identity not in packed:
                 spill.write(result.data)
-                packed[result.image_id] = _Copies(offset, len(result.data), result.facts, [])
+                packed[identity] = _Copies(offset, len(result.data), result.facts, [], [])
                 offset += len(result.data)
-            packed[result.image_id].records.append(replace(record, group=result.group or record.group))
+            packed[identity].records.append(replace(record, group=result.group or record.group))
+            packed[identity].sha256.append(result.sha256)
         if time.monotonic() - told > 10 or done == len(records):
             told = time.monotonic()
             rate = done / max(told - started, 1e-9)
@@ -321,6 +331,7 @@ def _batch(identities: list[str], packed: dict[str, _Copies], spill: BinaryIO, s
             {
                 "image_id": identity,
                 "paths": paths,
+                "sha256": copies.sha256,
                 "group": copies.group,
                 "role": copies.role,
                 **dict(zip(FACTS, copies.facts, strict=True)),

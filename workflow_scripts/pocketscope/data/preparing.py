@@ -37,6 +37,8 @@ class Prepared:
         The columns `FACTS`.
     data
         What `pocketscope.images.codec.encode` returns.
+    sha256
+        Of the file's content.
     patient
         A digest of the patient's name in archives, where the file is DICOM and says it.
     group
@@ -46,6 +48,7 @@ class Prepared:
     image_id: str
     facts: tuple[int, int, bool, bool, str | None]
     data: bytes
+    sha256: str
     patient: str | None
     group: str | None
 
@@ -76,7 +79,8 @@ def prepare(record: Record, *, image_size: int, resize: str, page: int, group_by
     patient = _digest(decode.header_value(content, PATIENT))
     group = _digest(decode.header_value(content, group_by)) if group_by else None
     encoded = codec.encode(to_square(image, image_size, resize))
-    return Prepared(codec.content_id(image), facts, encoded, patient, group)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Prepared(codec.content_id(image), facts, encoded, sha256, patient, group)
 
 
 def prepared(records: Sequence[Record], prepare: partial, processes: int) -> Iterator[tuple[Record, Prepared | str]]:

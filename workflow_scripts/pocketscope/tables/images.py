@@ -19,6 +19,7 @@ IMAGES = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
         pa.field("paths", pa.list_(pa.string()), nullable=False),
+        pa.field("sha256", pa.list_(pa.string()), nullable=False),  # of the files' content, in the order of the paths
         pa.field("group", pa.string()),
         pa.field("role", pa.string()),
         pa.field("width", pa.int32(), nullable=False),  # of the file, upright, before it was fitted
