@@ -72,10 +72,10 @@ def test_variances_are_pooled_where_they_agree_and_kept_where_they_do_not():
     rng = np.random.default_rng(0)
     alike = simultaneous.trainings(rng.normal(0, 0.02, (60, 4)))
     assert alike.weight > 20
-    assert alike.variance == pytest.approx(np.full(60, 0.02**2), rel=0.5)
+    assert alike.total == pytest.approx(np.full(60, 0.02**2), rel=0.5)
     unlike = simultaneous.trainings(rng.normal(0, 1, (60, 4)) * np.repeat([0.001, 0.1], 30)[:, None])
     assert unlike.weight < 2
-    assert np.median(unlike.variance[:30]) < 0.5 * np.median(unlike.variance[30:])
+    assert np.median(unlike.total[:30]) < 0.5 * np.median(unlike.total[30:])
     two = simultaneous.trainings([[0.8, 0.82, 0.9], [0.7, 0.75, 0.71]])
     assert two.freedom == pytest.approx(2)
-    assert two.variance.sum() == pytest.approx(np.var([0.1, 0.07, 0.19], ddof=1))  # that of the paired differences
+    assert two.total.sum() == pytest.approx(np.var([0.1, 0.07, 0.19], ddof=1))  # that of the paired differences

@@ -27,7 +27,6 @@ def heat_map(values: pd.DataFrame, *, label: str = "F1 × 100") -> Figure:
         image = axes.imshow(
             array, aspect="auto", cmap="cividis", vmin=min(low, np.nanmax(array) - 1), vmax=np.nanmax(array)
         )
-        best = np.unravel_index(np.nanargmax(array), array.shape)
         for i in range(rows):
             for j in range(columns):
                 if np.isnan(array[i, j]):
@@ -41,9 +40,9 @@ def heat_map(values: pd.DataFrame, *, label: str = "F1 × 100") -> Figure:
                     va="center",
                     fontsize=8,
                 )
-        axes.add_patch(
-            mpl.patches.Rectangle((best[1] - 0.47, best[0] - 0.45), 0.94, 0.9, fill=False, edgecolor=COLOURS[1], lw=2)
-        )
+        for row, column in np.argwhere(array >= np.nanmax(array) - 1e-9):  # all that score alike
+            corner = (column - 0.47, row - 0.45)
+            axes.add_patch(mpl.patches.Rectangle(corner, 0.94, 0.9, fill=False, edgecolor=COLOURS[1], lw=2))
         axes.set_xticks(range(columns), [_wrapped(str(name)) for name in values.columns])
         axes.set_yticks(range(rows), values.index)
         axes.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=0)

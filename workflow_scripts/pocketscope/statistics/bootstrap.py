@@ -50,6 +50,8 @@ class Bootstrap(NamedTuple):
         images is too low, and so it is once more.
     parts
         What each unit adds to the score, shape (units, rows): `predictions.contributions`, or the data sets' scores.
+    scatter
+        The variance over seeds that is the images', shape (rows,): likewise.
     units
         How many units there are.
     unit
@@ -70,6 +72,7 @@ class Bootstrap(NamedTuple):
     high: Floats
     bias: Floats
     parts: Floats
+    scatter: Floats
     units: int
     unit: str
     unseen: list[str]
@@ -125,6 +128,7 @@ def bootstrap(data: Predicted, *, positive: int | None = None, samples: int = 20
             high[here] = intervals.best_f1(h, e, more).mean(axis=2)
             middle[here] = f1(h, e, known).mean(axis=2)
     point = per_seed.mean(axis=1)
+    parts, scatter = predictions.contributions(data, positive)
     return Bootstrap(
         rows=data.rows,
         point=point,
@@ -132,7 +136,8 @@ def bootstrap(data: Predicted, *, positive: int | None = None, samples: int = 20
         low=low,
         high=high,
         bias=middle.mean(axis=0) - point,
-        parts=predictions.contributions(data, positive),
+        parts=parts,
+        scatter=scatter,
         units=units,
         unit="image" if units == len(data.images) else "group",
         unseen=[data.classes[c] for c in scored if not actual[c]],
@@ -169,6 +174,7 @@ def over_datasets(values: pd.DataFrame, *, samples: int = 10_000, seed: int = 0)
         high=draws,
         bias=np.zeros(rows),
         parts=array,
+        scatter=np.zeros(rows),
         units=n,
         unit="dataset",
         unseen=[],

@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pocketscope.statistics import bootstrap, simultaneous
 from pocketscope.tables.comparison import NOT_SHOWN
@@ -59,9 +60,16 @@ def with_reference(
     at = {name: i for i, name in enumerate(result.rows)}
     chosen = at[reference]
     order = [i for i in np.argsort(-result.point, kind="stable") if i != chosen]
-    files, trained = judge_all(result, chosen if declared else None, methods=methods, families=families)
+    files, trained = judge_all(
+        result.parts,
+        result.per_seed,
+        result.scatter,
+        control=chosen if declared else None,
+        methods=methods,
+        families=families,
+    )
     seeds = result.per_seed.shape[1]
-    found = simultaneous.trainings(result.per_seed) if seeds > 1 and len(result.rows) > 1 else None
+    found = simultaneous.trainings(result.per_seed, result.scatter) if seeds > 1 and len(result.rows) > 1 else None
     rows = []
     for i in order:
         line = bootstrap.difference(result, [i], [chosen], alpha=alpha)
@@ -83,27 +91,46 @@ def with_reference(
 
 
 def judge_all(
-    result: bootstrap.Bootstrap, control: int | None = None, *, methods: bool = True, families: int = 1
+    parts: ArrayLike,
+    per_seed: ArrayLike,
+    scatter: ArrayLike,
+    *,
+    control: int | None = None,
+    files: bool = True,
+    methods: bool = True,
+    families: int = 1,
 ) -> tuple[dict[frozenset, tuple[float, float]], dict[frozenset, tuple[float, float]]]:
-    """Test which files, and which methods, differ: all pairs, or those with a control.
+    """Test which `files`, and which `methods`, differ: all pairs, or those with a control.
+
+    Parameters
+    ----------
+    parts, per_seed, scatter
+        What each unit adds to each row's score, shape (units, rows); scores by seed, shape (rows, seeds); and the
+        variance over seeds that is the images', shape (rows,).
+    control
+        The number of a row that was declared.
+    files, methods
+        What to test.
+    families
+        How many data sets are tested likewise.
 
     Returns
     -------
     tuple of dict
-        Of each pair (a set of two row numbers) its own p-value and the adjusted one: of files, and of methods; the
-        latter is empty where there are fewer than `FEWEST_SEEDS` seeds.
+        Of each pair (a set of two row numbers) its own p-value and the adjusted one: of files, and of methods; empty
+        where it was not asked for, and of methods where there are fewer than `FEWEST_SEEDS` seeds.
     """
-    count = len(result.rows)
+    count, seeds = np.shape(per_seed)
     pairs = simultaneous.all_pairs(count) if control is None else simultaneous.with_control(count, control)
     keys = [frozenset(pair) for pair in pairs.tolist()]
 
     def of(trainings: simultaneous.Trainings | None) -> dict[frozenset, tuple[float, float]]:
-        found = simultaneous.step_down(result.parts, pairs, trainings)
+        found = simultaneous.step_down(parts, pairs, trainings)
         adjusted = simultaneous.over_independent(found.p_adjusted, families)
         return dict(zip(keys, zip(found.p.tolist(), adjusted.tolist(), strict=True), strict=True))
 
-    enough = methods and result.per_seed.shape[1] >= FEWEST_SEEDS
-    return of(None), of(simultaneous.trainings(result.per_seed)) if enough else {}
+    enough = methods and seeds >= FEWEST_SEEDS
+    return of(None) if files else {}, of(simultaneous.trainings(per_seed, scatter)) if enough else {}
 
 
 def _judged(found: tuple[float, float] | None, line: dict, names: tuple[str, str], suffix: str, alpha: float) -> dict:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 ENOUGH = 0.09  # width of an interval of accuracy that prints as nine points, such as 91 to 100
 SAMPLES = 4000  # weights that are drawn where no formula is known
@@ -51,8 +51,9 @@ def clopper_pearson(right: float, tested: float, alpha: float = 0.05) -> tuple[f
     """Return the exact two-sided interval of a share; it holds at least ``1 - alpha`` of the time [1]_."""
     if not tested:
         return 0.0, 1.0
-    lower = float(stats.beta.ppf(alpha / 2, right, tested - right + 1)) if right > 0 else 0.0
-    upper = float(stats.beta.isf(alpha / 2, right + 1, tested - right)) if right < tested else 1.0
+    # Quantiles of the beta distribution, without the checks of scipy.stats that take a hundred times as long.
+    lower = float(special.betaincinv(right, tested - right + 1, alpha / 2)) if right > 0 else 0.0
+    upper = float(special.betaincinv(right + 1, tested - right, 1 - alpha / 2)) if right < tested else 1.0
     return lower, upper
 
 
@@ -95,7 +96,8 @@ def accuracy(right: ArrayLike, sizes: ArrayLike | None = None, *, alpha: float =
 def in_words(found: Accuracy, alpha: float = 0.05, groups: int | None = None) -> str:
     """Say what is known of the accuracy, and how many more images (in so many groups) would change it."""
     among = "" if groups is None else f" (in {groups:,} group{'' if groups == 1 else 's'})"
-    right = f"{found.right:,.0f}" if abs(found.right - round(found.right)) < 1e-6 else f"{found.right:,.1f}"
+    whole = abs(found.right - round(found.right)) < 1e-6
+    right = f"{found.right:,.0f}" if whole else f"On average over seeds {found.right:,.1f}"
     plural = "" if found.tested == 1 else "s"
     text = (
         f"{right} of {found.tested:,} test image{plural}{among} {'is' if found.tested == 1 else 'are'} right: "

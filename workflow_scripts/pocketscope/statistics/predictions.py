@@ -111,14 +111,21 @@ def counts_per_unit(data: Predicted) -> tuple[NDArray[np.float32], NDArray[np.fl
     return hits.astype(np.float32).reshape(shape), errors.astype(np.float32).reshape(shape)
 
 
-def contributions(data: Predicted, positive: int | None = None) -> NDArray[np.float64]:
-    """Return what each test unit adds to the F1 of each row, mean over seeds, shape (units, rows).
+def contributions(data: Predicted, positive: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what each test unit adds to the F1 of each row, and how much of the seeds' scatter images make.
 
     F1 is made linear about what all rows and seeds have in common: with the pooled F1 ``F_c`` and denominator ``D_c``
     of class c, an image that is rightly named c adds ``(2 - F_c) / D_c``, and one that is wrongly named c adds ``-F_c /
     D_c``; what all rows share is left out. Sums over units differ by the difference in F1 (macro: over the classes with
     images), up to terms of second order. Exchanging rows within a unit exchanges their contributions, and changes
     nothing else.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        The contributions, mean over seeds, shape (units, rows); and the variance over seeds of a row's score, beyond
+        what a seed does to all rows, that trainings alike in worth would have, because they err on other images: shape
+        (rows,), 0 with one seed or row.
     """
     rows, seeds, images = data.predicted.shape
     count, units = len(data.classes), int(data.units.max()) + 1
@@ -132,11 +139,13 @@ def contributions(data: Predicted, positive: int | None = None) -> NDArray[np.fl
     weight = np.divide(counts, whole * max(1, counts.sum()), out=np.zeros(count), where=whole > 0)
     common = np.divide(2 * hits, whole, out=np.zeros(count), where=whole > 0)
     value = np.where(hit, 2 * weight[data.truth], 0.0) - (common * weight)[flat]
-    value = value.reshape(rows, seeds, images).mean(axis=1)
+    found = np.zeros((units, rows * seeds))
     if units == images:
-        found = np.empty((units, rows))
         found[data.units] = value.T
-        return found
-    found = np.zeros((units, rows))
-    np.add.at(found, data.units, value.T)
-    return found
+    else:
+        np.add.at(found, data.units, value.T)
+    found = found.reshape(units, rows, seeds)
+    if seeds < 2 or rows < 2:
+        return found.mean(axis=2), np.zeros(rows)
+    rest = found - found.mean(axis=1, keepdims=True)
+    return found.mean(axis=2), rest.var(axis=2, ddof=1).sum(axis=0) * rows / (rows - 1)

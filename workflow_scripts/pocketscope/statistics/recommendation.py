@@ -100,7 +100,7 @@ def recommend(
     promising = not enough or bool((gap[others] > -allowed).any())
     found["outcome"] = _outcome(found, bool(np.isfinite(prices).any()), promising)
     found["units_needed"] = (
-        _units_needed(result, gap, lower, allowed, prices, best) if found["outcome"] == "undecided" else None
+        _units_needed(result, gap, lower, allowed, prices, best, tail) if found["outcome"] == "undecided" else None
     )
     found["text"] = _text(found, counted(result.rows, costs))
     return found
@@ -313,18 +313,32 @@ def _outcome(found: dict[str, Any], priced: bool, promising: bool) -> str:
 
 
 def _units_needed(
-    result: bootstrap.Bootstrap, gap: NDArray, lower: NDArray, allowed: float, prices: NDArray, best: int
+    result: bootstrap.Bootstrap,
+    gap: NDArray,
+    lower: NDArray,
+    allowed: float,
+    prices: NDArray,
+    best: int,
+    tail: float,
 ) -> int:
-    """Return how many test units would carry the cheapest promising candidate over the margin, if gaps stay.
+    """Return how many test units would carry the first cheaper candidate over the margin, if gaps stay.
 
-    The distance from point to bound shrinks with the root of the number of units: ``n = n0 (distance / (margin +
-    gap))^2``.
+    From point to bound, what units differ by shrinks with the root of their number, and what the unit more may do with
+    the number itself: with x the root of ``n0 / n``, ``a x + b x^2`` comes down to ``margin + gap``.
     """
     if result.unit == "dataset" and result.units < FEWEST_DATASETS:
         return FEWEST_DATASETS
-    promising = (gap > -allowed) & (np.arange(len(gap)) != best)
-    candidate = _cheapest(promising[None], prices, result.point[None])[0]
-    return math.ceil(result.units * ((gap[candidate] - lower[candidate]) / (allowed + gap[candidate])) ** 2)
+    promising = np.flatnonzero((gap > -allowed) & (np.arange(len(gap)) != best))
+    cheaper = promising[prices[promising] < prices[best]]
+    needed = []
+    for i in cheaper if len(cheaper) else promising:
+        distance, allowance = gap[i] - lower[i], allowed + gap[i]
+        varied = math.sqrt(result.units) * float((result.parts[:, i] - result.parts[:, best]).std())
+        a = distance if result.unit == "dataset" else min(distance, -float(stats.norm.ppf(tail)) * varied)
+        b = distance - a
+        root = (math.sqrt(a * a + 4 * b * allowance) - a) / (2 * b) if b > 1e-12 else allowance / a
+        needed.append(result.units / root**2)
+    return math.ceil(min(needed))
 
 
 def _text(found: dict[str, Any], priced_by: list[str]) -> str:
@@ -355,11 +369,18 @@ def _text(found: dict[str, Any], priced_by: list[str]) -> str:
         return (
             f"{leads} {found['units']:,} {units} are too few to decide whether "
             f"{len(found['undecided'])} other candidate{'s lose' if len(found['undecided']) > 1 else ' loses'} less "
-            f"than {margin}. About {found['units_needed']:,} {units} would be enough, if the gaps stay as measured."
+            f"than {margin}. About {_rounded(found['units_needed'])} {units} would be enough for one that is cheaper, "
+            "if the gaps stay as measured."
         )
     if found["outcome"] == "unpriced":
         return f"{leads} No file sizes or latencies are known, so none can be called cheaper."
     return f"{leads} No cheaper candidate is shown to lose less than {margin} against it."
+
+
+def _rounded(count: int) -> str:
+    """Write a count with two digits that count: more, nobody knows."""
+    step = 10 ** max(0, len(str(count)) - 2)
+    return f"{math.ceil(count / step) * step:,}"
 
 
 def _names(names: Sequence[str]) -> str:

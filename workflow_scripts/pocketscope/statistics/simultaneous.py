@@ -24,7 +24,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-SAMPLES = 4000  # exchanges that are drawn; all are made where they are no more
+SAMPLES = 2000  # exchanges that are drawn; all are made where they are no more
+FIRST = 200  # exchanges that are enough where no difference comes near to being shown
+FAR = 0.25  # smallest adjusted p-value from which on none does: at 0.05 it would take luck of 1 in 10^15
+CAUTION = 3  # degrees of freedom
 CHUNK_CELLS = 2**22  # exchanges x pairs held at once
 
 Floats = NDArray[np.float64]
@@ -43,9 +46,11 @@ class Trainings(NamedTuple):
 
     Attributes
     ----------
-    variance
-        Of a group's score over seeds beyond what all groups share, shape (groups,): its own, moderated by the others'
-        as far as they agree (empirical Bayes [3]_).
+    total
+        The variance of a group's score over seeds beyond what all groups share, shape (groups,): its own, moderated by
+        the others' as far as they agree (empirical Bayes [3]_).
+    images
+        How much of that trainings alike in worth would show on these units; it is part of the units' variance already.
     freedom
         The degrees of freedom of that.
     weight
@@ -54,10 +59,16 @@ class Trainings(NamedTuple):
         How many.
     """
 
-    variance: Floats
+    total: Floats
+    images: Floats
     freedom: float
     weight: float
     seeds: int
+
+    @property
+    def variance(self) -> Floats:
+        """What trainings differ by beyond that, shape (groups,)."""
+        return np.maximum(self.total - self.images, 0)
 
 
 def all_pairs(groups: int) -> NDArray[np.int64]:
@@ -94,7 +105,9 @@ def step_down(
     trainings
         What `trainings` found; None where groups are what was measured (files), not how it came about (methods).
     samples
-        Exchanges that are drawn; where there are no more than that, ``2^(units - 1)``, all are made once.
+        Exchanges that are drawn; where there are no more than that, ``2^(units - 1)``, all are made once. The first
+        `FIRST` are enough where their smallest adjusted p-value is beyond `FAR` (sequential testing by Besag and
+        Clifford, Biometrika 78, 1991).
     seed
         Of the draws.
 
@@ -107,6 +120,49 @@ def step_down(
     pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
     if not len(pairs):
         return Tested(np.empty(0), np.empty(0), np.empty(0))
+    if samples > FIRST and len(parts) - 1 > math.log2(FIRST):
+        found = _step_down(parts, pairs, trainings, FIRST, seed)
+        if found.p_adjusted.min() > FAR:
+            return found
+    return _step_down(parts, pairs, trainings, samples, seed)
+
+
+def trainings(per_seed: ArrayLike, scatter: ArrayLike | None = None) -> Trainings:
+    """Estimate how much groups' scores differ from training to training.
+
+    What all groups share of a seed (its labelled images, say) is taken out. Few seeds tell little of one group: its
+    variance is drawn towards the mean of all, the more the better they agree.
+
+    Parameters
+    ----------
+    per_seed
+        Scores, shape (groups, seeds).
+    scatter
+        How much of the variance over seeds is the units' (`predictions.contributions`), shape (groups,). The fewer
+        degrees of freedom there are to tell the two apart, the less of it is taken off, and with three or fewer
+        nothing: then a part of the units' variance counts twice, to be on the safe side.
+    """
+    per_seed = np.asarray(per_seed, dtype=float)
+    groups, seeds = per_seed.shape
+    own, freedom = _own_variances(per_seed[None])
+    weight = _prior_weight(own[0], freedom)
+    total = _moderated(own, freedom, weight)[0]
+    known = min((groups - 1) * (seeds - 1), weight + freedom)
+    images = np.zeros(groups) if scatter is None else max(0.0, 1 - CAUTION / known) * np.asarray(scatter, dtype=float)
+    return Trainings(total, images, known, weight, seeds)
+
+
+def smallest_p(units: int) -> float:
+    """Return the smallest p-value that exchanges within so many units can reach."""
+    return float(2.0 ** (1 - units))
+
+
+def over_independent(p: ArrayLike, families: int) -> Floats:
+    """Adjust p-values for so many independent families, as Šidák does: ``1 - (1 - p)^families``."""
+    return -np.expm1(families * np.log1p(-np.minimum(np.asarray(p, dtype=float), 1 - 1e-15)))
+
+
+def _step_down(parts: Floats, pairs: NDArray[np.int64], trainings: Trainings | None, samples: int, seed: int) -> Tested:
     parts = parts - parts.mean(axis=1, keepdims=True)
     first, second = pairs.T
     rng = np.random.default_rng([seed, len(parts)])
@@ -142,31 +198,6 @@ def step_down(
     return Tested(statistic, np.where(none, 1.0, p), np.where(none, 1.0, adjusted))
 
 
-def trainings(per_seed: ArrayLike) -> Trainings:
-    """Estimate how much groups' scores differ from training to training, given them by seed, shape (groups, seeds).
-
-    What all groups share of a seed (its labelled images, say) is taken out. Few seeds tell little of one group: its
-    variance is drawn towards the mean of all, the more the better they agree.
-    """
-    per_seed = np.asarray(per_seed, dtype=float)
-    groups, seeds = per_seed.shape
-    own, freedom = _own_variances(per_seed[None])
-    weight = _prior_weight(own[0], freedom)
-    variance = _moderated(own, freedom, weight)[0]
-    total = (groups - 1) * (seeds - 1)
-    return Trainings(variance, min(total, weight + freedom), weight, seeds)
-
-
-def smallest_p(units: int) -> float:
-    """Return the smallest p-value that exchanges within so many units can reach."""
-    return float(2.0 ** (1 - units))
-
-
-def over_independent(p: ArrayLike, families: int) -> Floats:
-    """Adjust p-values for so many independent families, as Šidák does: ``1 - (1 - p)^families``."""
-    return -np.expm1(families * np.log1p(-np.minimum(np.asarray(p, dtype=float), 1 - 1e-15)))
-
-
 def _signs(rng: np.random.Generator, units: int, samples: int, *, complete: bool) -> tuple[Floats, bool]:
     """Return signs for the units, shape (exchanges, units): all that differ in more than all signs, or some."""
     if complete and units <= 1 + math.log2(samples):
@@ -188,9 +219,11 @@ def _pair_sums(parts: Floats, pairs: NDArray[np.int64]) -> Floats:
 def _with_trainings(rng: np.random.Generator, sums: Floats, found: Trainings) -> tuple[Floats, Floats]:
     """Add seeds that are drawn anew to sums, shape (samples, groups), and return the variances that they show too."""
     shape = (*sums.shape, found.seeds)
-    drawn = rng.standard_normal(shape) * np.sqrt(found.variance)[:, None]
+    drawn = rng.standard_normal(shape) * np.sqrt(found.total)[:, None]
     own, freedom = _own_variances(drawn)
-    return sums + drawn.mean(axis=2), _moderated(own, freedom, found.weight)
+    beyond = np.sqrt(np.divide(found.variance, found.total, out=np.zeros(len(found.total)), where=found.total > 0))
+    own = np.maximum(_moderated(own, freedom, found.weight) - found.images, 0)
+    return sums + drawn.mean(axis=2) * beyond, own
 
 
 def _own_variances(per_seed: Floats) -> tuple[Floats, float]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from pocketscope.report import figures, page
 from pocketscope.statistics import score_table
+from pocketscope.statistics.recommendation import ALIKE
 
 
 def scores_section(study: dict[str, Any]) -> dict[str, Any]:
@@ -22,7 +23,10 @@ def scores_section(study: dict[str, Any]) -> dict[str, Any]:
     )
     n, found = len(cells), study["found"]
     named, points = _in_words(found["best_mean"]), f"{100 * found['best_mean']['f1']:.1f}"
-    best = f"The best mean is {points}: {named}."
+    alike = int((means > means.max() - ALIKE).sum())
+    best = (
+        f"The best mean is {points}: {named}." if alike == 1 else f"{alike} candidates share the best mean, {points}."
+    )
     blocks = [
         page.text(best if means.size > 1 else f"There is one candidate: {named}, with F1 × 100 of {points}."),
         page.figure("heat_map", figures.heat_map(grid), f"Heat map of F1 by network and training method. {best}"),
