@@ -39,6 +39,8 @@ NO_SPACES = $(if $(filter 1,$(words $(CURDIR))),,$(error the path of this checko
 $(READY): $(LOCK) pyproject.toml
 	$(NO_SPACES)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pocketscope needs Python 3.11 or newer")'
+	$(PYTHON) -c 'import shutil, sys; sys.exit(sys.version_info >= (3, 14) and not shutil.which("cc") and "Python 3.14 \
+	needs a C compiler, for a part of Snakemake (immutables): install one, or say make PYTHON=python3.13")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(LOCK)
