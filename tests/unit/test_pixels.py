@@ -646,6 +646,13 @@ def test_an_image_of_a_format_that_is_not_read_is_named_and_not_called_damaged(b
     assert "damaged" not in str(raised.value)
 
 
+def test_a_bmp_of_a_rare_kind_is_not_called_damaged():
+    data = bytearray(saved(COLOUR, "BMP"))
+    data[28:30] = struct.pack("<H", 2)  # of 2 bits a pixel, as Windows CE has it
+    with pytest.raises(Unreadable, match=r"a BMP of a kind that is not supported .*: save it as PNG"):
+        decode(bytes(data))
+
+
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
 def test_avif_is_read_upright():
     smooth = np.asarray(Image.fromarray(COLOUR).resize((40, 24)).resize((80, 48)))

@@ -95,7 +95,10 @@ def decode(data: bytes, *, page: int = 0) -> np.ndarray:
     except (Unreadable, MemoryError, ImportError):
         raise
     except Exception as error:  # a damaged file can raise anything in any of the libraries
-        raise Unreadable(f"damaged or cut short ({' '.join(str(error).split())[:200]})") from error
+        said = " ".join(str(error).split())[:200]
+        if said.startswith("Unsupported BMP"):  # Pillow's words for whole files of rare kinds
+            raise Unreadable(f"a BMP of a kind that is not supported ({said}): save it as PNG") from error
+        raise Unreadable(f"damaged or cut short ({said})") from error
 
 
 def has_further_pages(data: bytes) -> bool:
