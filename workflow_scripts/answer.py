@@ -25,7 +25,8 @@ tested = answers.measured(*metrics.pool(source.predictions, source.truths), posi
 split = parquet.read(source.split, SPLIT)
 paths = parquet.mapping(source.images, IMAGES, "image_id", "paths")
 asked, said = answers.to_answer(split, parquet.read(source.source_labels, SOURCE_LABELS))
-table = answers.answers_table(answers.answer(shipped, source.images, asked), paths, tested["reliable"], said)
+given, unlike = (told(shipped, source.images, asked) for told in (answers.answer, answers.unlikeness))
+table = answers.answers_table(given, paths, tested["reliable"], said, unlike)
 parquet.write(table, made.answers, ANSWERS)
 decided = {} if params.candidate else json.loads(Path(source.recommendation).read_text())["datasets"][params.dataset]
 labelled_by = parquet.read(source.labels, LABEL_SET, columns=["source"])["source"].to_pylist()

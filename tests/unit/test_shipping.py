@@ -59,13 +59,24 @@ def test_answers_stand_by_file_the_least_probable_first_and_can_be_given_back(tm
         rows = list(csv.DictReader(file))
     new = tmp_path / "new"
     assert [tuple(row.values()) for row in rows] == [
-        (str(new / "2.png"), "well", "0.6000", "ill", "0.4000", "no", "", "", "y"),
-        (str(new / "ä, b.png"), "ill", "0.9700", "well", "0.0300", "yes", "", "", "x"),
-        (str(new / "copy.png"), "ill", "0.9700", "well", "0.0300", "yes", "", "", "x"),
-        (str(new / "w.png"), "ill", "0.5000", "well", "0.5000", "no", "well", "", "w"),  # done: it stands at the end
+        (str(new / "2.png"), "well", "0.6000", "ill", "0.4000", "no", "", "", "", "y"),
+        (str(new / "ä, b.png"), "ill", "0.9700", "well", "0.0300", "yes", "", "", "", "x"),
+        (str(new / "copy.png"), "ill", "0.9700", "well", "0.0300", "yes", "", "", "", "x"),
+        (
+            str(new / "w.png"),
+            "ill",
+            "0.5000",
+            "well",
+            "0.5000",
+            "no",
+            "",
+            "well",
+            "",
+            "w",
+        ),  # done: it stands at the end
     ]
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
-    path.write_text(path.read_text().replace("0.4000,no,,,", "0.4000,no,,ill,"))
+    path.write_text(path.read_text().replace("0.4000,no,,,,", "0.4000,no,,,ill,"))
     images = pa.table({"image_id": list(PATHS), "paths": list(PATHS.values())})
     labels = pa.table({"image_id": list(PATHS), "label": [None, None, "ill", None]})
     asked = {"path": path, "source": {"kind": "folder", "path": "images"}, "classes": None}
@@ -75,7 +86,7 @@ def test_answers_stand_by_file_the_least_probable_first_and_can_be_given_back(tm
 def test_excel_loses_no_column_that_comes_back():
     assert answer_sheet.COLUMNS.index("label") < len(answer_sheet.COLUMNS) - 1
     row = answer_sheet.row("/a.png", [("ill", 1.0)], reliable=None, image_id="x")  # a model of a single class, untested
-    assert [row.get(name, "") for name in answer_sheet.COLUMNS] == ["/a.png", "ill", "1.0000", *[""] * 5, "x"]
+    assert [row.get(name, "") for name in answer_sheet.COLUMNS] == ["/a.png", "ill", "1.0000", *[""] * 6, "x"]
 
 
 def test_what_people_said_is_what_the_source_does_not_and_stays_among_the_answers():
@@ -90,6 +101,14 @@ def test_images_that_are_no_files_keep_the_names_of_their_source():
     assert top_of_files({"kind": "digits"}, ROOT) is None
     assert top_of_files({"kind": "folder", "path": "../mine"}, ROOT) == str(ROOT.parent / "mine")
     assert top_of_files({"kind": "table", "path": "a/t.csv", "images": None}, ROOT) == str(ROOT / "a")
+
+
+def test_no_answer_for_an_unlike_image_is_reliable(tmp_path):
+    table = answers.answers_table(GIVEN, PATHS, Reliable(0.5, 40, 39), unlike={"x": 2.5, "y": 0.4})
+    sheet.write_sheet(table, tmp_path / "answers.csv", str(tmp_path))
+    with (tmp_path / "answers.csv").open(encoding="utf-8-sig", newline="") as file:
+        told = {row["image_id"]: (row["reliable"], row["unlike"]) for row in csv.DictReader(file)}
+    assert told == {"x": ("no", "2.50"), "y": ("yes", "0.40"), "w": ("yes", "")}
 
 
 def test_nothing_is_sure_without_a_threshold():

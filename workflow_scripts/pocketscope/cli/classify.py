@@ -12,6 +12,7 @@ from typing import Any
 
 from pocketscope.core.errors import InputError
 from pocketscope.deploy import answers_page
+from pocketscope.images.familiarity import is_unlike
 from pocketscope.images.files import image_files
 from pocketscope.inference import classify, onnx_model
 from pocketscope.inference.onnx_model import Shipped
@@ -46,9 +47,10 @@ def main(parsed: argparse.Namespace) -> None:
         raise InputError(f"--threads is {parsed.threads}; it must be 1 or more")
     model = onnx_model.open_model(parsed.model, threads=parsed.threads)
     paths = image_files(parsed.images)
-    problems, shown = 0, []
+    problems, unlike, shown = 0, 0, []
     with _rows(parsed.csv, model.classes) as rows, _Progress(len(paths)) as progress:
         for answer in classify.classify(model, paths, threads=parsed.threads, keep_images=parsed.html is not None):
+            unlike += is_unlike(answer.unlike)
             if answer.problem:
                 problems += 1
                 progress.say(f"{answer.path}: {answer.problem}")
@@ -66,6 +68,12 @@ def main(parsed: argparse.Namespace) -> None:
         answers_page.write_page(
             parsed.html, shown, model.classes, title=f"{len(paths):,} images by {parsed.model}", total=len(shown)
         )
+    if unlike:
+        print(
+            f"{unlike:,} of {len(paths):,} images are unlike those that the model has learnt, by their colours, "
+            "contrast or texture: their answers are guesses (column 'unlike' of --csv, above 1)",
+            file=sys.stderr,
+        )
     if problems:
         raise InputError(f"{problems} of {len(paths)} images could not be read; the others were classified")
 
@@ -75,7 +83,7 @@ def _row(answer: classify.Answer, classes: list[str]) -> dict[str, Any]:
     path = os.path.abspath(answer.path)  # noqa: PTH100 (links stay)
     if answer.problem:
         return {"path": path, "problem": answer.problem}
-    row = answer_sheet.row(path, answer.two, reliable=answer.reliable, image_id=answer.image_id)
+    row = answer_sheet.row(path, answer.two, reliable=answer.reliable, unlike=answer.unlike, image_id=answer.image_id)
     return row | dict(zip(_probabilities(classes), answer.probabilities.tolist(), strict=True))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pocketscope.evaluation import metrics
+from pocketscope.images.familiarity import is_unlike
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
 from pocketscope.statistics import intervals
@@ -69,11 +70,31 @@ def answer(shipped: Shipped, images: str | os.PathLike, image_ids: Sequence[str]
             yield identity, two_most_probable(probabilities, shipped.classes)
 
 
+def unlikeness(shipped: Shipped, images: str | os.PathLike, image_ids: Sequence[str]) -> dict[str, float]:
+    """Return how far packed images are from those that the model has learnt; see `classify.Answer.unlike`.
+
+    Empty where the model file does not say what those look like.
+    """
+    if shipped.familiar is None:
+        return {}
+    found = {}
+    for start in range(0, len(image_ids), CHUNK):
+        some = image_ids[start : start + CHUNK]
+        found |= dict(zip(some, shipped.familiar.unlikeness(load_images(images, some)).tolist(), strict=True))
+    if count := sum(map(is_unlike, found.values())):
+        log.warning(
+            "%d of %d images to answer are unlike those that were learnt, by their colours, contrast or texture: their "
+            "answers are guesses (column 'unlike' of the answers, above 1)", count, len(found),
+        )  # fmt: skip
+    return found
+
+
 def answers_table(
     answers: Iterable[tuple[str, Answer]],
     paths: Mapping[str, Sequence[str]],
     reliable: Reliable,
     said: Mapping[str, str] | None = None,
+    unlike: Mapping[str, float] | None = None,
 ) -> pa.Table:
     """Return answers as a table (schema ANSWERS), a row a file.
 
@@ -90,8 +111,10 @@ def answers_table(
         From which probability on an answer is reliable.
     said
         By image, the class that a person gave it since.
+    unlike
+        What `unlikeness` returns: no answer for an unlike image is reliable.
     """
-    said = said or {}
+    said, unlike = said or {}, unlike or {}
     least = 2.0 if reliable.probability is None else reliable.probability
     rows = []
     ordered = sorted(answers, key=lambda row: (row[0] in said, row[1][0][1], paths[row[0]][0]))
@@ -103,7 +126,8 @@ def answers_table(
             probability,
             second_class,
             second_probability,
-            probability >= least,
+            probability >= least and not is_unlike(unlike.get(identity)),
+            unlike.get(identity),
             said.get(identity),
         )
         rows += [(path, *cells) for path in paths[identity]]

@@ -29,7 +29,7 @@ def sheet_row(row: Mapping[str, Any], top: str | None) -> dict[str, Any]:
     return answer_sheet.row(
         place(row["path"], top),
         [pair for pair in two if pair[0] is not None],
-        **{name: row[name] for name in ("reliable", "said", "image_id")},
+        **{name: row[name] for name in ("reliable", "unlike", "said", "image_id")},
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from pocketscope.core.extras import FORMATS, lacking
 from pocketscope.images import decode
 from pocketscope.images.codec import content_id
+from pocketscope.images.familiarity import is_unlike
 from pocketscope.images.files import read_file
 from pocketscope.images.pixels import Unreadable
 from pocketscope.images.resize import to_square
@@ -35,7 +36,11 @@ class Answer:
     second_name, second_confidence
         The second most probable class, and its probability; None where the model knows one class.
     reliable
-        Whether the answer is; None where the model file does not say which answers are.
+        Whether the answer is; None where the model file does not say which answers are. That of an unlike image never
+        is.
+    unlike
+        How far the image is from those that the model has learnt: above 1 it is unlike them, and the answer a guess.
+        None where the model file does not say what they look like.
     image_id
         The image's identity: a hash of its pixels, which does not change with the file's name or format.
     image
@@ -53,6 +58,7 @@ class Answer:
     second_name: str | None = None
     second_confidence: float | None = None
     reliable: bool | None = None
+    unlike: float | None = None
     image_id: str | None = None
     image: np.ndarray | None = None
     shape: tuple[int, int] | None = None
@@ -87,20 +93,25 @@ def classify(model: Shipped, images: Sequence[Image], *, threads: int, keep_imag
     for batch in _batches(_ahead(prepare, images, threads, 4 * onnx_model.BATCH), onnx_model.BATCH):
         readable = [read.image for read in batch if read.problem is None]
         rows = iter(onnx_model.probabilities(model, np.stack(readable)) if readable else ())
+        unlike = iter(model.familiar.unlikeness(np.stack(readable)) if readable and model.familiar else ())
         for read in batch:
             if read.problem is not None:
                 yield read
                 continue
             kept = read.image if keep_images else None
-            yield replace(read, image=kept, **_said(next(rows), model))
+            yield replace(read, image=kept, **_said(next(rows), next(unlike, None), model))
 
 
-def _said(probabilities: np.ndarray, model: Shipped) -> dict[str, Any]:
+def _said(probabilities: np.ndarray, unlike: float | None, model: Shipped) -> dict[str, Any]:
     (name, confidence), *second = answer_sheet.two_most_probable(probabilities, model.classes)
     said = {"name": name, "confidence": confidence, "probabilities": probabilities}
     if second:
         said |= {"second_name": second[0][0], "second_confidence": second[0][1]}
-    return said | {"reliable": None if model.reliable_from is None else confidence >= model.reliable_from}
+    if unlike is not None:
+        said["unlike"] = float(unlike)
+    if model.reliable_from is not None:
+        said["reliable"] = confidence >= model.reliable_from and not is_unlike(unlike)
+    return said
 
 
 def _prepare(image: Image, *, size: int, how: str, page: int) -> Answer:

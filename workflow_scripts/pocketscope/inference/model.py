@@ -62,6 +62,7 @@ class Predictions(Sequence[Answer]):
             "second_class": [answer.second_name for answer in self.answers],
             "second_probability": [answer.second_confidence for answer in self.answers],
             "reliable": [answer.reliable for answer in self.answers],
+            "unlike": [answer.unlike for answer in self.answers],
             "image_id": [answer.image_id for answer in self.answers],
             "problem": [answer.problem or "" for answer in self.answers],
         }

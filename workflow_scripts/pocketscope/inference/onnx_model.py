@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 
 from pocketscope.core.errors import InputError
+from pocketscope.images.familiarity import Familiar
 
 BATCH = 32
 
@@ -30,6 +31,8 @@ class Shipped:
         From which probability on an answer is reliable; infinity where none is, None where the file does not say.
     about
         All that the file says of itself.
+    familiar
+        What the images look like that it has learnt; None where the file does not say.
     """
 
     session: onnxruntime.InferenceSession
@@ -39,6 +42,7 @@ class Shipped:
     page: int
     reliable_from: float | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
+    familiar: Familiar | None = None
 
 
 def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
@@ -61,7 +65,8 @@ def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
     try:
         about = json.loads(session.get_modelmeta().custom_metadata_map["pocketscope"])
         known = [about[key] for key in ("classes", "image_size", "resize", "page")]
-        return Shipped(session, *known, _reliable_from(about), about)
+        learnt = about.get("learnt_images")
+        return Shipped(session, *known, _reliable_from(about), about, Familiar.from_plain(learnt) if learnt else None)
     except (KeyError, ValueError) as error:
         raise InputError(
             f"{path}: not a model of pocketscope: its metadata lacks {error}; give a model file of a study"

@@ -15,10 +15,10 @@ from torch import nn
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
-from pocketscope.models import networks, tensors
+from pocketscope.models import learnt_images, networks, tensors
 from pocketscope.models.networks import Classifier, Trained, named
 from pocketscope.tables.images import load_images
-from pocketscope.tables.label_set import digest_of_labels
+from pocketscope.tables.label_set import by_people, digest_of_labels
 
 OPSET = 17  # read by ONNX Runtime's mobile and web builds
 PARITY_IMAGES = 8
@@ -68,6 +68,9 @@ def ship(
     """
     network = {**network, "licence": networks.licence(network, trained.classifier)}
     about = description(network, parquet.notes(images), digest_of_labels(labels))
+    # Nobody has looked at the others: they may be of anything.
+    seen = sorted(by_people(labels)["image_id"].to_pylist())[: learnt_images.MOST]
+    about["learnt_images"] = learnt_images.describe(load_images(images, seen))
     shown = load_images(images, labels["image_id"].to_pylist()[:PARITY_IMAGES])
     to_onnx(trained, path, images=shown, about=about)
 

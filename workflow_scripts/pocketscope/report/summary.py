@@ -48,7 +48,8 @@ def show(study: Path, complete: bool = True) -> None:
     recommendation = study / "statistics" / "recommendation.json"
     if recommendation.is_file():
         for dataset, told in json.loads(recommendation.read_text(encoding="utf-8"))["datasets"].items():
-            print(f"{dataset}: {told['tested']['text']} {told['text']}")
+            tested = told.get("tested") or {}  # results of an older version lack it
+            print(f"{dataset}: {' '.join(filter(None, [tested.get('text'), told['text']]))}")
     print(f"All results: {study.resolve()} (all scores: scores.csv)")
     print("\nWhat to do next:")
     for step in _next_steps(study, shipped):

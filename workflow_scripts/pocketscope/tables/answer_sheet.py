@@ -22,6 +22,7 @@ COLUMNS = (
     "second_class",
     "second_probability",
     "reliable",
+    "unlike",
     "said",
     "label",
     "image_id",
@@ -57,6 +58,7 @@ def row(
     answers: Sequence[tuple[str, float]],
     *,
     reliable: bool | None,
+    unlike: float | None = None,
     said: str | None = None,
     image_id: str = "",
 ) -> dict[str, Any]:
@@ -70,6 +72,8 @@ def row(
         The most probable class and its probability, and the second; fewer where there are fewer.
     reliable
         Whether the answer is; None where the model file does not say which answers are.
+    unlike
+        How far the image is from those that the model has learnt, above 1: unlike them; None where that is not known.
     said
         The class that a person gave it.
     image_id
@@ -78,6 +82,7 @@ def row(
     cells = {"path": path, "reliable": "" if reliable is None else "yes" if reliable else "no"}
     for prefix, (name, probability) in zip(("", "second_"), answers, strict=False):
         cells |= {f"{prefix}class": name, f"{prefix}probability": f"{probability:.4f}"}
+    cells["unlike"] = "" if unlike is None else f"{unlike:.2f}"
     return cells | {"said": said or "", "image_id": image_id}
 
 

@@ -11,6 +11,7 @@ ANSWERS = pa.schema(  # a row a file: copies of one image have a row each
         pa.field("second_class", pa.string()),  # the second most probable; null where the model knows one class
         pa.field("second_probability", pa.float32()),
         pa.field("reliable", pa.bool_(), nullable=False),
+        pa.field("unlike", pa.float32()),  # above 1: unlike the images that were learnt; null where that is not known
         pa.field("said", pa.string()),  # the class that a person gave; null where nobody looked
     ]
 )
