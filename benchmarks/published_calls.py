@@ -9,6 +9,7 @@ Each call is timed, and the networks that it trains are counted: calls on the sa
 
 import argparse
 import json
+import resource
 import shutil
 import time
 from pathlib import Path
@@ -53,6 +54,12 @@ def slice_of(folder: Path, work: Path, train: int, valid: int, others: int) -> t
     return labelled, unlabelled
 
 
+def processor_seconds() -> float:
+    """Return the processor time of all processes that were started and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main() -> None:
     """Make the slice, make the calls, print what each took and found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -75,17 +82,17 @@ def main() -> None:
         def watch(now, trained=trained):
             trained.update("/".join(job.wildcards.values()) for job in now.running if job.rule.startswith("train"))
 
-        began = time.perf_counter()
+        began, used = time.perf_counter(), processor_seconds()
         result = globals()[name](
             *CALLS[name], path, unlabelled, parsed.work / name, size=parsed.size,
             training={"steps": parsed.steps}, networks=networks(parsed.weights), cores=parsed.cores, progress=watch,
         )  # fmt: skip
-        seconds = time.perf_counter() - began
+        took = {"seconds": round(time.perf_counter() - began), "processor_s": round(processor_seconds() - used)}
         scores = result.scores.set_index("method")
         method = result.candidate()["method"]
         row = {key: round(100 * scores.loc[method, key], 1) for key in ("f1", "f1_lower", "f1_upper")}
         row |= {"supervised_f1": round(100 * scores.loc["supervised", "f1"], 1)}
-        found.append({"call": name, "seconds": round(seconds), "trained": sorted(trained), **row})
+        found.append({"call": name, **took, "trained": sorted(trained), **row})
         print(json.dumps(found[-1]), flush=True)
     print(json.dumps({"calls": found}))
 
