@@ -38,7 +38,7 @@ def code(made):
 
 def run(made, folder):
     """Run every cell in a kernel that starts in `folder`; return what the cells put out, as one text."""
-    NotebookClient(made, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(made, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     said = []
     for cell in made.cells:
         for output in cell.get("outputs", ()):

@@ -48,7 +48,8 @@ def kind(device: torch.device) -> str:
     """Return the name by which the table of arithmetics knows a device: what decides whether bfloat16 is quick."""
     if device.type == "cuda":
         return "cuda-{}.{}".format(*torch.cuda.get_device_capability(device))
-    return "cpu-amx" if torch.cpu.get_capabilities().get("amx_bf16") else "cpu"
+    known = getattr(torch.cpu, "get_capabilities", None)  # torch before 2.10 has none
+    return "cpu-amx" if known is not None and known().get("amx_bf16") else "cpu"
 
 
 def train_dtype(asked: str | Mapping[str, str], device: torch.device) -> torch.dtype:
