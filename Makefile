@@ -10,11 +10,12 @@ READY := $(VENV)/ready
 HOME ?= $(CURDIR)/$(VENV)
 export HOME
 
-.PHONY: install demo ship test test-browser test-cluster test-notebooks lint format lock schema notebooks clean \
+.PHONY: install demo open ship test test-browser test-cluster test-notebooks lint format lock schema notebooks clean \
 	clean-results help
 
 help:
 	@echo "make demo    install into .venv and run the demo: ten minutes without a GPU"
+	@echo "make open    label, train and look in the browser (FOLDER=...)"
 	@echo "make ship    train the recommended network on every label, and answer for the unlabelled images (CONFIG=...)"
 	@echo "make install  install into .venv, the command pocketscope too; the others do it where it is due"
 	@echo "make test    unit, DAG and workflow tests"
@@ -54,6 +55,10 @@ install:
 
 demo: $(READY)
 	$(BIN)/snakemake
+
+# make open FOLDER=my-images
+open: $(READY)
+	$(BIN)/pocketscope open $(FOLDER)
 
 # make ship CONFIG=config/own-images.yaml
 ship: $(READY)

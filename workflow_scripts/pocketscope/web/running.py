@@ -97,6 +97,7 @@ class Runs:
             about = {"pid": self._process.pid, "began": began, "kind": kind, "host": os.uname().nodename}
             files.write_text(self._record, json.dumps(about))
             self.now = {"state": "running", "kind": kind, "warnings": []}
+        self._told(self.now)
         self._follow()
 
     def stop(self) -> None:

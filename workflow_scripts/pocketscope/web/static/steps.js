@@ -60,12 +60,12 @@ export function Suggestions({ onSort }) {
 }
 
 export function Enough() {
-  const [found, setFound] = useState(null);
   const [busy, setBusy] = useState(false);
   if (!state.features) return "";
+  const found = state.enough;
   const ask = async () => {
     setBusy(true);
-    setFound(await get("/api/enough").catch((error) => ({ why: error.message })));
+    state.enough = await get("/api/enough").catch((error) => ({ why: error.message }));
     setBusy(false);
   };
   return html`<section><h2>Have I labelled enough?</h2>

@@ -23,6 +23,7 @@ export const state = {
   by_model: null, // whose guesses they are: of the quick head, or of the model that ships
   features: false,
   similar: null, // number -> distance to the image that was asked for
+  enough: null, // the learning curve that was asked for last
   run: { state: "idle" },
   asked: { choice: null, exam: null },
   message: null,
@@ -118,7 +119,7 @@ const handlers = {
   run({ now }) {
     const ended = state.run.state !== now.state && !["running", "stopping"].includes(now.state);
     state.run = now;
-    if (ended && now.kind === "study") say(now.state === "done" ? "The study is done. See Results." : `The study is ${now.state}.`, now.state === "failed" ? "error" : "done");
+    if (ended && now.kind === "study") say({ done: "The study is done. See Results.", failed: "The study failed.", stopped: "The study was stopped." }[now.state], now.state === "failed" ? "error" : "done");
     changed();
   },
   asked({ asked }) { state.asked = asked; changed(); },
