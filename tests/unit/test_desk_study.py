@@ -197,3 +197,23 @@ def test_the_page_is_served_without_torch_pandas_or_scikit_learn():
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                          env=os.environ | {"PYTHONPATH": str(projects.CHECKOUT / "workflow_scripts")})  # fmt: skip
     assert ran.stdout.strip() == "set()"
+
+
+def test_folders_become_categories_where_that_is_said(desk):
+    for request in ("request-undo-1", "request-undo-2"):
+        desk.labels.turn(request)  # the categories of the fixture
+    assert desk.take_folders("request-folders") == {"categories": 4, "images": 40}
+    until(lambda: sum(desk.labels.counts().values()) == 40)
+    assert {one["name"] for one in desk.labels.as_json()} == {f"patient {number}" for number in range(4)}
+    assert desk.labels.category_of(0) == "patient 0"
+    with pytest.raises(InputError, match="too few to set some aside"):
+        desk.study.set_exam("request-exam", 0.3, by_folder=False)
+    found = desk.study.set_exam("request-exam", 0.3, by_folder=False, labelled_too=True)
+    assert found == {"exam": 13, "of": 40}
+    assert sum(desk.study.counts()["exam"].values()) == 13
+
+
+def test_what_was_labelled_after_a_guess_never_tests(desk):
+    desk.labels.label("request-label", list(range(20)), "cell", seen={}, guess_shown=range(20))
+    desk.study.set_exam("request-exam", 0.3, by_folder=False, labelled_too=True)
+    assert {n for one in desk.labels.exam for n in desk.index.numbers[one]} <= set(range(20, 40))

@@ -156,3 +156,17 @@ def test_where_all_is_right_more_labels_bring_nothing():
 @pytest.mark.parametrize("labels", [[], ["a"] * 5, ["a"] * 5 + ["b"] * 2])
 def test_too_few_labels_have_no_curve(labels):
     assert forecast.curve(np.zeros((len(labels), 3), np.float32), labels) is None
+
+
+# ---- slips
+
+
+def test_a_slip_is_found_among_clear_labels():
+    from pocketscope.suggest import doubt
+
+    points, of = blobs([20, 20, 20])
+    labels = [str(one) for one in of]
+    assert doubt.suspicious(points, labels) == []
+    labels[5] = "2"
+    assert doubt.suspicious(points, labels)[:1] == [5]
+    assert doubt.suspicious(points[:6], labels[:6]) == []  # too few to say

@@ -62,6 +62,7 @@ class SetAside(_Sent):
 
     width: float | None = Field(ge=0.05, le=0.6)
     by_folder: bool = False
+    labelled_too: bool = False
 
 
 class Run(BaseModel):
@@ -103,6 +104,7 @@ class Server:
             Route("/api/label", self._doing(Label, self._label), methods=["POST"]),
             Route("/api/turn", self._doing(Turn, self._turn), methods=["POST"]),
             Route("/api/category", self._doing(Change, self._change), methods=["POST"]),
+            Route("/api/take-folders", self._doing(_Sent, self._take_folders), methods=["POST"]),
             Route("/api/exam", self._doing(SetAside, self._exam), methods=["POST"]),
             Route("/api/run", self._doing(Run, self._run), methods=["POST"]),
             Route("/api/suggestions", self._answering(lambda desk, _: desk.suggestions.now())),
@@ -249,12 +251,15 @@ class Server:
         self.desk.tell_labels()
         return {"categories": self.desk.labels.as_json()}
 
+    def _take_folders(self, sent: _Sent) -> dict[str, Any]:
+        return self.desk.take_folders(sent.request)
+
     def _exam(self, sent: SetAside) -> dict[str, Any]:
         if sent.width is None:
             self.desk.study.without_exam()
             found = {}
         else:
-            found = self.desk.study.set_exam(sent.request, sent.width, sent.by_folder)
+            found = self.desk.study.set_exam(sent.request, sent.width, sent.by_folder, sent.labelled_too)
             self.desk.tell_labels()
         self.events.tell("asked", asked=self.desk.study.asked())
         return found

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+from pocketscope.core.errors import InputError
 from pocketscope.journal.store import Journal
 from pocketscope.web.events import Events
 from pocketscope.web.index import Index
@@ -91,6 +92,42 @@ class Desk:
         """Tell all pages what the labels are now."""
         self.suggestions.again()
         self.events.tell("labels", **self.labels.snapshot())
+
+    def take_folders(self, request: str) -> dict[str, int]:
+        """Make a category of each folder right inside, and label its images so; return how many of both.
+
+        The images are labelled once all of them have been looked at, in the background.
+
+        Raises
+        ------
+        pocketscope.core.errors.InputError
+            There are fewer than two such folders.
+        """
+        inside: dict[str, list[int]] = {}
+        for number, path in enumerate(list(self.index.paths)):
+            folder, slash, _ = path.partition("/")
+            if slash and number not in self.index.gone:
+                inside.setdefault(folder, []).append(number)
+        if len(inside) < 2:
+            raise InputError("there are not two folders with images inside; add categories by their names instead")
+        known = {one.name.casefold() for one in self.labels.categories}
+        for name in sorted(inside):
+            if name.casefold() not in known:
+                self.labels.change(f"{request}-{name}", "add", name=name)
+        identity = {one.name.casefold(): one.identity for one in self.labels.categories}
+        self.tell_labels()
+
+        def label() -> None:
+            try:
+                for name, numbers in inside.items():
+                    readable = [n for n in numbers if self.index.identify(n) is not None]
+                    self.labels.label(f"{request}-images-{name}", readable, identity[name.casefold()], seen={})
+                    self.tell_labels()
+            except (InputError, RuntimeError) as error:  # RuntimeError: the desk was closed meanwhile
+                log.warning("%s", error)
+
+        threading.Thread(target=label, name="folders", daemon=True).start()
+        return {"categories": len(inside), "images": sum(map(len, inside.values()))}
 
     # ---- in the background
 

@@ -23,6 +23,7 @@ from pocketscope.web.running import Runs
 if TYPE_CHECKING:
     from pocketscope.web.desk import Desk
 
+FEWEST = 5  # images of an exam
 EYES = wizard.STUDENT  # the network whose features suggestions rest on
 
 
@@ -60,8 +61,20 @@ class Study:
         """Remember that the person wants no exam: folds of the labels test instead."""
         projects.write(self.project, exam="no")
 
-    def set_exam(self, request: str, width: float, by_folder: bool) -> dict[str, int]:
-        """Set images aside, drawn at random from those without a label; return how many, and of how many.
+    def set_exam(self, request: str, width: float, by_folder: bool, labelled_too: bool = False) -> dict[str, int]:
+        """Set images aside, drawn at random; return how many, and of how many.
+
+        Parameters
+        ----------
+        request
+            Names the deed.
+        width
+            Of the interval that is wanted; see `suggest.exam.size_for`.
+        by_folder
+            Whether images of one folder belong together.
+        labelled_too
+            Whether labelled images may be drawn: the person says that all images are a random sample. Those that were
+            labelled after a guess was shown are never drawn.
 
         Raises
         ------
@@ -72,20 +85,25 @@ class Study:
         if desk.labels.exam:
             raise InputError("images are set aside already; take that back first (Z)")
         free = [n for n in range(len(desk.index.paths)) if n not in desk.index.gone and desk.index.problems[n] is None]
-        free = [n for n in free if desk.labels.category_of(n) is None]
+        if labelled_too:
+            seen = {one.image_id for one in desk.journal.current() if one.guess_shown}
+            free = [n for n in free if desk.index.image_ids[n] not in seen]
+        else:
+            free = [n for n in free if desk.labels.category_of(n) is None]
         size = exam.size_for(width)
         groups = {str(n): folder for n in free if by_folder and (folder := desk.index.paths[n].rpartition("/")[0])}
         drawn = exam.draw([str(n) for n in free], size, groups, seed=secrets.randbits(64))
         identities = {one for number in drawn if (one := desk.index.identify(int(number))) is not None}
-        labelled = {one for one, held in desk.labels.of.items() if held.category is not None}
-        if len(identities - labelled) < 5:
+        if not labelled_too:  # a copy of it may be labelled
+            identities -= {one for one, held in desk.labels.of.items() if held.category is not None}
+        if len(identities) < FEWEST:
             raise InputError(
                 f"{len(free)} images without a label are too few to set some aside; add images, or go on without an "
                 "exam: folds of the labels then test the models"
             )
-        desk.labels.set_aside(request, identities - labelled)
+        desk.labels.set_aside(request, identities)
         projects.write(self.project, exam="yes")
-        return {"exam": len(identities - labelled), "of": len(free)}
+        return {"exam": len(identities), "of": len(free)}
 
     def look(self, choice: wizard.Choice) -> None:
         """Start to look at all images with a frozen network, for suggestions."""

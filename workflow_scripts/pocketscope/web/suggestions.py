@@ -37,7 +37,7 @@ class Suggestions:
         self.version = 0
         self.features: head.Features | None = None
         self._answers: dict[str, tuple[str, float]] | None = None  # of the shipped model: path to class and probability
-        self._now: dict[str, Any] = {"guess": [], "order": [], "by": None}
+        self._now: dict[str, Any] = {"guess": [], "order": [], "suspicious": [], "by": None}
         self._curve: tuple[int, dict[str, Any] | None] = (-1, None)
         self._due = threading.Event()
         self._stop = threading.Event()
@@ -79,7 +79,7 @@ class Suggestions:
         self._due.set()
 
     def now(self) -> dict[str, Any]:
-        """Return the suggestions for the page: guesses as number, category and confidence; the order to label in."""
+        """Return the suggestions for the page: guesses (number, category, confidence), order, suspicious labels."""
         return self._now | {"version": self.version, "features": self.features is not None}
 
     def similar(self, number: int) -> list[list[float]]:
@@ -154,10 +154,17 @@ class Suggestions:
         labels = self.labels
         return {one: held.category for one, held in list(labels.of.items()) if held.category and one not in labels.exam}
 
+    def _suspicious(self, known: dict[str, str]) -> list[str]:
+        from pocketscope.suggest import doubt
+
+        rows = [row for row, one in enumerate(self.features.image_ids) if one in known]
+        found = doubt.suspicious(self.features.wide[rows], [known[self.features.image_ids[row]] for row in rows])
+        return [self.features.image_ids[rows[one]] for one in found]
+
     def _compute(self) -> None:
         with self._computing:
             numbers = self.index.numbers
-            found: dict[str, Any] = {"guess": [], "order": [], "by": None}
+            found: dict[str, Any] = {"guess": [], "order": [], "suspicious": [], "by": None}
             known = self._learnt()
             guesses = None
             if self.features is not None:
@@ -166,6 +173,7 @@ class Suggestions:
                 guesses = head.guess(self.features, known)
                 asked = head.to_label_next(self.features, known, guesses, skip=self.labels.exam, count=CAREFUL)
                 found["order"] = [n for one in asked for n in numbers.get(one, ())[:1]]
+                found["suspicious"] = [n for one in self._suspicious(known) for n in numbers.get(one, ())[:1]]
             if self._answers is not None:
                 identity = {one.name: one.identity for one in self.labels.categories}
                 for number, path in enumerate(list(self.index.paths)):

@@ -192,7 +192,7 @@ function Desk() {
     ${tab === "train" ? html`<${Train} />` : tab === "results" ? html`<${Results} onShow=${(sort) => { setTab("label"); change({ filter: "unlabelled", sort }); }} />` : html`
     <nav class="bar" aria-label="What is shown">
       <label>Show <select value=${view.filter} onChange=${(event) => change({ filter: event.target.value })}>
-        ${Object.entries(FILTERS).map(([key, name]) => (key !== "exam" || state.exam.size) && html`<option value=${key} selected=${key === view.filter}>${name}</option>`)}
+        ${Object.entries(FILTERS).map(([key, name]) => (key !== "exam" || state.exam.size) && (key !== "suspicious" || state.suspicious.size || view.filter === key) && html`<option value=${key} selected=${key === view.filter}>${name}</option>`)}
         ${state.categories.map((one) => html`<option value=${`category:${one.id}`} selected=${view.filter === `category:${one.id}`}>${one.name}</option>`)}
         ${state.guess.size > 0 && state.categories.map((one) => html`<option value=${`guess:${one.id}`} selected=${view.filter === `guess:${one.id}`}>${one.name}? (guess)</option>`)}
       </select></label>
@@ -209,7 +209,7 @@ function Desk() {
       <aside>
         <${Categories} hasSelection=${selected.size > 0} onLabel=${labelSelection} onShow=${(id) => change({ filter: `category:${id}` })} />
         ${state.categories.length > 1 && html`<${Exam} onShow=${(filter) => change({ filter, sort: "name" })} />`}
-        <${Suggestions} onSort=${(sort) => { change({ filter: "unlabelled", sort }); }} />
+        <${Suggestions} onSort=${(sort) => change(sort === "suspicious" ? { filter: sort, sort: "name" } : { filter: "unlabelled", sort })} />
         <${Enough} />
       </aside>
       ${list.length

@@ -1,7 +1,8 @@
 // The categories: add, rename, merge, delete, colour, key; and how many images each has.
 
 import { html, useRef, useState } from "./vendor/htm-preact-3.1.1.js";
-import { change, counts, state } from "./store.js";
+import { post } from "./api.js";
+import { change, counts, say, state } from "./store.js";
 
 export const TAKEN = new Set(["z", "a", "l", "x", "0", " "]); // keys that do something else
 
@@ -16,6 +17,7 @@ export function Categories({ wanted, onLabel, onShow, hasSelection }) {
   };
   return html`<section class="categories" aria-label="Categories">
     <h2>Categories</h2>
+    ${!state.categories.length && html`<${Folders} />`}
     ${!state.categories.length && html`<p class="hint">What can be on the images? Add at least two categories, then press their keys to label what is selected.</p>`}
     <ul>
       ${state.categories.map((one) => html`<li key=${one.id} style=${{ "--colour": one.colour || "#888" }}>
@@ -59,4 +61,23 @@ function Editor({ one, count, close }) {
           <button class="danger" onClick=${() => change("delete", { category: one.id })}>Delete</button> <button onClick=${() => setAsking(false)}>Keep</button></p>`
       : html`<button class="danger" onClick=${() => setAsking(true)}>Delete</button>`}
   </div>`;
+}
+
+// The folders inside may be categories already.
+function Folders() {
+  const inside = new Map();
+  for (const path of state.images) {
+    const [folder, rest] = path.split("/", 2);
+    if (rest !== undefined) inside.set(folder, (inside.get(folder) || 0) + 1);
+  }
+  if (inside.size < 2) return "";
+  const take = async () => {
+    try {
+      const { categories, images } = await post("/api/take-folders", {});
+      say(`${categories} categories; ${images.toLocaleString()} images get their labels in the background.`);
+    } catch (error) { say(error.message, "error"); }
+  };
+  const names = [...inside].sort((a, b) => b[1] - a[1]).slice(0, 6).map(([name, count]) => `${name} (${count.toLocaleString()})`);
+  return html`<div class="step"><p class="small">The images lie in ${inside.size} folders: ${names.join(", ")}${inside.size > 6 ? ", ..." : ""}. Are these the categories?</p>
+    <button onClick=${take}>Take the folders as labels</button></div>`;
 }

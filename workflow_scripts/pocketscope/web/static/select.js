@@ -7,6 +7,7 @@ export const FILTERS = {
   unlabelled: "Unlabelled",
   labelled: "Labelled",
   exam: "Exam images",
+  suspicious: "Labels to check",
   unreadable: "Cannot be read",
 };
 export const SORTS = { next: "What to label next", name: "Name", doubt: "Doubt, most first", similar: "Similar to the selected one" };
@@ -24,6 +25,7 @@ export function shown({ filter, who, sort, text, similar }) {
     const label = labelOf(number);
     if (filter === "unlabelled" && label !== null) continue;
     if (filter === "labelled" && label === null) continue;
+    if (filter === "suspicious" && !state.suspicious.has(number)) continue;
     if (filter === "exam" && !state.exam.has(number)) continue;
     if (filter.startsWith("category:") && label !== filter.slice(9)) continue;
     if (filter.startsWith("guess:") && (label !== null || state.guess.get(number)?.[0] !== filter.slice(6))) continue;
@@ -31,7 +33,8 @@ export function shown({ filter, who, sort, text, similar }) {
     if (wanted && !state.images[number].toLocaleLowerCase().includes(wanted)) continue;
     found.push(number);
   }
-  if (sort === "name") {
+  if (filter === "suspicious") found.sort((a, b) => state.suspicious.get(a) - state.suspicious.get(b));
+  else if (sort === "name") {
     const paths = state.images;
     found.sort((a, b) => collator.compare(paths[a], paths[b]));
   } else if (sort === "doubt") {

@@ -10,6 +10,7 @@ const percent = (share) => `${Math.round(100 * share)} %`;
 export function Exam({ onShow }) {
   const [width, setWidth] = useState(0.2);
   const [folders, setFolders] = useState(false);
+  const [sample, setSample] = useState(false);
   const draw = async (body) => {
     try {
       const { exam, of } = await post("/api/exam", body);
@@ -18,14 +19,15 @@ export function Exam({ onShow }) {
   };
   if (!state.exam.size) {
     if (state.asked.exam === "no") return html`<section><h2>Exam</h2><p class="small">No exam: folds of your labels test the models, which takes five times as long.</p>
-      <button onClick=${() => draw({ width, by_folder: folders })}>Draw one after all</button></section>`;
+      <button onClick=${() => draw({ width, by_folder: folders, labelled_too: sample })}>Draw one after all</button></section>`;
     const inFolders = state.images.some((path) => path.includes("/"));
     return html`<section class="step"><h2>First: an exam</h2>
       <p class="small">Some images, drawn at random now, test the models at the end. They are labelled without a guess, and nothing learns from them. Only so can it be said how good a model is on images like yours.</p>
       <label class="small">How closely do you want to know? <select onChange=${(event) => setWidth(Number(event.target.value))}>
         ${WIDTHS.map(([value, name]) => html`<option value=${value} selected=${value === width}>${name}</option>`)}</select></label>
       ${inFolders && html`<label class="small"><input type="checkbox" checked=${folders} onChange=${(event) => setFolders(event.target.checked)} /> Images of one folder belong together (a patient, a slide)</label>`}
-      <div class="buttons"><button class="main" disabled=${!state.scanned} onClick=${() => draw({ width, by_folder: folders })}>Draw the exam</button>
+      ${state.label.some((one) => one !== null) && html`<label class="small"><input type="checkbox" checked=${sample} onChange=${(event) => setSample(event.target.checked)} /> My labelled images were chosen at random too: they may be drawn</label>`}
+      <div class="buttons"><button class="main" disabled=${!state.scanned} onClick=${() => draw({ width, by_folder: folders, labelled_too: sample })}>Draw the exam</button>
       <button onClick=${() => draw({ width: null })}>Without</button></div>
     </section>`;
   }
@@ -53,7 +55,8 @@ export function Suggestions({ onSort }) {
   return html`<section><h2>What to label next</h2>
     ${looking ? html`<p class="small">A network looks at all images: ${run.progress ? `${run.progress.done.toLocaleString()} of ${run.progress.total.toLocaleString()}` : run.title || "starting"} ...</p>`
       : state.features ? html`<p class="small">${state.by_model === "model" ? "Guesses are the trained model's." : state.by_model ? "Guesses follow your labels." : "Label two categories, and guesses appear."}</p>
-          <div class="buttons"><button onClick=${() => onSort("next")}>Most useful first</button>${state.guess.size > 0 && html`<button onClick=${() => onSort("doubt")}>Most doubtful first</button>`}</div>`
+          <div class="buttons"><button onClick=${() => onSort("next")}>Most useful first</button>${state.guess.size > 0 && html`<button onClick=${() => onSort("doubt")}>Most doubtful first</button>`}
+          ${state.suspicious.size > 0 && html`<button onClick=${() => onSort("suspicious")}>${state.suspicious.size} labels to check</button>`}</div>`
       : html`<p class="small">A network looks at all images once, so that the most useful ones can be asked for first, and guesses appear as you label.</p>
           <button disabled=${busy || !state.scanned} onClick=${start}>Prepare suggestions</button>`}
   </section>`;

@@ -22,6 +22,7 @@ export const state = {
   order: null, // what to label next
   by_model: null, // whose guesses they are: of the quick head, or of the model that ships
   features: false,
+  suspicious: new Map(), // labels that may be slips: number -> place, the most suspicious first
   similar: null, // number -> distance to the image that was asked for
   enough: null, // the learning curve that was asked for last
   run: { state: "idle" },
@@ -109,6 +110,7 @@ export async function suggest() {
   if (!read) return;
   state.guess = new Map(read.guess.map(([number, category, confidence]) => [number, [category, confidence]]));
   state.order = read.order.length ? new Map(read.order.map((number, place) => [number, place])) : null;
+  state.suspicious = new Map(read.suspicious.map((number, place) => [number, place]));
   state.by_model = read.by;
   state.features = read.features;
   changed();

@@ -1,0 +1,39 @@
+"""Labels of people that may be slips: what a head that did not learn them says otherwise (confident learning)."""
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from pocketscope.suggest import head
+
+FOLDS = 5
+FEWEST = 5  # labels of a class, below which nothing is said of them
+
+
+def suspicious(points: NDArray[np.floating], labels: list[str]) -> list[int]:
+    """Return the rows whose labels look wrong, the most suspicious first (Northcutt, Jiang, Chuang 2021).
+
+    Parameters
+    ----------
+    points
+        float (n, D): rows of `head.Features.wide`.
+    labels
+        Their classes. Of classes with fewer than `FEWEST` labels nothing is said.
+    """
+    _, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    kept = np.flatnonzero(counts[numbers] >= FEWEST)
+    if (counts >= FEWEST).sum() < 2:
+        return []
+    from cleanlab.filter import find_label_issues
+
+    _, given = np.unique(numbers[kept], return_inverse=True)
+    model = LogisticRegression(C=head.STRENGTH, tol=1e-3, max_iter=300)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        said = cross_val_predict(model, points[kept], given, cv=folds, method="predict_proba")
+        found = find_label_issues(given, said, return_indices_ranked_by="self_confidence", n_jobs=1)
+    return [int(kept[row]) for row in found]
