@@ -94,7 +94,7 @@ def test_a_study_runs_is_followed_and_gives_answers(desk):
     assert "unlabelled:" in shown(desk)
     button(desk, "Start").click()
     desk.until(lambda: "jobs done" in shown(desk), "the first word of the run", 120)
-    desk.until(lambda: "The study is done" in shown(desk), "the study's end", 600)
+    desk.until(lambda: "The study is done" in shown(desk), "the study's end", 1500)
     button(desk, "Results").click()
     desk.until(lambda: "model.int8.onnx" in shown(desk), "the files")
     assert "test images" in shown(desk)
