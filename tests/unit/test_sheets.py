@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pocketscope.core import sheets
 from pocketscope.core.errors import InputError
 from pocketscope.data import corrections
 from pocketscope.data.sources import kinds
@@ -262,3 +263,17 @@ def test_answers_that_excel_saved():
     labels = pa.table({"image_id": [*names, "a", "b"], "label": [None] * 30 + ["a", "b"]})
     asked = {"path": folder / "corrections.csv", "source": {"kind": "folder", "path": "img"}, "classes": None}
     assert corrections.read(asked, folder, images, labels).learnt == {"../new/2.png": "b", "../new/3.png": "b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[{"image": "/data/upload/1/a.png", "choice": "ill"}]', "is JSON, not a table; export the labels as CSV"),
+        ('{"images": [], "annotations": []}', "is JSON"),
+        ('<?xml version="1.0"?><annotations/>', "is XML, not a table"),
+    ],
+)
+def test_exports_of_programs_for_annotations_are_named(tmp_path, text, said):
+    (tmp_path / "result.csv").write_text(text)
+    with pytest.raises(InputError, match=said):
+        sheets.read(tmp_path / "result.csv")

@@ -419,3 +419,9 @@ def test_nothing_is_written_into_the_user_s_folder(root):
     listed(root)
     fingerprint(root)
     assert sorted(root.rglob("*")) == before
+
+
+def test_an_archive_is_to_be_unpacked(root):
+    (root / "converted.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match="unpack it, and name the folder"):
+        listed(root, path="converted.zip")

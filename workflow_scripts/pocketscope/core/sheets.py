@@ -107,6 +107,8 @@ def _folded(name: str) -> str:
 
 def _read_csv(table: Path, first: str | None) -> Sheet:
     text, remarks = _text(table)
+    if told := _annotations(text):
+        raise InputError(f"{table}: {told}")
     if told := re.match(r"sep=(.)\r?(\n|$)", text):  # a line for Excel alone
         separator, text = told[1], text[told.end() :]
     else:
@@ -151,6 +153,19 @@ def _text(table: Path) -> tuple[str, list[str]]:
             f"that is not what it says, {_SAVE}"
         )
     return text if "\n" in text else text.replace("\r", "\n"), remarks
+
+
+def _annotations(text: str) -> str | None:
+    """Say what to do with an export of a program for annotations, None for other texts."""
+    head = text[:2000].lstrip()
+    if head.startswith(("{", "[{", "[[")):
+        return (
+            "is JSON, not a table; export the labels as CSV (Label Studio: CSV; CVAT: 'ImageNet', which is one folder "
+            "per class), or write a table with the columns path and label"
+        )
+    if head.startswith("<?xml") or head.startswith("<annotations"):
+        return "is XML, not a table; export the labels as CSV, or as one folder per class (CVAT: 'ImageNet')"
+    return None
 
 
 def _windows(table: Path, raw: bytes, error: UnicodeDecodeError) -> str:

@@ -178,7 +178,9 @@ def _folder_at(source: dict[str, Any], root: Path, key: str) -> Path:
             f"{folder}: there is no such folder ('{key}' of a folder source); correct the path"
         )
     if not folder.is_dir():
-        raise InputError(f"{folder}: is a file, not a folder; '{key}' of a folder source names a folder")
+        packed = folder.suffix.casefold() in (".zip", ".gz", ".tgz", ".tar", ".rar", ".7z")
+        remedy = "unpack it, and name the folder" if packed else f"'{key}' of a folder source names a folder"
+        raise InputError(f"{folder}: is a file, not a folder; {remedy}")
     return folder
 
 
