@@ -21,6 +21,7 @@ from pocketscope.config.catalogue import BEST_TEACHER
 from pocketscope.config.study import load_config
 from pocketscope.core.errors import InputError
 from pocketscope.data.sources import kinds
+from pocketscope.data.sources.licences import licence_of
 from pocketscope.data.sources.paths import top_of_files as files_start_at
 from pocketscope.journal import of_run
 from pocketscope.journal.place import labels_of

@@ -32,7 +32,7 @@ rule answer:
         classes=LAYOUT.classes("{dataset}"),
         split=LAYOUT.split("{dataset}", "ship").roles,
     output:
-        model=LAYOUT.shipped("{dataset}", "model.onnx"),
+        fp32=LAYOUT.shipped("{dataset}", "model.fp32.onnx"),
         int8=LAYOUT.shipped("{dataset}", "model.int8.onnx"),
         answers=LAYOUT.shipped("{dataset}", "answers.parquet"),
         card=LAYOUT.shipped("{dataset}", "README.md"),
@@ -46,7 +46,9 @@ rule answer:
     params:
         code=code("answer.py"),
         template=digest_of_value((SCRIPTS / "pocketscope/deploy/templates/card.md").read_text(encoding="utf-8")),
+        study=CONFIG.study,
         dataset=lambda wildcards: wildcards.dataset,
+        data_licence=lambda wildcards: licence_of(PLAN.dataset(wildcards.dataset)),
         candidate=plain(CONFIG.ship)["candidate"],
         reliable=CONFIG.ship.reliable,
     script:

@@ -59,7 +59,7 @@ def test_each_unlabelled_file_is_answered_by_the_model_that_ships(shipped):
     assert [float(row["probability"]) for row in given] == sorted(float(row["probability"]) for row in given)
     assert {row["reliable"] for row in given} <= {"yes", "no"}
     assert {(row["said"], row["label"]) for row in given} == {("", "")}
-    model = onnx_model.open_model(shipped / "results/small/ship/mine/model.onnx", threads=1)
+    model = onnx_model.open_model(shipped / "results/small/ship/mine/model.fp32.onnx", threads=1)
     assert model.classes == sorted(CLASSES.values())
     (images,) = (shipped / "results/datasets").glob("mine-*/images.parquet")
     found = onnx_model.probabilities(model, load_images(images, [row["image_id"] for row in given]))
@@ -98,7 +98,14 @@ def test_what_ships_learnt_from_every_label_and_the_study_tested_on_each_once(sh
     assert set(scores.split) == {"kall_s0"}
     assert scores.value[(scores.metric == "images") & scores["class"].isna()].tolist() == [3 * EACH]
     page = (shipped / "results/small/ship/mine/README.md").read_text(encoding="utf-8")
-    assert f"on {3 * EACH} test images" in page
+    assert f"of {3 * EACH} test images were answered correctly" in page
+    model = onnx_model.open_model(shipped / "results/small/ship/mine/model.fp32.onnx", threads=1)
+    assert model.about["scores"]["test_images"] == 3 * EACH
+    assert model.about["learnt"]["human"] == {name: EACH for name in CLASSES.values()}
+    assert model.about["recommended"]
+    quantised = onnx_model.open_model(shipped / "results/small/ship/mine/model.int8.onnx", threads=1)
+    assert "scores" not in quantised.about  # the study did not measure it
+    assert not quantised.about["recommended"]
 
 
 def test_corrections_are_learnt_from_and_no_test_image_moves(shipped, tmp_path):

@@ -61,7 +61,7 @@ class Result:
         self.folder, self.plan, self.output, self.version = folder, plan, output, version
         self.workspace = workspace or folder
         if shipped is None:
-            shipped = (folder / plan.layout.shipped(next(iter(plan.config.datasets)), "model.onnx")).is_file()
+            shipped = (folder / plan.layout.shipped(next(iter(plan.config.datasets)), "model.fp32.onnx")).is_file()
         self.shipped = shipped
 
     # ---- tables
@@ -244,7 +244,7 @@ class Result:
         asked = {"method": method, "network": network, "precision": precision}
         candidate = chosen | {key: value for key, value in asked.items() if value}
         if self.shipped and candidate == chosen:
-            name = "model.int8.onnx" if chosen["precision"] == "int8" else "model.onnx"
+            name = f"model.{chosen['precision']}.onnx"
             return Model(self._there(self.plan.layout.shipped(dataset, name)))
         known = {"/".join(one[key] for key in CANDIDATE): one for one in self.plan.candidates}
         wanted = "/".join(candidate[key] for key in CANDIDATE)

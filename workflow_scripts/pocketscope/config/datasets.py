@@ -166,6 +166,11 @@ class Dataset(Model):
     )
     max_skipped_share: float = Field(0.1, ge=0, le=1, description="Stop if a larger share of the files cannot be read.")
     expect: Expected | None = Field(None, description="What the data set should contain; anything else is an error.")
+    licence: str | None = Field(
+        None,
+        description="Licence of the images, such as CC BY 4.0; model cards and the report name it. Default: that of "
+        "digits and of MedMNIST's sets is known.",
+    )
     labels: str | None = Field(
         None,
         description="The labels that people gave: a journal (.sqlite), to which `pocketscope label` appends, or a "

@@ -3,17 +3,13 @@
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from pocketscope.evaluation import metrics
 from pocketscope.images.familiarity import is_unlike
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
-from pocketscope.statistics import intervals
-from pocketscope.statistics.reliable import Reliable, least_reliable
+from pocketscope.statistics.reliable import Reliable
 from pocketscope.tables.answer_sheet import two_most_probable
 from pocketscope.tables.answers import ANSWERS
 from pocketscope.tables.images import load_images
@@ -29,33 +25,6 @@ CHUNK = 2048  # images in memory at once
 COMPARED = 512  # images on which two precisions are compared
 
 Answer = list[tuple[str, float]]  # the most probable class and the second, each with its probability
-
-
-def measured(
-    probabilities: np.ndarray, truth: Sequence[str], classes: Sequence[str], positive: str | None, share: float
-) -> dict[str, Any]:
-    """Return what the test set says of a candidate.
-
-    That is `known` (a sentence: its accuracy, and how many more images would change it), `f1`, `positive`, `tested`
-    (images), `share` and `reliable`.
-
-    Parameters
-    ----------
-    probabilities, truth, classes, positive
-        See `metrics.measure`.
-    share
-        See `reliable.least_reliable`.
-    """
-    scores = metrics.measure(probabilities, truth, classes, positive).to_pylist()
-    right = np.asarray(classes, dtype=object)[probabilities.argmax(axis=1)] == np.asarray(truth, dtype=object)
-    return {
-        "f1": next(line["value"] for line in scores if line["metric"] == "f1" and line["class"] is None),
-        "positive": positive,
-        "tested": len(truth),
-        "share": share,
-        "known": intervals.in_words(intervals.accuracy(right)),
-        "reliable": least_reliable(probabilities.max(axis=1), right, share),
-    }
 
 
 def answer(shipped: Shipped, images: str | os.PathLike, image_ids: Sequence[str]) -> Iterator[tuple[str, Answer]]:

@@ -1,26 +1,56 @@
-"""The model card: a page that says what a model is, and how good."""
+"""The model card: a page that says what a model is for, what it learnt, how good it is, and what was not shown."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from pocketscope.deploy.facts import CONFUSIONS, FEW
 from pocketscope.statistics.reliable import LEVEL
 
 
 def model_card(about: Mapping[str, Any]) -> str:
-    """Return the page about a model, as Markdown.
+    """Return the page about a model, as Markdown, in the sections of Mitchell et al. (2019), "Model Cards".
 
     Parameters
     ----------
     about
-        `dataset`, `study`, `candidate` (method, network, precision), `classes`, `image_size`, `resize`, `human`,
-        `pseudo` (numbers of labels), `f1`, `positive` (the class whose F1 that is, None: the mean over the classes),
-        `tested` (number of images), `known` (a sentence: the accuracy, and how many more images would change it),
-        `reliable` (Reliable), `share`, `answers`, `reliable_answers`, `same`, `compared`, and `recommendation`: what
-        `statistics.recommendation.recommend` found for the data set, empty where the configuration names the candidate.
+        `dataset`, `study`, `candidate` (method, network, precision), `file` (what the model file says of itself),
+        `data_licence` (of the images, or None), `classes`, `learnt` (see `facts.learnt`), `scores` and `other_scores`
+        (see `facts.scores` and `facts.of_study`; the other precision's are None where nothing measured it), `reliable`
+        (see `facts.measured`), `known` (a sentence that the card leads with: the accuracy, and how many more images
+        would change it), `share`, `answers`, `reliable_answers`, `same`, `compared`, and `recommendation`, a
+        sentence or None.
     """
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    template = jinja2.Environment(loader=loader, keep_trailing_newline=True).get_template("card.md")
-    return template.render(level=LEVEL, **about)
+    environment = jinja2.Environment(loader=loader, keep_trailing_newline=True)
+    environment.filters |= {"percent": _percent, "points": _points, "in_line": _in_line, "in_cell": _in_cell}
+    classes = about["scores"]["classes"]
+    few = [name for name in about["classes"] if classes[name]["images"] < FEW]
+    # By its name, so that no digest of a rule's code depends on the version.
+    version = import_module("pocketscope.version").VERSION
+    more = {"level": LEVEL, "few": few, "confusions": CONFUSIONS, "version": version}
+    more["study_f1"] = about["scores"].get("study", {})
+    more["other"] = {"fp32": "int8", "int8": "fp32"}[about["candidate"]["precision"]]
+    return environment.get_template("card.md").render(**more, **about)
+
+
+def _percent(share: Mapping[str, float | None]) -> str:
+    if share["value"] is None:
+        return "–"
+    return f"{100 * share['value']:.1f} % ({100 * share['lower']:.1f} to {100 * share['upper']:.1f})"
+
+
+def _points(score: float | None) -> str:
+    return "–" if score is None else f"{100 * score:.1f}"
+
+
+def _in_line(text: str) -> str:
+    """Return a name as a part of a line: a class may be called anything."""
+    return " ".join(text.split()).replace("`", "'").replace("<", "&lt;")
+
+
+def _in_cell(text: str) -> str:
+    return _in_line(text).replace("|", "\\|")

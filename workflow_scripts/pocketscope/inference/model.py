@@ -1,4 +1,4 @@
-"""A model file in Python: `pocketscope.load("model.onnx").predict(images)`, without torch."""
+"""A model file in Python: `pocketscope.load("model.fp32.onnx").predict(images)`, without torch."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -162,7 +162,7 @@ class Model:
 
 
 def load(path: str | os.PathLike, *, threads: int | None = None) -> Model:
-    """Open a model file: `model.onnx`, `model.fp32.onnx` or `model.int8.onnx` of a study.
+    """Open a model file: a `model.fp32.onnx` or `model.int8.onnx`.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from pocketscope.core.errors import InputError
 from pocketscope.images.familiarity import Familiar
 
 BATCH = 32
+METADATA = "pocketscope"  # the key of what a file says of itself, as JSON
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
             "delete it and run again, copy it again, or update onnxruntime"
         ) from error
     try:
-        about = json.loads(session.get_modelmeta().custom_metadata_map["pocketscope"])
+        about = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
         known = [about[key] for key in ("classes", "image_size", "resize", "page")]
         learnt = about.get("learnt_images")
         return Shipped(session, *known, _reliable_from(about), about, Familiar.from_plain(learnt) if learnt else None)

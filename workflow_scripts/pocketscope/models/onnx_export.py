@@ -22,6 +22,7 @@ from pocketscope.tables.label_set import by_people, digest_of_labels
 
 OPSET = 17  # read by ONNX Runtime's mobile and web builds
 PARITY_IMAGES = 8
+RESAMPLING = "bilinear, antialiased"  # as `images.resize` does it
 PARITY = 1e-4  # of probabilities; sums in another order differ by 1e-7 to 1e-5
 
 
@@ -102,6 +103,8 @@ def to_onnx(
         The file's probabilities are not torch's: the network does something that depends on the image's values.
     """
     about = {**(about or {}), "classes": trained.classes, "image_size": trained.image_size}
+    scales = {name: getattr(trained.classifier, name).flatten().tolist() for name in ("mean", "std")}
+    about["normalisation"] = {"in_the_graph": True} | {name: [round(v, 6) for v in scales[name]] for name in scales}
     name = about.get("network", type(trained.classifier.backbone).__name__)
     example = torch.zeros(2, trained.image_size, trained.image_size, 3, dtype=torch.uint8)
     with whole(path) as temporary:
@@ -140,13 +143,14 @@ def description(network: Mapping[str, Any], preprocessing: Mapping[str, Any], tr
     Returns
     -------
     dict
-        `network`, `licence` (of the pretrained weights; None where there are none, or nobody said), `fit`, `page` and
-        `training_data`.
+        `network`, `licence` (of the pretrained weights; None where there are none, or nobody said), `resize`,
+        `resampling`, `page` and `training_data`.
     """
     return {
         "network": f"{network['library']} {network['name']}" if network.get("library") else named(network),
         "licence": network.get("licence"),
         "resize": preprocessing["resize"],
+        "resampling": RESAMPLING,
         "page": preprocessing["page"],
         "training_data": training_data,
     }

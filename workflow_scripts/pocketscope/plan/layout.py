@@ -178,7 +178,7 @@ class Layout:
         return f"{self.study}/report/figures"
 
     def shipped(self, dataset: str, file: str) -> str:
-        """Return what a user takes away: `model.onnx`, `model.int8.onnx`, `answers.csv`, `README.md`."""
+        """Return what a user takes away: `model.fp32.onnx`, `model.int8.onnx`, `answers.csv`, `README.md`."""
         return f"{self.study}/ship/{dataset}/{file}"
 
     def log(self, rule: str, *names: str) -> str:

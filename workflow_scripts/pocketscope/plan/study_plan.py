@@ -357,6 +357,8 @@ class StudyPlan:
     def what_ships(self, dataset: str, candidate: Mapping[str, str]) -> dict[str, str | list[str]]:
         """Return what a shipped model is made of: itself, its labels, and what the study's candidate predicts.
 
+        Both precisions ship. `also` is what the other one predicts, where the study measures it.
+
         Parameters
         ----------
         dataset
@@ -370,11 +372,13 @@ class StudyPlan:
         wanted = {"labelled": most, "seed": self.config.split.seeds[0]}
         tested = [split for split, drawn in self.splits.items() if wanted.items() <= drawn.items()]
         runs = [self.run_of(candidate | {"dataset": dataset, "split": split}) for split in tested]
+        others = [form for form in self.config.students[candidate["network"]] if form != candidate["precision"]]
         return {
-            "model": shipped.onnx(candidate["precision"]),
+            "fp32": shipped.onnx("fp32"),
             "int8": shipped.onnx("int8"),
             "labels": self.labels_of(dataset, SHIP, self.final_label_set(candidate["method"])),
             "predictions": [run.test(candidate["precision"]) for run in runs],
+            "also": [run.test(form) for form in others for run in runs],
             "truths": [self.layout.split(dataset, split).truth for split in tested],
         }
 

@@ -185,7 +185,7 @@ class Study:
         return None
 
     def _shipped(self, plan: StudyPlan) -> Iterator[tuple[str, Path]]:
-        folder = self.project.results / plan.layout.shipped(self.project.dataset, "model.onnx")
+        folder = self.project.results / plan.layout.shipped(self.project.dataset, "README.md")
         for path in sorted(folder.parent.iterdir()) if folder.parent.is_dir() else ():
             if path.is_file() and not path.name.startswith("."):
                 yield path.name, path

@@ -58,6 +58,11 @@ def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
     return {place.name: place}
 
 
+def licence(name: str) -> str:
+    """Return the licence of a published set, as the package says."""
+    return _medmnist(name)["license"]
+
+
 def _size(source: dict[str, Any]) -> int:
     return int(source.get("size") or 28)
 

@@ -6,7 +6,7 @@ import { state } from "./store.js";
 import { Running } from "./train.js";
 
 const ABOUT = {
-  "model.onnx": "the model, in floating point", "model.int8.onnx": "the model, smaller and quicker on phones",
+  "model.fp32.onnx": "the model, in floating point", "model.int8.onnx": "the model, smaller and quicker on phones",
   "answers.csv": "an answer for each image, for spreadsheets", "answers.html": "the answers as a page of pictures, most doubtful first",
   "answers.parquet": "the answers, for programs", "README.md": "the model card: what it is for, how good it is, what is not known",
   "config.yaml": "the configuration; it runs without the desk",

@@ -1,0 +1,156 @@
+"""What a model that ships is known by: how good it is, what it learnt, and all of that in the model file itself."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from scipy import stats
+
+from pocketscope.core.files import whole
+from pocketscope.evaluation import metrics
+from pocketscope.inference.onnx_model import METADATA
+from pocketscope.statistics import intervals
+from pocketscope.statistics.reliable import LEVEL as SURE
+from pocketscope.statistics.reliable import least_reliable
+
+LEVEL = 0.95  # of intervals
+FEW = 10  # test images of a class, below which nearly nothing is known of it
+CONFUSIONS = 3  # that the card names
+
+
+def measured(
+    predictions: Sequence[str], truths: Sequence[str], positive: str | None, least: float
+) -> dict[str, Any] | None:
+    """Return what the test set shows of one precision of a candidate, ready for JSON; None where nothing measured it.
+
+    Parameters
+    ----------
+    predictions, truths
+        See `metrics.pool`.
+    positive
+        See `metrics.measure`.
+    least
+        How many of the answers that are called reliable are right, at least; see `reliable.least_reliable`.
+
+    Returns
+    -------
+    dict
+        `scores`, see `scores`; `known`, a sentence: the accuracy, and how many more images would change it; and
+        `reliable`: the fields of `Reliable`, `share` and `level`.
+    """
+    if not predictions:
+        return None
+    probabilities, truth, classes = metrics.pool(predictions, truths)
+    right = np.asarray(classes, dtype=object)[probabilities.argmax(axis=1)] == np.asarray(truth, dtype=object)
+    found = least_reliable(probabilities.max(axis=1), right, least)
+    return {
+        "scores": scores(probabilities, truth, classes, positive),
+        "known": intervals.in_words(intervals.accuracy(right)),
+        "reliable": found._asdict() | {"share": least, "level": SURE},
+    }
+
+
+def scores(
+    probabilities: np.ndarray, truth: Sequence[str], classes: Sequence[str], positive: str | None
+) -> dict[str, Any]:
+    """Return how good predictions are, with intervals where a count has one, ready for JSON.
+
+    Parameters
+    ----------
+    probabilities, truth, classes, positive
+        See `metrics.measure`.
+
+    Returns
+    -------
+    dict
+        `test_images`; `level` of the intervals; `accuracy`; `f1` and `f1_of` (the positive class; None: the mean over
+        the classes); by class in `classes` its test `images`, `f1`, `recall` and `precision`; `confusions`, the most
+        frequent first: `true`, `predicted`, `images`. Shares of images have `value`, `lower` and `upper`: the exact
+        interval of Clopper and Pearson (1934), which takes the images as drawn one by one.
+    """
+    measured = metrics.measure(probabilities, list(truth), list(classes), positive).to_pylist()
+    value = {(row["metric"], row["class"]): row["value"] for row in measured}
+    answers = [classes[index] for index in probabilities.argmax(axis=1)]
+    pairs = Counter(zip(truth, answers, strict=True))
+    given, asked = Counter(answers), Counter(truth)
+    wrong = sorted(((-count, *pair) for pair, count in pairs.items() if pair[0] != pair[1]))
+    return {
+        "test_images": len(truth),
+        "level": LEVEL,
+        "accuracy": share(sum(pairs[name, name] for name in classes), len(truth)),
+        "f1": value.get(("f1", None)),
+        "f1_of": positive,
+        "classes": {
+            name: {
+                "images": asked[name],
+                "f1": value.get(("f1", name)),
+                "recall": share(pairs[name, name], asked[name]),
+                "precision": share(pairs[name, name], given[name]),
+            }
+            for name in classes
+        },
+        "confusions": [{"true": true, "predicted": said, "images": -count} for count, true, said in wrong],
+    }
+
+
+def share(right: int, images: int) -> dict[str, float | None]:
+    """Return a share of images and its exact interval at `LEVEL`; None where there is no image.
+
+    Examples
+    --------
+    >>> {name: round(value, 3) for name, value in share(11, 11).items()}
+    {'value': 1.0, 'lower': 0.715, 'upper': 1.0}
+    """
+    if not images:
+        return {"value": None, "lower": None, "upper": None}
+    bounds = stats.binomtest(right, images).proportion_ci(LEVEL, method="exact")
+    return {"value": right / images, "lower": float(bounds.low), "upper": float(bounds.high)}
+
+
+def of_study(decided: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what the study says of its recommended candidate's F1, to stand with `scores` as `study`.
+
+    Parameters
+    ----------
+    decided
+        The data set's part of `recommendation.json`; empty where the configuration names the candidate.
+    """
+    names = ("f1", "f1_lower", "f1_upper", "f1_corrected", "level", "unit", "units")
+    known = {name: decided[name] for name in names if decided.get(name) is not None}
+    return {"study": known} if known else {}
+
+
+def learnt(labels: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
+    """Count what was learnt from: by `human` and `pseudo`, the images of each class.
+
+    Parameters
+    ----------
+    labels
+        Columns label and source of a label set (schema LABEL_SET).
+    """
+    counts: dict[str, dict[str, int]] = {"human": {}, "pseudo": {}}
+    for name, source in sorted(zip(labels["label"], labels["source"], strict=True)):
+        counts[source][name] = counts[source].get(name, 0) + 1
+    return counts
+
+
+def write_model(source: str | os.PathLike, path: str | os.PathLike, about: Mapping[str, Any]) -> None:
+    """Copy a model file, and let it say of itself what is known of it.
+
+    Parameters
+    ----------
+    source, path
+        The model file, and its copy: the same graph, bit for bit.
+    about
+        What is added to the JSON under the key `pocketscope` of its metadata.
+    """
+    model = onnx.load(source)
+    kept = {entry.key: entry.value for entry in model.metadata_props}
+    said = json.loads(kept[METADATA]) | dict(about)
+    onnx.helper.set_model_props(model, kept | {METADATA: json.dumps(said, sort_keys=True, ensure_ascii=False)})
+    with whole(path) as temporary:
+        onnx.save(model, temporary)
