@@ -1,9 +1,10 @@
 """Draw the page that says which network to take, and what that rests on."""
 
+import datetime
 from pathlib import Path
 
 from pocketscope.evaluation.evidence import timings
-from pocketscope.report import evidence
+from pocketscope.report import evidence, studied
 from pocketscope.report.build import build_report
 from pocketscope.runtime import job
 from pocketscope.statistics import comparison, decision, score_table
@@ -31,5 +32,7 @@ build_report(
     examples=evidence.example_images(decided.answers, by_dataset["images"])
     + evidence.wrongly_accepted(source.labels, source.truths, params.label_sets, by_dataset["images"]),
     provenance=provenance | {"configuration": params.config},
+    about=studied.about(by_dataset["classes"], source.roles, params.splits, params.settings),
+    date=datetime.date.today().isoformat(),
     warnings=warnings + evidence.warnings(by_dataset["classes"], by_dataset["near_duplicates"], source.histories),
 )

@@ -1,5 +1,6 @@
 """The page: complete with everything given, and right and readable with next to nothing."""
 
+import csv
 import inspect
 import re
 from html.parser import HTMLParser
@@ -11,7 +12,11 @@ import pytest
 
 import published
 import synthetic_study
-from pocketscope.report import drawing, figures, page
+from helpers import study
+from pocketscope.config.base import plain
+from pocketscope.config.messages import validate
+from pocketscope.config.study import Config
+from pocketscope.report import drawing, exports, figures, methods_text, page, references, studied, words
 from pocketscope.report.build import build_report
 from pocketscope.report.sections.method import models_section
 from pocketscope.statistics import (
@@ -82,7 +87,10 @@ def full(tmp_path_factory):
     fewer = scores.assign(split=scores["split"].str.replace("k25", "k10"), value=scores["value"] - 0.05)
     folder = tmp_path_factory.mktemp("full")
     scores = pd.concat([scores, fewer])
-    page, found = build(folder, scores, synthetic_study.costs(), given, **synthetic_study.extras())
+    classes = pd.DataFrame([("cells", "basophil", 9, 9, 9)], columns=["dataset", "label", "images", "files", "human"])
+    roles = pd.DataFrame([("cells", "k25_s0", 75, 0, 9, 9)], columns=["dataset", "split", *studied.ROLES])
+    more = synthetic_study.extras() | {"about": {"settings": settings(), "classes": classes, "roles": roles}}
+    page, found = build(folder, scores, synthetic_study.costs(), given, **more)
     return folder, page, found
 
 
@@ -131,7 +139,9 @@ def test_points_lost_by_int8_are_those_of_pairs_of_files(tmp_path):
 def test_page_is_whole_and_self_contained(full):
     _, page, _ = full
     outline = Outline(page)
-    assert outline.loaded == []
+    beside = {link for link in outline.loaded if link.startswith(("tables/", "figures/"))}
+    assert set(outline.loaded) == beside  # links to what lies beside the page, and nothing that it needs
+    assert all((full[0] / link).is_file() for link in beside)
     assert outline.silent == []
     assert len(outline.ids) == len(set(outline.ids))
     assert outline.levels[0] == 1
@@ -194,7 +204,109 @@ def test_every_figure_is_a_file_of_its_own(full):
 
 def test_equal_inputs_give_equal_bytes(tmp_path):
     scores = table((6, 3, 4))
-    assert build(tmp_path / "a", scores)[0] == build(tmp_path / "b", scores)[0]
+    made = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        build(folder, scores)
+        made.append({file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()})
+    assert made[0] == made[1]
+    assert {".html", ".svg", ".pdf", ".csv", ".tex"} <= {path.suffix for path in made[0]}
+
+
+def test_every_table_is_a_csv_with_all_digits_and_latex(full):
+    folder, page, found = full
+    names = set(re.findall(r'<table id="([^"]+)"', page))
+    for ending in ("csv", "tex"):
+        assert {path.stem for path in (folder / "tables").glob(f"*.{ending}")} == names
+    with (folder / "tables/recommendations.csv").open(newline="") as file:
+        rows = {row["Data set"]: row for row in csv.DictReader(file)}
+    assert float(rows["cells"]["F1 × 100"]) == found["datasets"]["cells"]["f1"]
+    written = (folder / "tables/quantising.tex").read_text()
+    assert r"mobilenet\_v2 &" in written
+    assert written.count(r" \\") == 1 + len(synthetic_study.NETWORKS)
+
+
+def test_latex_reads_what_a_name_may_hold():
+    assert exports.latex("50 % of $a_b & {c} <d> #1 ~^\\") == (
+        r"50 \% of \$a\_b \& \{c\} $<$d$>$ \#1 \textasciitilde{}\textasciicircum{}\textbackslash{}"
+    )
+
+
+def test_rows_that_the_page_leaves_out_are_in_the_files():
+    block = page.table("t", "many", pd.DataFrame({"a": range(1500)}), {"a": ("A", str)})
+    assert len(block["rows"]) == page.TABLE_ROWS
+    assert len(exports.as_csv(block).splitlines()) == 1501
+    assert "500 more rows" in exports.as_latex(block)
+    assert r"\begin{longtable}" in exports.as_latex(block)
+
+
+def test_words_are_explained_where_they_first_stand_and_nowhere_else():
+    given = (
+        '<html><body><h2>F1 of splits</h2><p title="F1">F1 &amp; F1 of teachers.</p><button>int8</button>'
+        f"<svg><text>int8</text></svg><p>int8</p>{words.PLACE}<script>F1</script></body></html>"
+    )
+    found = words.explain(given)
+    assert re.findall(r'popovertarget="word-([\w-]+)">([^<]*)<', found) == [
+        ("f1", "F1"), ("teacher", "teachers"), ("int8", "int8")
+    ]  # fmt: skip
+    assert '<h2>F1 of splits</h2><p title="F1"><button' in found
+    assert found.count("popover id=") == found.count("<dt>") == 3
+    assert words.explain("<p>F1</p>") == "<p>F1</p>"
+
+
+def test_the_page_explains_ten_words_and_says_when_it_was_made(full):
+    _, page, _ = full
+    explained = re.findall(r'popovertarget="word-([\w-]+)"', page)
+    assert len(explained) == len(set(explained)) >= 10
+    assert {"f1", "int8", "split", "pseudo-label", "holm", "quade"} & set(explained)
+    assert not re.search(r"Made by pocketscope [\d.]+ on", page)  # no date was given
+
+
+def settings(**changes):
+    config = plain(validate(Config, study(**changes), "configuration"))
+    networks = {"shufflenet_v2_x0_5": {"library": "torchvision", "name": "shufflenet_v2_x0_5", "weights": "none"}}
+    networks["shufflenet_v2_x0_5"]["licence"] = None
+    return {"config": config, "networks": networks, "licences": dict.fromkeys(config["datasets"], "CC0")}
+
+
+def test_the_methods_are_those_of_the_configuration(tmp_path):
+    methods = {
+        "supervised": {"labels": "human"},
+        "plain": {"teachers": ["shufflenet_v2_x0_5"], "threshold": 0.7, "rounds": 3, "calibration": "temperature"},
+        "fixmatch": {"labels": "consistency", "algorithm": "fixmatch"},
+        "full": {"labels": "full"},
+    }
+    asked = settings(
+        methods=methods, students={"shufflenet_v2_x0_5": ["fp32", "int8"]}, split={"labelled": [4], "seeds": [0, 1]}
+    )
+    told = " ".join(methods_text.paragraphs(asked, "Pairs by Holm."))
+    for part in ("4 per class were labelled, in 2 random draws", "confidence above 0.7", "up to 3 rounds",
+                 "temperature scaling", "'fixmatch' was FixMatch", "'full', an upper bound",
+                 "started from random weights", "quantised", "32 × 32 pixels", "Pairs by Holm."):  # fmt: skip
+        assert part in told
+    assert "ImageNet" not in told
+    keys = {work.key for work in references.cited([told])}
+    assert {"sohn2020", "guo2017", "holm1979", "ma2018", "loshchilov2019"} <= keys
+    assert not {"berthelot2019", "deng2009", "he2016"} & keys
+    assert "quantised" not in " ".join(methods_text.paragraphs(settings(), ""))
+
+
+def test_what_was_studied_is_on_the_page_and_can_be_cited(tmp_path):
+    classes = pd.DataFrame([("digits", "<0>", 178, 179, 4)], columns=["dataset", "label", "images", "files", "human"])
+    roles = pd.DataFrame([("digits", "k4_s0", 12, 0, 388, 139)], columns=["dataset", "split", *studied.ROLES])
+    about = {"settings": settings(), "classes": classes, "roles": roles}
+    page, _ = build(tmp_path, table((6, 2, 2)), about=about, date="2026-01-02")
+    assert "&lt;0&gt;" in page
+    assert "on 2026-01-02" in page
+    assert "CC0" in page
+    assert "training.steps" in page
+    keys = set(re.findall(r"^@\w+\{(\w+),", (tmp_path / "references.bib").read_text(), re.MULTILINE))
+    cited = re.findall(r"\\cite\{([^}]*)\}", (tmp_path / "methods.tex").read_text())
+    assert keys == {key for part in cited for key in part.split(",")}
+
+
+def test_settings_tell_no_place_of_a_file():
+    config = {"source": {"kind": "folder", "path": "/home/me/cells"}, "labelled": ["all"], "test": None}
+    assert studied.flat(config) == [("source.kind", "folder"), ("labelled", "all")]
 
 
 @pytest.mark.parametrize("protocol", comparison.PROTOCOLS)

@@ -204,7 +204,8 @@ def about_card(reliable, precision="fp32", **more):
         "file": {"image_size": 64, "resize": "crop", "resampling": "bilinear", "network": "x", "licence": "MIT"},
         "data_licence": "CC0", "classes": ["ill", "well"], "learnt": facts.learnt(labels),
         "scores": scores | facts.of_study(decided), "other_scores": None, "reliable": reliable._asdict(), "share": 0.9,
-        "known": "5 test images: between 28 and 99 % right", "answers": 300, "reliable_answers": 200, "same": 98, "compared": 100, "recommendation": "Take it.",
+        "known": "5 test images: between 28 and 99 % right",
+        "answers": 300, "reliable_answers": 200, "same": 98, "compared": 100, "recommendation": "Take it.",
     } | more  # fmt: skip
 
 

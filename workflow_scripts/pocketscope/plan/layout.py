@@ -174,8 +174,17 @@ class Layout:
 
     @property
     def figures(self) -> str:
-        """The report's figures, one SVG file each."""
+        """The report's figures, each as SVG and PDF."""
         return f"{self.study}/report/figures"
+
+    def report_cited(self, file: str) -> str:
+        """Return what a paper takes over: `methods.tex`, `references.bib`."""
+        return f"{self.study}/report/{file}"
+
+    @property
+    def report_tables(self) -> str:
+        """The report's tables, each as CSV and LaTeX."""
+        return f"{self.study}/report/tables"
 
     def shipped(self, dataset: str, file: str) -> str:
         """Return what a user takes away: `model.fp32.onnx`, `model.int8.onnx`, `answers.csv`, `README.md`."""

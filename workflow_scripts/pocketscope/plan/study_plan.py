@@ -389,6 +389,10 @@ class StudyPlan:
         catalogue = {name: plain(self.networks[name]) for name in self.networks}
         return digest_of_value(plain(self.config) | {"catalogue": catalogue})
 
+    def settings(self) -> dict[str, Any]:
+        """Return all that the configuration says, defaults included, and of each network its entry of the catalogue."""
+        return {"config": plain(self.config), "networks": {name: plain(self.networks[name]) for name in self.networks}}
+
     def families(self) -> dict[str, str]:
         """Return the family of each network, sorted by name."""
         return {name: network.family for name, network in sorted(self.networks.items())}

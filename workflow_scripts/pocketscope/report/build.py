@@ -12,13 +12,14 @@ from typing import Any
 import pandas as pd
 
 from pocketscope.core import files
-from pocketscope.report import page
+from pocketscope.report import exports, page, words
 from pocketscope.report.sections.costs import costs_section
 from pocketscope.report.sections.differences import differences_section
 from pocketscope.report.sections.gain import gain_section
-from pocketscope.report.sections.method import method_section, models_section
+from pocketscope.report.sections.method import PROTOCOL_TEXTS, method_section, models_section
 from pocketscope.report.sections.mistakes import examples_section, mistakes_section
 from pocketscope.report.sections.scores import scores_section
+from pocketscope.report.sections.study import citable_section, study_section
 from pocketscope.report.sections.training import pseudo_labels_section, training_section
 from pocketscope.statistics import comparison, score_table
 from pocketscope.statistics.decision import Decision
@@ -41,8 +42,10 @@ def build_report(
     examples: Sequence[Mapping[str, Any]] = (),
     provenance: Mapping[str, str] | None = None,
     warnings: Sequence[str] = (),
+    about: Mapping[str, Any] | None = None,
+    date: str | None = None,
 ) -> None:
-    """Write `folder`/index.html and `folder`/figures/*.svg.
+    """Write `folder`/index.html, each figure as SVG and PDF, each table as CSV and LaTeX, and the methods to be cited.
 
     Parameters
     ----------
@@ -76,6 +79,10 @@ def build_report(
         Versions, device, seeds, digests: label to text.
     warnings
         What the reader must know before anything else, such as that devices were mixed.
+    about
+        What was studied: see `sections.study`.
+    date
+        When the page was made, for its foot; equal inputs give equal bytes where none is given.
     """
     folder = Path(folder)
     main = score_table.most_labelled(scores)
@@ -90,6 +97,7 @@ def build_report(
         "timings": timings,
         "protocol": protocol,
     }
+    citable, cited_files = citable_section(about, " ".join(PROTOCOL_TEXTS[protocol]))
     sections = [
         scores_section(study),
         differences_section(study),
@@ -100,22 +108,26 @@ def build_report(
         pseudo_labels_section(pseudo_labels, pseudo_label_curves),
         examples_section(examples),
         models_section(study),
+        study_section(about),
         method_section(study, provenance or {}),
+        citable,
     ]
+    headline = _headline(study)
     rendered = page.template().render(
         title=title,
         subtitle=_subtitle(study["competing"]),
         nothing=[(section["title"], section["blocks"]) for section in sections if section["absent"]],
-        headline=_headline(study),
+        headline=headline,
         sections=sections,
         warnings=[*warnings, *score_table.score_remarks(scores)],
         version=VERSION,
+        date=date,
     )
-    for section in sections:
-        for block in page.walk(section["blocks"]):
-            if block["kind"] == "figure":
-                files.write_text(folder / "figures" / f"{block['id']}.svg", block["svg"])
-    files.write_text(folder / "index.html", rendered)
+    headline_table = [headline["table"]] if headline["table"] else []
+    exports.write(page.walk([*headline_table, *(block for section in sections for block in section["blocks"])]), folder)
+    for name, text in cited_files.items():
+        files.write_text(folder / name, text)
+    files.write_text(folder / "index.html", words.explain(rendered))
 
 
 def _subtitle(scores: pd.DataFrame) -> str:

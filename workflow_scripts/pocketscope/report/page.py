@@ -19,6 +19,7 @@ from PIL import Image
 from pocketscope.report import drawing
 
 TABLE_ROWS = 1000  # beyond, a page is slow on a phone; the CSV files hold all
+FEW_COLUMNS = 3  # that a phone shows side by side; of a table with more, each row becomes a list there
 NARROW = 380  # points: a figure no wider is shrunk to fit a phone, a wider one is scrolled, lest its letters vanish
 
 
@@ -58,8 +59,10 @@ def figure(caption: str, drawn: Figure, alt: str, *, name: str | None = None, be
     markup = drawing.svg(drawn, name)
     points = float(markup.split('width="', 1)[1].split("pt", 1)[0])
     fits = ' class="narrow"' if points <= NARROW else ""
+    as_pdf = drawing.pdf(drawn)
     markup = markup.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}"{fits} ', 1)
-    return {"kind": "figure", "id": name, "svg": markup, "caption": drawing.CAPTIONS[caption], "beside": beside}
+    shown = {"svg": markup, "pdf": as_pdf, "caption": drawing.CAPTIONS[caption], "beside": beside}
+    return {"kind": "figure", "id": name, **shown}
 
 
 def walk(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -70,15 +73,21 @@ def walk(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def table(
     name: str, caption: str, frame: pd.DataFrame, columns: Mapping[str, Any], *, folded: bool = False
 ) -> dict[str, Any]:
-    """Describe a table for the template: `columns` maps a column to its heading, or to heading and format."""
-    heads, body = [], []
+    """Describe a table for the template: `columns` maps a column to its heading, or to heading and format.
+
+    The page shows the first `TABLE_ROWS` rows; `every` has the values of all, for files.
+    """
+    heads, body, every = [], [], []
     for told in columns.values():
         label, formatted = told if isinstance(told, tuple) else (told, None)
         heads.append({"label": label, "numeric": formatted is not None})
-    for row in frame.head(TABLE_ROWS)[list(columns)].itertuples(index=False):
+    for number, row in enumerate(frame[list(columns)].itertuples(index=False)):
+        every.append(["" if _is_missing(value) else value for value in row])
+        if number >= TABLE_ROWS:
+            continue
         cells = []
         for value, told in zip(row, columns.values(), strict=True):
-            missing = value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+            missing = _is_missing(value)
             text = "–" if missing else told[1](value) if isinstance(told, tuple) else str(value)
             cells.append({"text": text, "raw": "" if missing else value})
         body.append(cells)
@@ -88,9 +97,15 @@ def table(
         "caption": caption,
         "heads": heads,
         "rows": body,
+        "every": every,
+        "many": len(heads) > FEW_COLUMNS,
         "folded": folded,
         "left_out": max(0, len(frame) - TABLE_ROWS),
     }
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 def image_source(image: bytes | NDArray[np.uint8]) -> str:
