@@ -35,8 +35,7 @@ split, reliable = parquet.read(source.split, SPLIT), known[main]["reliable"]
 paths = parquet.mapping(source.images, IMAGES, "image_id", "paths")
 asked, said = answers.to_answer(split, parquet.read(source.source_labels, SOURCE_LABELS))
 given, unlike = (told(models[main], source.images, asked) for told in (answers.answer, answers.unlikeness))
-enough = Reliable(*(reliable[name] for name in Reliable._fields))
-table = answers.answers_table(given, paths, enough, said, unlike)
+table = answers.answers_table(given, paths, Reliable(*(reliable[key] for key in Reliable._fields)), said, unlike)
 parquet.write(table, made.answers, ANSWERS)
 agreement = answers.agreement(models[main], models[other], source.images, split["image_id"].to_pylist())
 about |= {"candidate": candidate, "file": models[main].about, "classes": models[main].classes, "reliable": reliable}
