@@ -295,7 +295,7 @@ def test_every_rule_says_what_it_needs_and_only_those_that_run_networks_ask_for_
     config = study(
         methods=methods, students={"resnet18": ["fp32", "int8"], "best_teacher": ["fp32"]}, ship={"candidate": row}
     )
-    config["split"] = {"labelled": [4, 5]}
+    config["split"] = {"labelled": [4, 5], "group_near_duplicates": True}
     profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
     groups = ["--groups", *(f"{rule}={group}" for rule, group in profile["groups"].items())]
     groups += ["--group-components", *(f"{group}={number}" for group, number in profile["group-components"].items())]
