@@ -369,7 +369,7 @@ def _text(found: dict[str, Any], priced_by: list[str]) -> str:
         return (
             f"{leads} {found['units']:,} {units} are too few to decide whether "
             f"{len(found['undecided'])} other candidate{'s lose' if len(found['undecided']) > 1 else ' loses'} less "
-            f"than {margin}. About {_rounded(found['units_needed'])} {units} would be enough for one that is cheaper, "
+            f"than {margin}. About {_rounded(found['units_needed'])} {units} would be enough for one of them, "
             "if the gaps stay as measured."
         )
     if found["outcome"] == "unpriced":

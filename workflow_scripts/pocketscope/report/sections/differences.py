@@ -60,8 +60,8 @@ DIFFERENCE_COLUMNS = {
     "verdict_with_seeds": "The methods",
 }
 UNCONTROLLED = (
-    "Errors are counted for each question by itself (the adjustment goes over its comparisons). The protocol does not "
-    "bound how often some difference on the whole page is false."
+    "Errors are counted for each question by itself. This does not bound how often some difference on the page is "
+    "false: the protocol 'sound' does."
 )
 
 
