@@ -40,6 +40,9 @@ def recommend(
     many that pass is taken (`bootstrap.simultaneous_tail`). Below six data sets there is none. What is cheap is told by
     `cost`.
 
+    Where no candidate is shown to, the best-scoring one is taken, or the cheapest that is shown to lose less than the
+    margin against that one: it is as good a choice, whatever the others are worth.
+
     Parameters
     ----------
     result
@@ -59,8 +62,8 @@ def recommend(
         (freed of the choice's luck, which the lower bound is too), `accuracy` with `accuracy_lower` and
         `accuracy_upper` (None where units are data sets), `size_mb`, `latency_ms`; the same of the best one
         (`best_candidate`, ...); `ties`, which score as the best does; `difference` of the two, and the simultaneous
-        `difference_lower` against whichever is the best; `passing` (all candidates within the margin); `undecided`
-        (those that may be within); `outcome` (`cheaper`, `best`, `undecided`, `unpriced`); `units_needed`; `tested`,
+        `difference_lower` against whichever is the best (where undecided: against the best-scoring one); `passing`
+        (all candidates within the margin); `undecided` (those that may be within); `outcome` (`cheaper`, `best`, `undecided`, `unpriced`); `units_needed`; `tested`,
         what the test images say of the accuracy and how many more would change it; `text`, which says it in words.
     """
     prices = cost(result.rows, costs)
@@ -73,11 +76,13 @@ def recommend(
     lower = np.quantile(result.low - result.high[:, [best]], tail, axis=0)
     lower[best] = 0.0
     upper = np.quantile(result.high - result.low[:, [best]], 1 - tail, axis=0)
-    for i in np.flatnonzero(lower > -allowed) if enough else ():
+    close, against_best = (lower > -allowed) & enough, lower.copy()
+    for i in np.flatnonzero(close):
         lower[i] = min(lower[i], _lowest(result, i, tail, allowed, best))
     passing = (lower > -allowed) & enough
-    passing[best] = True
-    candidate = int(_cheapest(passing[None], prices, result.point[None])[0])
+    passing[best] = close[best] = True
+    shown = passing.sum() > 1
+    candidate = int(_cheapest((passing if shown else close)[None], prices, result.point[None])[0])
     undecided = ~passing & (~(upper < -allowed) | (not enough))
     picked = _chosen_without_folds(result, prices, allowed, tail, enough)
     bounds = bootstrap.interval(result, alpha)
@@ -86,7 +91,7 @@ def recommend(
         **_describe(result, bounds, costs, best, "best_", result.choice.score(_best_of_each(result, prices)), alpha),
         "ties": [result.rows[i] for i in others if gap[i] > -ALIKE],
         "difference": float(gap[candidate]),
-        "difference_lower": float(lower[candidate]) if enough else None,
+        "difference_lower": float((lower if shown else against_best)[candidate]) if enough else None,
         "margin": margin,
         "level": 1 - alpha,
         "unit": result.unit,
@@ -263,7 +268,9 @@ def _chosen_without_folds(
         reach = -stats.norm.ppf(tail) * deviation - centre[:, None] + rival[None]
         np.fill_diagonal(reach, -math.inf)
         for line, row in zip(scores, chosen, strict=True):
-            row |= (line[:, None] - line[None] - reach > -allowed).all(axis=1)
+            within = line[:, None] - line[None] - reach > -allowed
+            passing = within.all(axis=1)
+            row |= passing if (passing & ~row).any() else within[:, np.argmax(row)]
     return _cheapest(chosen, prices, scores)
 
 
@@ -305,7 +312,7 @@ def _tested(result: bootstrap.Bootstrap, candidate: int, alpha: float) -> dict[s
 
 
 def _outcome(found: dict[str, Any], priced: bool, promising: bool) -> str:
-    if found["candidate"] != found["best_candidate"]:
+    if found["candidate"] != found["best_candidate"] and len(found["passing"]) > 1:
         return "cheaper"
     if found["undecided"] and len(found["passing"]) == 1 and promising:
         return "undecided"
@@ -366,6 +373,9 @@ def _text(found: dict[str, Any], priced_by: list[str]) -> str:
             f"against it: {FEWEST_DATASETS} are the minimum."
         )
     if found["outcome"] == "undecided":
+        if candidate != best:
+            loss = max(0.0, -100 * found["difference_lower"])
+            leads = f"{best} scores best, and {candidate}, which is cheaper, loses at most {loss:.1f} against it."
         return (
             f"{leads} {found['units']:,} {units} are too few to decide whether "
             f"{len(found['undecided'])} other candidate{'s lose' if len(found['undecided']) > 1 else ' loses'} less "
