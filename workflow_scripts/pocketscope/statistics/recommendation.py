@@ -63,8 +63,9 @@ def recommend(
         `accuracy_upper` (None where units are data sets), `size_mb`, `latency_ms`; the same of the best one
         (`best_candidate`, ...); `ties`, which score as the best does; `difference` of the two, and the simultaneous
         `difference_lower` against whichever is the best (where undecided: against the best-scoring one); `passing`
-        (all candidates within the margin); `undecided` (those that may be within); `outcome` (`cheaper`, `best`, `undecided`, `unpriced`); `units_needed`; `tested`,
-        what the test images say of the accuracy and how many more would change it; `text`, which says it in words.
+        (all candidates within the margin); `undecided` (those that may be within); `outcome` (`cheaper`, `best`,
+        `undecided`, `unpriced`); `units_needed`; `tested`, what the test images say of the accuracy and how many more
+        would change it; `text`, which says it in words.
     """
     prices = cost(result.rows, costs)
     best = _best(result.point, prices)
