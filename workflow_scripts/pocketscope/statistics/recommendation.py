@@ -40,8 +40,7 @@ def recommend(
     many that pass is taken (`bootstrap.simultaneous_tail`). Below six data sets there is none. What is cheap is told by
     `cost`.
 
-    Where no candidate is shown to, the best-scoring one is taken, or the cheapest that is shown to lose less than the
-    margin against that one: it is as good a choice, whatever the others are worth.
+    Where none is, the best-scoring one is taken, or the cheapest that is shown to lose less than the margin against it.
 
     Parameters
     ----------
