@@ -7,8 +7,8 @@ head on the features of a compact network learns them, and answers all other ima
 answers can claim is found as the workflow does it: by heads that learnt without a fold of the labels.
 
 Heads stand in for networks, so that thousands of them can be trained. Their features are those of EfficientNet-Lite0
-with its published weights, or after it was trained on three tenths of the set's images, which no draw touches: nearly
-as good as a network whose layers were all trained on what was drawn.
+with its published weights (`pretrained`), or after it was trained on three tenths of the set's images, which no draw
+touches (`trained`). `network` trains all layers on what was drawn, in 50 steps: five trainings a draw, for a GPU.
 
 `labels` are as many of each class (`balanced`), or any images (`random`); `skewed` are balanced labels and a pool in
 which each class is half as frequent as the one before, in an order that is drawn.
@@ -17,25 +17,28 @@ Call it until it says that nothing is left; the last line is the table of what i
 """
 
 import argparse
-import json
-import sys
+import functools
+import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cells
 import numpy as np
+import torch
 from sklearn.linear_model import LogisticRegression
 
 from pocketscope.core import parquet
+from pocketscope.core.files import whole
 from pocketscope.core.temperature import scale
 from pocketscope.data import packing
 from pocketscope.deploy import reliability
 from pocketscope.distillation import folds as folding
 from pocketscope.distillation.calibration import expected_calibration_error
-from pocketscope.models import linear_head, networks
+from pocketscope.models import linear_head, networks, tensors
 from pocketscope.statistics import reliable
 from pocketscope.statistics.label_shift import class_shares
 from pocketscope.tables.images import load_images
@@ -49,7 +52,10 @@ APART = 0.3  # of each class, that the network is trained on
 FOLDS = 4
 SHARE = 0.9
 SKEW = 0.5
-NAMES = ("set", "features", "labels_per_class", "labels", "draws")
+STEPS = 50
+LEARN = ["trained", "pretrained", "network"]
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+NAMES = ("learns", "set", "labels_per_class", "labels", "draws")
 
 
 class Draw(NamedTuple):
@@ -67,11 +73,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="packed images, features and results")
     parser.add_argument("--draws", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=600, help="begin no other cell after so long")
+    parser.add_argument("--learns", nargs="+", default=LEARN, choices=LEARN)
+    parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--sets", nargs="+", default=list(SIZES), choices=list(SIZES))
     options = parser.parse_args()
     asked = [
         dict(zip(NAMES, [*cell, options.draws], strict=True))
-        for cell in product(options.sets, ["trained", "pretrained"], [12, 25], ["balanced", "random", "skewed"])
+        for cell in product(options.learns, options.sets, [25, 12], ["balanced", "skewed", "random"])
+        if cell[0] != "network" or cell[3] == "balanced"
     ]
     cells.compute(
         options.work / "reliable.jsonl",
@@ -85,24 +94,15 @@ def main() -> None:
 
 def measure(cell: cells.Cell, options: argparse.Namespace) -> dict[str, Any]:
     """Draw labels again and again, and compare what is claimed with the truth."""
-    rows, started = [], time.process_time()
-    for draw in draws(cell, options):
-        learnt = reliability.measure(draw.folds, [str(c) for c in range(draw.pool.shape[1])], SHARE)
-        ships = reliability.transfer(draw.folds, learnt, sample(draw.pool))
-        after = scale(draw.pool, ships["temperature"])
-        shares = {by: np.array([of[by] for of in learnt["class_shares"].values()]) for by in ("labelled", "unlabelled")}
-        true = np.bincount(draw.truth, minlength=draw.pool.shape[1]) / len(draw.truth)
-        rows.append(
-            {
-                "right": (draw.pool.argmax(axis=1) == draw.truth).mean(),
-                "error_before": expected_calibration_error(draw.pool, draw.truth),
-                "error_after": expected_calibration_error(after, draw.truth),
-                "shares_labelled": abs(shares["labelled"] - true).sum() / 2,
-                "shares_estimated": abs(shares["unlabelled"] - true).sum() / 2,
-            }
-            | {name: claim(draw, *rule(draw, learnt, ships)) for name, rule in RULES.items()}
-        )
-    found: dict[str, Any] = {"images": len(draw.folds.truth), "seconds": round(time.process_time() - started, 1)}
+    numbers = range(cell["draws"])
+    of_set(cell, options)  # features are computed once, before several processes ask for them
+    started = time.monotonic()
+    parts = [
+        processes(options.workers).submit(rows_of, cell, list(numbers[i :: options.workers]), options)
+        for i in range(options.workers)
+    ]
+    rows = [row for part in parts for row in part.result()]
+    found: dict[str, Any] = {"images": rows[0].pop("images"), "seconds": round(time.monotonic() - started, 1)}
     for name in (name for name in rows[0] if name not in RULES):
         found[name] = round(float(np.mean([row[name] for row in rows])), 3)
     for name in RULES:
@@ -115,6 +115,40 @@ def measure(cell: cells.Cell, options: argparse.Namespace) -> dict[str, Any]:
             "right": round(float(np.mean(made)), 3) if made else None,
         }
     return found
+
+
+@functools.cache
+def processes(workers: int) -> ProcessPoolExecutor:
+    """Return processes that live as long as this one."""
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+def rows_of(cell: cells.Cell, numbers: list[int], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return a row for each draw."""
+    torch.set_num_threads(1)
+    rows = []
+    for number in numbers:
+        draw = draw_labels(cell, number, options)
+        learnt = reliability.measure(draw.folds, [str(c) for c in range(draw.pool.shape[1])], SHARE)
+        ships = reliability.transfer(draw.folds, learnt, sample(draw.pool))
+        after = scale(draw.pool, ships["temperature"])
+        told = learnt["class_shares"].values()
+        labelled = np.array([of["labelled"] for of in told])
+        estimated = np.array([of["labelled"] if of["unlabelled"] is None else of["unlabelled"] for of in told])
+        true = np.bincount(draw.truth, minlength=draw.pool.shape[1]) / len(draw.truth)
+        rows.append(
+            {
+                "images": len(draw.folds.truth),
+                "right": (draw.pool.argmax(axis=1) == draw.truth).mean(),
+                "right_by_shares": (shifted(draw, learnt, ships)[0].argmax(axis=1) == draw.truth).mean(),
+                "error_before": expected_calibration_error(draw.pool, draw.truth),
+                "error_after": expected_calibration_error(after, draw.truth),
+                "shares_labelled": abs(labelled - true).sum() / 2,
+                "shares_estimated": abs(estimated - true).sum() / 2,
+            }
+            | {name: claim(draw, *rule(draw, learnt, ships)) for name, rule in RULES.items()}
+        )
+    return rows
 
 
 # ---- rules: probabilities of the pool, and from which one on its answers are reliable
@@ -202,29 +236,46 @@ def _by_shares(probabilities: np.ndarray, shares: np.ndarray, among: np.ndarray)
 # ---- draws
 
 
-def draws(cell: cells.Cell, options: argparse.Namespace) -> Iterator[Draw]:
-    """Yield what heads say, for one draw of labels after the other."""
-    features, truth = of_set(cell["set"], cell["features"], options)
-    strength = None
-    for number in range(cell["draws"]):
-        random = np.random.default_rng([number, cell["labels_per_class"]])
-        chosen = drawn(truth, cell, random)
-        pool = random.permutation(np.setdiff1d(np.arange(len(truth)), chosen))
-        if cell["labels"] == "skewed":
-            pool = skewed(pool, truth, random)
-        known, labels = features[chosen], truth[chosen]
-        if strength is None:
-            strength = linear_head.strength((known - known.mean(axis=0)) / known.std(), labels)
-        classes = int(truth.max()) + 1
-        fold = folding.assign(labels.tolist(), list(map(str, chosen)), FOLDS, number)
-        seen, unlabelled = np.zeros((len(chosen), classes), np.float32), []
-        for part in range(FOLDS):
-            rest = fold != part
-            asked = [known[~rest], features[sample(pool)]]
-            seen[~rest], other = head(known[rest], labels[rest], asked, strength, classes)
-            unlabelled.append(other)
-        (answers,) = head(known, labels, [features[pool]], strength, classes)
-        yield Draw(reliability.Folds(seen, labels, np.stack(unlabelled)), answers, truth[pool])
+def draw_labels(cell: cells.Cell, number: int, options: argparse.Namespace) -> Draw:
+    """Draw labels, and return what those say that learnt from them: from all, and from all but each fold."""
+    truth, learn = of_set(cell, options)
+    random, classes = np.random.default_rng([number, cell["labels_per_class"]]), int(truth.max()) + 1
+    chosen = drawn(truth, cell, random)
+    pool = random.permutation(np.setdiff1d(np.arange(len(truth)), chosen))
+    if cell["labels"] == "skewed":
+        pool = skewed(pool, truth, random)
+    fold = folding.assign(truth[chosen].tolist(), list(map(str, chosen)), FOLDS, number)
+    seen, unlabelled = np.zeros((len(chosen), classes), np.float32), []
+    for part in range(FOLDS):
+        seen[fold == part], other = learn(chosen[fold != part], [chosen[fold == part], sample(pool)], number)
+        unlabelled.append(other)
+    (answers,) = learn(chosen, [pool], number)
+    return Draw(reliability.Folds(seen, truth[chosen], np.stack(unlabelled)), answers, truth[pool])
+
+
+Learn = Callable[[np.ndarray, list[np.ndarray], int], list[np.ndarray]]  # what is learnt from, and asked; a seed
+
+
+@functools.cache
+def _of_set(name: str, kind: str, labels: int, data: Path, work: Path) -> tuple[np.ndarray, Learn]:
+    if kind == "network":
+        images, truth, names = pixels(name, data, work)
+        return truth, lambda known, asked, seed: train(name, images, truth, len(names), known, asked, seed)
+    path = work / f"{name}.npz"
+    if not path.is_file():
+        compute_features(name, path, data, work)
+    stored = np.load(path)
+    drawn_from = ~stored["apart"]
+    features, truth = stored[kind][drawn_from].astype(np.float64), stored["classes"][drawn_from]
+    known = drawn(truth, {"labels_per_class": labels, "labels": "balanced"}, np.random.default_rng(0))
+    first = features[known]
+    strength = linear_head.strength((first - first.mean(axis=0)) / first.std(), truth[known])  # once, by one draw
+    return truth, lambda known, asked, seed: head(features, truth, known, asked, strength)
+
+
+def of_set(cell: cells.Cell, options: argparse.Namespace) -> tuple[np.ndarray, Learn]:
+    """Return the classes of the images that are drawn from, and what learns from some of them."""
+    return _of_set(cell["set"], cell["learns"], cell["labels_per_class"], options.data, options.work)
 
 
 def drawn(truth: np.ndarray, cell: cells.Cell, random: np.random.Generator) -> np.ndarray:
@@ -248,60 +299,84 @@ def skewed(pool: np.ndarray, truth: np.ndarray, random: np.random.Generator) -> 
 
 
 def head(
-    features: np.ndarray, labels: np.ndarray, asked: list[np.ndarray], strength: float, classes: int
+    features: np.ndarray, truth: np.ndarray, known: np.ndarray, asked: list[np.ndarray], strength: float
 ) -> list[np.ndarray]:
-    """Fit a linear head as the workflow does, and return its probabilities, float32 (N, classes), of several arrays."""
-    mean, spread = features.mean(axis=0), features.std() or 1.0
-    scaled = (features - mean) / spread
-    left, values, axes = np.linalg.svd(scaled, full_matrices=False)  # the penalty does not change under a rotation
-    fitted = LogisticRegression(C=strength, tol=1e-3, max_iter=500).fit(left * values, labels)
+    """Fit a linear head as the workflow does, and return its probabilities, float32 (N, classes), of several lists."""
+    mean, spread = features[known].mean(axis=0), features[known].std() or 1.0
+    # The penalty does not change under a rotation.
+    left, values, axes = np.linalg.svd((features[known] - mean) / spread, full_matrices=False)
+    fitted = LogisticRegression(C=strength, tol=1e-3, max_iter=500).fit(left * values, truth[known])
     found = []
-    for array in asked:
-        probabilities = np.zeros((len(array), classes), np.float32)
-        probabilities[:, fitted.classes_] = fitted.predict_proba(((array - mean) / spread) @ axes.T)
+    for some in asked:
+        probabilities = np.zeros((len(some), int(truth.max()) + 1), np.float32)
+        probabilities[:, fitted.classes_] = fitted.predict_proba(((features[some] - mean) / spread) @ axes.T)
         found.append(probabilities)
     return found
 
 
-def of_set(name: str, kind: str, options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
-    """Return features and classes of the images that are drawn from; they are computed once."""
-    path = options.work / f"{name}.npz"
-    if not path.is_file():
-        compute_features(name, path, options)
-    stored = np.load(path)
-    return stored[kind][~stored["apart"]].astype(np.float64), stored["classes"][~stored["apart"]]
+def train(
+    name: str,
+    images: np.ndarray,
+    truth: np.ndarray,
+    classes: int,
+    known: np.ndarray,
+    asked: list[np.ndarray],
+    seed: int,
+) -> list[np.ndarray]:
+    """Train a network, all its layers, as the workflow does by default but for fewer steps."""
+    network = networks.build(cells.NETWORKS["efficientnet_lite0"], classes, cells.ROOT, seed=seed)
+    fit(name, network, images[known], one_hot(truth[known], classes), {"steps": STEPS}, seed)
+    network.to(DEVICE)
+    found = []
+    with torch.inference_mode():
+        for some in asked:
+            parts = tensors.batches(tensors.to_tensor(images[some], DEVICE), DEVICE)
+            found.append(torch.cat([network(part).softmax(dim=1).float().cpu() for part in parts]).numpy())
+    return found
 
 
-def compute_features(name: str, path: Path, options: argparse.Namespace) -> None:
-    """Pack a set, train a network on a part of it, and store the features of all images before and after."""
-    folder = options.work / f"{name}-{SIZES[name]}"
-    source = {"kind": "folder", "path": str((options.data / name).resolve()), "unlabelled": None, "test": None}
+def fit(
+    name: str, network: networks.Classifier, images: np.ndarray, targets: np.ndarray, asked: dict[str, Any], seed: int
+) -> None:
+    """Train a network in place."""
+    supervised.train(
+        network,
+        Examples(images, targets, np.ones(len(images), bool)),
+        None,
+        pretrained=True,
+        settings=cells.settings(asked),
+        symmetries=SYMMETRIES.get(name, []),
+        seed=seed,
+        device=DEVICE,
+    )
+
+
+def pixels(name: str, data: Path, work: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return a set's packed images, their classes and the classes' names."""
+    folder = work / f"{name}-{SIZES[name]}"
     paths = {table: folder / f"{table}.parquet" for table in ("images", "labels", "skipped", "files")}
-    packing.pack(source, folder, **paths, image_size=SIZES[name], resize="stretch", classes=None)
+    if not paths["files"].is_file():
+        source = {"kind": "folder", "path": str((data / name).resolve()), "unlabelled": None, "test": None}
+        packing.pack(source, folder, **paths, image_size=SIZES[name], resize="stretch", classes=None)
     label_of = parquet.mapping(paths["labels"], SOURCE_LABELS, "image_id", "label")
     names, ids = sorted(set(label_of.values())), sorted(label_of)
-    classes = np.array([names.index(label_of[identity]) for identity in ids])
-    images = load_images(paths["images"], ids)
-    random, apart = np.random.default_rng(0), np.zeros(len(ids), bool)
+    return load_images(paths["images"], ids), np.array([names.index(label_of[identity]) for identity in ids]), names
+
+
+def compute_features(name: str, path: Path, data: Path, work: Path) -> None:
+    """Train a network on a part of a set, and store the features of all images before and after."""
+    images, classes, names = pixels(name, data, work)
+    random, apart = np.random.default_rng(0), np.zeros(len(images), bool)
     for c in range(len(names)):
         members = random.permutation(np.flatnonzero(classes == c))
         apart[members[: int(APART * len(members))]] = True
     network = networks.build(cells.NETWORKS["efficientnet_lite0"], len(names), cells.ROOT, seed=0)
-    before = linear_head.features(network, images, cells.CPU)
-    examples = Examples(images[apart], one_hot(classes[apart], len(names)), np.ones(int(apart.sum()), bool))
-    supervised.train(
-        network,
-        examples,
-        None,
-        pretrained=True,
-        settings=cells.settings({"steps": 120, "steps_exponent": 0.0}),
-        symmetries=SYMMETRIES.get(name, []),
-        seed=0,
-        device=cells.CPU,
-    )
-    after = linear_head.features(network, images, cells.CPU)
-    np.savez(path, classes=classes, apart=apart, pretrained=before.astype(np.float32), trained=after.astype(np.float32))
-    print(json.dumps({"features": name, "images": len(ids)}), file=sys.stderr, flush=True)
+    before = linear_head.features(network.to(DEVICE), images, DEVICE)
+    fit(name, network, images[apart], one_hot(classes[apart], len(names)), {"steps": 120, "steps_exponent": 0.0}, 0)
+    after = linear_head.features(network.to(DEVICE), images, DEVICE)
+    found = {"pretrained": before.astype(np.float32), "trained": after.astype(np.float32)}
+    with whole(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, classes=classes, apart=apart, **found)
 
 
 if __name__ == "__main__":

@@ -181,14 +181,29 @@ def labels_given(wildcards):
     return {"path": place, "content": digest} | {key: asked[key] for key in ("source", "classes")}
 
 
-def what_ships(wildcards):
-    """Return what a shipped model is made of; which candidate ships is known when the study has recommended one."""
+def _shipping(wildcards, asked):
+    """Return the inputs that a function of the plan names for the candidate that ships.
+
+    Which one that is is known when the study has recommended it, unless the configuration names it.
+    """
     candidate, found = plain(CONFIG.ship)["candidate"], {}
     if candidate is None:
         found["recommendation"] = checkpoints.recommend.get().output.recommendation
         recommended = json.loads(Path(found["recommendation"]).read_text(encoding="utf-8"))["datasets"]
         candidate = {key: recommended[wildcards.dataset][key] for key in ("method", "network", "precision")}
-    return found | PLAN.what_ships(wildcards.dataset, candidate)
+    return found | asked(wildcards.dataset, candidate)
+
+
+def what_ships(wildcards):
+    """Return what a shipped model is made of."""
+    return _shipping(wildcards, PLAN.what_ships)
+
+
+def shown_by(wildcards):
+    """Return what shows which answers of a shipped model are reliable."""
+    found = _shipping(wildcards, PLAN.shown_by)
+    found.pop("recommendation", None)  # it says which files, and nothing of what is in them
+    return found
 
 
 def _packed_mb(input, share):

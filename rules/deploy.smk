@@ -22,11 +22,34 @@ rule quantize:
         "../workflow_scripts/quantize.py"
 
 
+# What a model can claim that has seen every labelled image: the folds are trained by the rules that train all others.
+rule reliability:
+    input:
+        unpack(shown_by),
+        images=packed("images"),
+        split=LAYOUT.split("{dataset}", "ship").roles,
+    output:
+        LAYOUT.shipped("{dataset}", "reliability.json"),
+    log:
+        LAYOUT.log("reliability", "{dataset}"),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
+    params:
+        code=code("reliability.py"),
+        share=CONFIG.ship.reliable,
+    script:
+        "../workflow_scripts/reliability.py"
+
+
 # Which candidate ships is known when the study is done, unless the configuration names it: the inputs follow from the
 # recommendation. The network is trained by the rules that train all others, on the split `ship`.
 rule answer:
     input:
         unpack(what_ships),
+        reliability=LAYOUT.shipped("{dataset}", "reliability.json"),
         images=packed("images"),
         source_labels=packed("labels"),
         classes=LAYOUT.classes("{dataset}"),
@@ -50,7 +73,6 @@ rule answer:
         dataset=lambda wildcards: wildcards.dataset,
         data_licence=lambda wildcards: licence_of(PLAN.dataset(wildcards.dataset)),
         candidate=plain(CONFIG.ship)["candidate"],
-        reliable=CONFIG.ship.reliable,
     script:
         "../workflow_scripts/answer.py"
 

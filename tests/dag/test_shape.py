@@ -184,18 +184,19 @@ def test_a_cross_validation_trains_each_fold_and_scores_them_together(tmp_path):
 
 
 def test_a_row_that_is_named_ships_without_the_rest_of_the_study(tmp_path):
-    """Trained once with a test set, for its figures, and once with every label."""
+    """Trained once with a test set, for its figures, once with every label, and without each of four folds of them."""
     row = {"method": "model", "network": "resnet18", "precision": "int8"}
     counts = plan(tmp_path, study_a(ship={"candidate": row}), target="ship")
     assert counts == {
         "pack": 1,
         "check": 1,
-        "split": 2,
-        "train": 2 * (3 + 1),
-        "predict": 2 * 3,
-        "pseudo_label": 2,
-        "quantize": 2,
-        "evaluate": 1,
+        "split": 2 + 4,
+        "train": (2 + 4) * (3 + 1),
+        "predict": (2 + 4) * 3,
+        "pseudo_label": 2 + 4,
+        "quantize": 2 + 4,
+        "evaluate": 2 + 4,
+        "reliability": 1,
         "answer": 1,
         "answers_table": 1,
         "answers_page": 1,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pocketscope.core.temperature import scale
-from pocketscope.deploy import reliability
+from pocketscope.deploy import facts, reliability
 from pocketscope.statistics.label_shift import class_shares
 from pocketscope.statistics.reliable import Reliable, fewest, least_reliable, lower_bound, more_needed
 
@@ -119,7 +119,10 @@ def test_a_surer_model_claims_no_more_than_its_folds():
     claimed = (pool.max(axis=1) >= learnt["reliable"]["probability"]).sum()
     for model, found in ((pool, same), (scale(pool, 0.5), surer)):
         assert (scale(model, found["temperature"]).max(axis=1) >= found["probability"]).sum() == claimed
-    assert reliability.reliable_of(learnt, 0.8) == Reliable(0.8, *list(learnt["reliable"].values())[1:])
+    said = facts.reliable(learnt | {"models": {"int8": surer}}, "int8")
+    assert said["temperature"] == surer["temperature"]
+    assert said["reliable"]["probability"] == surer["probability"]
+    assert {"answered", "right", "share", "level", "images", "folds", "class_shares"} <= said["reliable"].keys()
 
 
 def test_without_unlabelled_images_the_folds_speak_for_themselves():

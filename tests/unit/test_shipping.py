@@ -203,7 +203,14 @@ def about_card(reliable, precision="fp32", **more):
         "candidate": {"method": "plain", "network": "tiny", "precision": precision},
         "file": {"image_size": 64, "resize": "crop", "resampling": "bilinear", "network": "x", "licence": "MIT"},
         "data_licence": "CC0", "classes": ["ill", "well"], "learnt": facts.learnt(labels),
-        "scores": scores | facts.of_study(decided), "other_scores": None, "reliable": reliable._asdict(), "share": 0.9,
+        "scores": scores | facts.of_study(decided), "other_scores": None, "temperature": 1.5,
+        "reliable": reliable._asdict() | {
+            "share": 0.9, "level": 0.95, "folds": 4, "images": 44, "right_of_images": 41, "more_labels": 9,
+            "calibration_error": {"before": 0.084, "after": 0.02},
+            "class_shares": {
+                "ill": {"labelled": 0.5, "unlabelled": 0.25}, "well": {"labelled": 0.5, "unlabelled": None},
+            },
+        },
         "known": "5 test images: between 28 and 99 % right",
         "answers": 300, "reliable_answers": 200, "same": 98, "compared": 100, "recommendation": "Take it.",
     } | more  # fmt: skip
@@ -212,14 +219,16 @@ def about_card(reliable, precision="fp32", **more):
 @pytest.mark.parametrize(
     ("reliable", "said"),
     [
-        (Reliable(0.87, 40, 39), "a probability of 0.8700 or more is reliable. 40 test images have"),
-        (Reliable(None, 20, 15), "No answer is called reliable. 15 of 20 test images were answered correctly"),
+        (Reliable(0.87, 40, 39), "a probability of 0.8700 or more is reliable. 40 of the labelled images have"),
+        (Reliable(None, 20, 15), "At least 9 more labelled images are needed to show it"),
     ],
 )
 def test_the_card_leads_with_what_is_known_and_says_what_is_not(reliable, said):
     text = model_card(about_card(reliable))
     assert text.startswith("# cells: tiny\n\n**5 test images: between 28 and 99 % right**\n")
     for part in (said, "uint8 (N, 64, 64, 3)", "`crop`", "| ill | 1 | 1 |", "98 of 100 images", "licence CC0",
+                 "41 of 44 labelled images were answered correctly", "temperature of 1.50",
+                 "8.4 % before and 2.0 % after", "| ill | 50.0 % | 25.0 % |", "| well | 50.0 % | – |",
                  "80.0 % (28.4 to 99.5)", "80.0 (30.0 to 99.0)", "Corrected for the choice, F1 is 70.0",
                  "ill answered as well (1).", "Anything certain of well: it has 2 test images.", "licence MIT",
                  "model.fp32.onnx` | the model in fp32: this one is recommended",
@@ -251,8 +260,15 @@ def test_a_model_file_says_what_is_known_of_it_and_computes_as_before(tmp_path):
     assert (before.reliable_from, after.reliable_from) == (None, 0.8)
     assert before.about["normalisation"]["in_the_graph"]
     assert len(before.about["normalisation"]["mean"]) == 3
-    facts.write_model(folder / "again.onnx", folder / "none.onnx", {"reliable": {"probability": None}})
-    assert onnx_model.open_model(folder / "none.onnx", threads=1).reliable_from == math.inf
+    facts.write_model(
+        folder / "again.onnx", folder / "none.onnx", {"reliable": {"probability": None}, "temperature": 2}
+    )
+    scaled = onnx_model.open_model(folder / "none.onnx", threads=1)
+    assert scaled.reliable_from == math.inf
+    roots = np.sqrt(onnx_model.probabilities(before, images))
+    np.testing.assert_allclose(
+        onnx_model.probabilities(scaled, images), roots / roots.sum(axis=1, keepdims=True), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

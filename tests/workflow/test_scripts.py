@@ -11,7 +11,7 @@ from helpers import ROOT
 SCRIPTS = ROOT / "workflow_scripts"
 LIGHT = ("pack", "check", "split", "near_duplicates", "oracle_labels", "leave_out", "join_folds", "calibrate",
          "pseudo_label", "choose", "audit", "quantize", "evaluate", "scores", "compare", "recommend",
-         "answer", "answers_table", "answers_page")  # fmt: skip
+         "answer", "reliability", "answers_table", "answers_page")  # fmt: skip
 HEAVY = ("torch", "torchvision", "timm", "matplotlib", "pydantic", "snakemake")
 
 

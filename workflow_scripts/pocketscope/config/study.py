@@ -64,9 +64,24 @@ class Ship(Model):
     candidate: Candidate | None = Field(None, description="The candidate to ship. Default: the recommended one.")
     reliable: Share = Field(
         0.9,
-        description="An answer is reliable if the test set shows that at least this share of predictions with the "
+        description="An answer is reliable if labelled images show that at least this share of predictions with the "
         "same or a higher probability is correct.",
     )
+    folds: int = Field(
+        4,
+        ge=0,
+        le=20,
+        description="So many more times the candidate is trained, each time without another fold of the labels: this "
+        "shows which answers of the shipped model are reliable. A cross-validation has folds of its own. 0: the "
+        "study's test set shows it.",
+    )
+
+    @field_validator("folds")
+    @classmethod
+    def _more_than_one(cls, folds: int) -> int:
+        if folds == 1:
+            raise ValueError("one fold is all labels, and leaves none to train on; give 0, or 2 or more")
+        return folds
 
 
 class Compute(Model):

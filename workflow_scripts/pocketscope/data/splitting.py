@@ -31,6 +31,7 @@ def assign(
     validation_share: float,
     min_validation: int,
     strict: bool,
+    of_all: bool = False,
     corrected: Mapping[str, str | None] | None = None,
     exam: Mapping[str, str] | None = None,
     near: Iterable[tuple[str, str]] = (),
@@ -69,6 +70,9 @@ def assign(
         There is no validation set where most classes have fewer labelled images than this.
     strict
         Raise an error where a class has fewer images than `labelled`, instead of a warning.
+    of_all
+        The folds are of all labels, as what ships learns from all: those of the source's own test set too. One may be
+        empty.
     corrected
         Labels that people gave after they saw the answers, by image: they replace those of `labels`; None: the image
         has no label.
@@ -100,8 +104,15 @@ def assign(
         largest = max(Counter(unit_of.values()).values())
         log.info("units of nearly equal images: %d, the largest unit of %d images", len(set(joined.values())), largest)
     named = {i for i, role in zip(image_ids, roles, strict=True) if role == "test"} | exam.keys()
+    named = set() if of_all else named
     given |= exam
     tested = _tested(given, unit_of, named, test, test_share, test_seed)
+    if test is not None and not of_all and not any(unit_of[image_id] in tested for image_id in given):
+        what = "the source's own test set has no label" if named else "every class has only one image or group"
+        raise InputError(
+            f"there is no image to test on{'' if test == 'share' else f' in fold {test[0]}'}: {what}; label more images"
+            + ("" if test == "share" else ", or lower split.folds")
+        )
 
     in_training = {i: label for i, label in label_of.items() if unit_of[i] not in tested}
     chosen = _labelled(in_training, unit_of, labelled, seed, strict)
@@ -174,12 +185,6 @@ def _tested(
     else:
         asked, folds = test
         tested = {unit for unit, fold in _folds(label_of, unit_of, folds, seed).items() if fold == asked}
-    if not any(unit_of[image_id] in tested for image_id in label_of):
-        what = "the source's own test set has no label" if named else "every class has only one image or group"
-        raise InputError(
-            f"there is no image to test on{'' if test == 'share' else f' in fold {test[0]}'}: {what}; label more images"
-            + ("" if test == "share" else ", or lower split.folds")
-        )
     return tested
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import jinja2
 
 from pocketscope.deploy.facts import CONFUSIONS, FEW
-from pocketscope.statistics.reliable import LEVEL
 
 
 def model_card(about: Mapping[str, Any]) -> str:
@@ -19,10 +18,10 @@ def model_card(about: Mapping[str, Any]) -> str:
     about
         `dataset`, `study`, `candidate` (method, network, precision), `file` (what the model file says of itself),
         `data_licence` (of the images, or None), `classes`, `learnt` (see `facts.learnt`), `scores` and `other_scores`
-        (see `facts.scores` and `facts.of_study`; the other precision's are None where nothing measured it), `reliable`
-        (see `facts.measured`), `known` (a sentence that the card leads with: the accuracy, and how many more images
-        would change it), `share`, `answers`, `reliable_answers`, `same`, `compared`, and `recommendation`, a
-        sentence or None.
+        (see `facts.scores` and `facts.of_study`; the other precision's are None where nothing measured it),
+        `temperature` and `reliable` (see `facts.reliable`), `known` (a sentence that the card leads with: the accuracy,
+        and how many more images would change it), `answers`, `reliable_answers`, `same`, `compared`, and
+        `recommendation`, a sentence or None.
     """
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=loader, keep_trailing_newline=True)
@@ -31,7 +30,7 @@ def model_card(about: Mapping[str, Any]) -> str:
     few = [name for name in about["classes"] if classes[name]["images"] < FEW]
     # By its name, so that no digest of a rule's code depends on the version.
     version = import_module("pocketscope.version").VERSION
-    more = {"level": LEVEL, "few": few, "confusions": CONFUSIONS, "version": version}
+    more = {"few": few, "confusions": CONFUSIONS, "version": version}
     more["study_f1"] = about["scores"].get("study", {})
     more["other"] = {"fp32": "int8", "int8": "fp32"}[about["candidate"]["precision"]]
     return environment.get_template("card.md").render(**more, **about)

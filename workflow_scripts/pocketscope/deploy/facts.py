@@ -14,18 +14,14 @@ from pocketscope.core.files import whole
 from pocketscope.evaluation import metrics
 from pocketscope.inference.onnx_model import METADATA
 from pocketscope.statistics import intervals
-from pocketscope.statistics.reliable import LEVEL as SURE
-from pocketscope.statistics.reliable import least_reliable
 
 LEVEL = 0.95  # of intervals
 FEW = 10  # test images of a class, below which nearly nothing is known of it
 CONFUSIONS = 3  # that the card names
 
 
-def measured(
-    predictions: Sequence[str], truths: Sequence[str], positive: str | None, least: float
-) -> dict[str, Any] | None:
-    """Return what the test set shows of one precision of a candidate, ready for JSON; None where nothing measured it.
+def measured(predictions: Sequence[str], truths: Sequence[str], positive: str | None) -> dict[str, Any]:
+    """Return what the test set shows of one precision of a candidate, ready for JSON; nothing if nothing did.
 
     Parameters
     ----------
@@ -33,25 +29,37 @@ def measured(
         See `metrics.pool`.
     positive
         See `metrics.measure`.
-    least
-        How many of the answers that are called reliable are right, at least; see `reliable.least_reliable`.
 
     Returns
     -------
     dict
-        `scores`, see `scores`; `known`, a sentence: the accuracy, and how many more images would change it; and
-        `reliable`: the fields of `Reliable`, `share` and `level`.
+        `scores`, see `scores`; and `known`, a sentence: the accuracy, and how many more images would change it.
     """
     if not predictions:
-        return None
+        return {}
     probabilities, truth, classes = metrics.pool(predictions, truths)
     right = np.asarray(classes, dtype=object)[probabilities.argmax(axis=1)] == np.asarray(truth, dtype=object)
-    found = least_reliable(probabilities.max(axis=1), right, least)
     return {
         "scores": scores(probabilities, truth, classes, positive),
         "known": intervals.in_words(intervals.accuracy(right)),
-        "reliable": found._asdict() | {"share": least, "level": SURE},
     }
+
+
+def reliable(shown: Mapping[str, Any], precision: str) -> dict[str, Any]:
+    """Return what a model file says of itself, ready for JSON: its `temperature`, and in `reliable` what that rests on.
+
+    Parameters
+    ----------
+    shown
+        What `reliability.measure` returns, and in `models`, by precision, what `reliability.transfer` does.
+    precision
+        Of the file.
+    """
+    found = dict(shown["models"][precision])
+    names = ("share", "level", "images", "folds", "more_labels", "calibration_error", "class_shares")
+    rests_on = shown["reliable"] | {name: shown[name] for name in names}
+    rests_on |= {"right_of_images": shown["right"], "probability": found["probability"]}
+    return {"temperature": found["temperature"], "reliable": rests_on}
 
 
 def scores(

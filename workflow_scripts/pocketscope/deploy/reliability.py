@@ -5,7 +5,7 @@ a fold of the labels: they say of that fold what the shipped model would say of 
 since they learnt from fewer labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from pocketscope.core.temperature import scale
 from pocketscope.distillation.calibration import expected_calibration_error, temperature
 from pocketscope.statistics.label_shift import class_shares
-from pocketscope.statistics.reliable import LEVEL, Reliable, least_reliable, more_needed
+from pocketscope.statistics.reliable import LEVEL, least_reliable, more_needed
 
 COMPARED = 512  # unlabelled images on which the folds' models are compared with the one that ships
 FEWEST = 30  # of them, below which they are not compared, and the classes' shares not estimated
@@ -40,6 +40,9 @@ class Folds(NamedTuple):
 def measure(folds: Folds, classes: Sequence[str], share: float) -> dict[str, Any]:
     """Return what the folds show, ready for JSON.
 
+    The bound rests on the probabilities as they are: the temperature, which the same images fit, enters it by the
+    weights of the classes alone. A single fold is a test set, which bounds and never fits.
+
     Parameters
     ----------
     folds
@@ -58,12 +61,11 @@ def measure(folds: Folds, classes: Sequence[str], share: float) -> dict[str, Any
         after; `class_shares`: by class `labelled` and `unlabelled` (estimated).
     """
     confidence, right = folds.seen.max(axis=1), folds.seen.argmax(axis=1) == folds.truth
-    fitted = temperature(folds.seen, folds.truth)
+    fitted = temperature(folds.seen, folds.truth) if len(folds.unlabelled) > 1 else 1.0
     among = np.bincount(folds.truth, minlength=len(classes)) / max(len(folds.truth), 1)
     everything = scale(folds.unlabelled, fitted).reshape(-1, len(classes))
     compared = len(right) > 0 and folds.unlabelled.shape[1] >= FEWEST
     pool = class_shares(everything, among) if compared else among
-    # The temperature enters by these weights alone: what an image counts does not depend on how it was answered.
     found = least_reliable(confidence, right, share, (pool / np.maximum(among, 1e-12))[folds.truth])
     each = (folds.seen, scale(folds.seen, fitted))
     errors = [expected_calibration_error(seen, folds.truth) if len(right) else None for seen in each]
@@ -84,7 +86,7 @@ def measure(folds: Folds, classes: Sequence[str], share: float) -> dict[str, Any
     }
 
 
-def transfer(folds: Folds, measured: dict[str, Any], shipped: np.ndarray) -> dict[str, float | None]:
+def transfer(folds: Folds, measured: Mapping[str, Any], shipped: np.ndarray) -> dict[str, float | None]:
     """Return the `temperature` of a shipped model file, and the `probability` from which on its answers are reliable.
 
     Models that learnt from more labels are surer, so that a probability of the folds' models is not worth the same
@@ -112,11 +114,6 @@ def transfer(folds: Folds, measured: dict[str, Any], shipped: np.ndarray) -> dic
         count = int(among * len(ranked) + 1e-9)
         least = _rounded_down(ranked[count - 1]) if count else None
     return {"temperature": own, "probability": least}
-
-
-def reliable_of(measured: dict[str, Any], probability: float | None) -> Reliable:
-    """Return what a model's answers rest on, for the probability that `transfer` gave."""
-    return Reliable(**measured["reliable"] | {"probability": probability})
 
 
 def _rounded_down(probability: float) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 
 from pocketscope.core.errors import InputError
+from pocketscope.core.temperature import scale
 from pocketscope.images.familiarity import Familiar
 
 BATCH = 32
@@ -28,6 +29,8 @@ class Shipped:
         Names, in the order of the probabilities.
     image_size, resize, page
         How a file becomes pixels; see `decode.load`.
+    temperature
+        Of its probabilities, see `temperature.scale`: 1 where the file does not say.
     reliable_from
         From which probability on an answer is reliable; infinity where none is, None where the file does not say.
     about
@@ -41,6 +44,7 @@ class Shipped:
     image_size: int
     resize: str
     page: int
+    temperature: float = 1.0
     reliable_from: float | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     familiar: Familiar | None = None
@@ -67,7 +71,8 @@ def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
         about = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
         known = [about[key] for key in ("classes", "image_size", "resize", "page")]
         learnt = about.get("learnt_images")
-        return Shipped(session, *known, _reliable_from(about), about, Familiar.from_plain(learnt) if learnt else None)
+        familiar = Familiar.from_plain(learnt) if learnt else None
+        return Shipped(session, *known, about.get("temperature", 1.0), _reliable_from(about), about, familiar)
     except (KeyError, ValueError) as error:
         raise InputError(
             f"{path}: not a model of pocketscope: its metadata lacks {error}; give a model file of a study"
@@ -97,8 +102,9 @@ def cores() -> int:
 
 
 def probabilities(shipped: Shipped, images: np.ndarray) -> np.ndarray:
-    """Return float32 probabilities (N, classes) of uint8 images (N, image_size, image_size, 3)."""
+    """Return float32 probabilities (N, classes), at the model's temperature, of uint8 images (N, size, size, 3)."""
     if not len(images):
         return np.zeros((0, len(shipped.classes)), np.float32)
     parts = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-    return np.concatenate([shipped.session.run(None, {"images": part})[0] for part in parts])
+    found = np.concatenate([shipped.session.run(None, {"images": part})[0] for part in parts])
+    return scale(found, shipped.temperature)

@@ -21,6 +21,7 @@ from pocketscope.plan.layout import Layout, Run
 from pocketscope.plan.own_functions import is_own, own_function
 
 SHIP = "ship"  # the split that what ships is trained on: every label, and nothing to test on
+SHIP_FOLD = "ship_f{}"  # the same without a fold of the labels, which is tested on
 
 
 def any_of(names: Iterable[str]) -> str:
@@ -43,7 +44,8 @@ class StudyPlan:
     layout
         Where all files lie.
     splits, ship
-        By name, how a split is drawn: `labelled`, `seed` and `test`; those of the study, and the one that ships.
+        By name, how a split is drawn: `labelled`, `seed` and `test`; those of the study; and the one that ships, with
+        its folds.
     """
 
     def __init__(self, config: Config, networks: Mapping[str, Network], root: Path) -> None:
@@ -60,7 +62,12 @@ class StudyPlan:
             for seed in asked.seeds
             for fold, test in tests.items()
         }
-        self.ship = {SHIP: {"labelled": "all", "seed": asked.seeds[0], "test": None}}
+        every = {"labelled": "all", "seed": asked.seeds[0]}
+        # As what ships is trained: on every label, and with nothing kept for validation.
+        fold = every | {"validation_share": 0.0, "of_all": True}
+        count = 0 if asked.evaluation == "crossvalidation" else config.ship.folds
+        self.ship_folds = {SHIP_FOLD.format(i): fold | {"test": [i, count]} for i in range(count)}
+        self.ship = {SHIP: every | {"test": None}} | self.ship_folds
         self.upper_bounds = [name for name, method in config.methods.items() if method.labels == "full"]
         self.distilling = [name for name, method in config.methods.items() if method.labels == "teachers"]
         self.consistency = [name for name, method in config.methods.items() if method.labels == "consistency"]
@@ -367,10 +374,7 @@ class StudyPlan:
             Method, network and precision.
         """
         shipped = self.run_of(candidate | {"dataset": dataset, "split": SHIP})
-        # One seed: its folds test each image once. Others would test the same images again.
-        most = max(self.config.split.labelled, key=lambda k: float("inf") if k == "all" else k)
-        wanted = {"labelled": most, "seed": self.config.split.seeds[0]}
-        tested = [split for split, drawn in self.splits.items() if wanted.items() <= drawn.items()]
+        tested = self._tested()
         runs = [self.run_of(candidate | {"dataset": dataset, "split": split}) for split in tested]
         others = [form for form in self.config.students[candidate["network"]] if form != candidate["precision"]]
         return {
@@ -381,6 +385,36 @@ class StudyPlan:
             "also": [run.test(form) for form in others for run in runs],
             "truths": [self.layout.split(dataset, split).truth for split in tested],
         }
+
+    def shown_by(self, dataset: str, candidate: Mapping[str, str]) -> dict[str, str | list[str]]:
+        """Return what shows which answers of a shipped model are reliable: itself, and models made without a fold each.
+
+        Where the study is a cross-validation these are its own; where no folds are asked for, those with its test set.
+
+        Parameters
+        ----------
+        dataset, candidate
+            See `what_ships`.
+        """
+        shipped = self.run_of(candidate | {"dataset": dataset, "split": SHIP})
+        folds = list(self.ship_folds) or self._tested()
+        runs = [self.run_of(candidate | {"dataset": dataset, "split": split}) for split in folds]
+        return {
+            "fp32": shipped.onnx("fp32"),
+            "int8": shipped.onnx("int8"),
+            "folds": [run.onnx(candidate["precision"]) for run in runs],
+            "predictions": [run.test(candidate["precision"]) for run in runs],
+            "truths": [self.layout.split(dataset, split).truth for split in folds],
+        }
+
+    def _tested(self) -> list[str]:
+        """Return the splits that a shipped candidate was tested on: the most labels, and one seed.
+
+        The folds of one seed test each image once. Others would test the same images again.
+        """
+        most = max(self.config.split.labelled, key=lambda k: float("inf") if k == "all" else k)
+        wanted = {"labelled": most, "seed": self.config.split.seeds[0]}
+        return [split for split, drawn in self.splits.items() if wanted.items() <= drawn.items()]
 
     # ---- the whole
 

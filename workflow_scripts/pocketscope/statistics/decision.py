@@ -223,5 +223,8 @@ def _reliable(answers: pd.DataFrame, share: float) -> dict[str, Any]:
     """Return a line of RELIABLE, by the first seed: another tests the same images again."""
     first = answers[answers["split"] == answers["split"].iloc[0]]
     right = (first["answer"] == first["truth"]).to_numpy()
-    found = reliable.least_reliable(first["confidence"].to_numpy(), right, share)
-    return {"dataset": first["dataset"].iloc[0], "share": share, "tested": len(first)} | found._asdict()
+    given = first["confidence"].to_numpy(), right, share
+    found = reliable.least_reliable(*given)
+    more = reliable.more_needed(*given) if found.probability is None else 0
+    about = {"dataset": first["dataset"].iloc[0], "share": share, "tested": len(first), "more_labels": more}
+    return about | found._asdict()

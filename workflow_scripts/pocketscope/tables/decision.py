@@ -68,5 +68,6 @@ RELIABLE = pa.schema(  # from which probability on the recommended candidate's a
         pa.field("answered", pa.int64(), nullable=False),  # test images with at least that; where null, all
         pa.field("right", pa.int64(), nullable=False),  # of these
         pa.field("tested", pa.int64(), nullable=False),
+        pa.field("more_labels", pa.int64(), nullable=False),  # test images that are missing at least; 0 where some are
     ]
 )

@@ -63,7 +63,9 @@ def _what_is_reliable(found: pd.Series) -> str:
     if pd.isna(found["probability"]):
         return (
             f"No answer is reliable. {found['right']:,} of {found['tested']:,} test images were answered correctly. "
-            f"This shows for no probability that {promised} with this or a higher probability are correct."
+            f"This shows for no probability that {promised} with this or a higher probability are correct. At least "
+            f"{found['more_labels']:,} more test images are needed to show it. What ships is judged by all labelled "
+            "images, each by a model that has not seen it."
         )
     covered = 100 * found["answered"] / found["tested"]
     return (
