@@ -315,6 +315,7 @@ def test_renamed_merged_and_deleted_classes_of_the_source(journal, tmp_path):
 
 def test_without_a_journal_and_with_an_empty_one(tmp_path):
     assert of_run.take("mine", None, tmp_path) is None
+    assert of_run.take("mine", "elsewhere.sqlite", tmp_path) is None
     Journal(tmp_path / "labels/mine.sqlite").close()
     assert of_run.take("mine", None, tmp_path) is None
     with pytest.raises(InputError, match="there is no such file"):
