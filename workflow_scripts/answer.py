@@ -32,7 +32,9 @@ for form in (main, other):
     facts.write_model(source[form], made[form], said)
     models[form] = onnx_model.open_model(made[form], threads=snakemake.threads)
 split, paths = parquet.read(source.split, SPLIT), parquet.mapping(source.images, IMAGES, "image_id", "paths")
-asked, said = answers.to_answer(split, parquet.read(source.source_labels, SOURCE_LABELS))
+asked, said = answers.to_answer(
+    split, parquet.read(source.source_labels, SOURCE_LABELS), parquet.notes(source.split).get("renamed")
+)
 enough = Reliable(*(known[main]["reliable"][name] for name in Reliable._fields))
 given, unlike = (told(models[main], source.images, asked) for told in (answers.answer, answers.unlikeness))
 table = answers.answers_table(given, paths, enough, said, unlike)

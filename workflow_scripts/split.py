@@ -22,6 +22,7 @@ near = [pair for table in tables for pair in zip(*columns(table, "image_id", "ot
 split, truth, notes = splitting.assign(
     images, given.source, corrected=given.learnt, exam=given.exam, near=near, **params.drawn
 )
+notes |= {"renamed": given.renamed} if given.renamed else {}
 parquet.write(split, made.split, SPLIT, notes=notes)
 parquet.write(truth, made.truth, TRUTH)
 human = human_labels(*images_with(split, "labelled"))

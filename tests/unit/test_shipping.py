@@ -99,6 +99,8 @@ def test_what_people_said_is_what_the_source_does_not_and_stays_among_the_answer
     split = pa.table({"image_id": list("abcde"), "role": roles, "label": ["ill", "ill", "well", None, "well"]})
     source = pa.table({"image_id": list("abcd"), "label": ["ill", None, "ill", None]})
     assert answers.to_answer(split, source) == (["d", "b", "c", "e"], {"b": "ill", "c": "well", "e": "well"})
+    old = pa.table({"image_id": list("abcd"), "label": ["sick", None, "sick", None]})
+    assert answers.to_answer(split, old, {"sick": "ill"}) == answers.to_answer(split, source)
 
 
 def test_images_that_are_no_files_keep_the_names_of_their_source():

@@ -106,7 +106,9 @@ def answers_table(
     return pa.table(dict(zip(ANSWERS.names, map(list, columns), strict=True)), schema=ANSWERS)
 
 
-def to_answer(split: pa.Table, source_labels: pa.Table) -> tuple[list[str], dict[str, str]]:
+def to_answer(
+    split: pa.Table, source_labels: pa.Table, renamed: Mapping[str, str | None] | None = None
+) -> tuple[list[str], dict[str, str]]:
     """Return the images to answer, and by image the class that people gave since the source was read.
 
     These are what is unlabelled, and what people labelled since or labelled otherwise than the source: they stay among
@@ -118,8 +120,12 @@ def to_answer(split: pa.Table, source_labels: pa.Table) -> tuple[list[str], dict
         A split that knows every label (schema SPLIT), such as `ship`.
     source_labels
         What the source says (schema SOURCE_LABELS).
+    renamed
+        What classes of the source are called now, None where they were deleted: nobody has said that of an image.
     """
-    of_source = dict(zip(*(source_labels[name].to_pylist() for name in ("image_id", "label")), strict=True))
+    renamed = renamed or {}
+    pairs = zip(*(source_labels[name].to_pylist() for name in ("image_id", "label")), strict=True)
+    of_source = {identity: renamed.get(label, label) for identity, label in pairs}
     known = list(zip(*(split[name].to_pylist() for name in ("image_id", "label")), strict=True))
     said = {identity: label for identity, label in known if label is not None and label != of_source.get(identity)}
     return images_with(split, "unlabelled")[0] + list(said), said
