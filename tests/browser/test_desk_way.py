@@ -109,14 +109,14 @@ def test_answers_are_shown_most_doubtful_first(desk):
 
 def test_what_is_taken_away_answers_as_the_desk_does(desk, downloads):
     button(desk, "Results").click()
-    desk.until(lambda: "model.onnx" in shown(desk), "the files")
-    for name in ("model.onnx", "answers.csv"):
+    desk.until(lambda: "model.fp32.onnx" in shown(desk), "the files")
+    for name in ("model.fp32.onnx", "answers.csv"):
         next(link for link in desk.find(".take a") if link.text == name).click()
         end = time.monotonic() + 30
         while not (downloads / name).is_file() and time.monotonic() < end:
             time.sleep(0.1)
     out = downloads / "classified.csv"
-    command = [sys.executable, "-m", "pocketscope", "classify", str(downloads / "model.onnx"), str(desk.folder)]
+    command = [sys.executable, "-m", "pocketscope", "classify", str(downloads / "model.fp32.onnx"), str(desk.folder)]
     subprocess.run([*command, "--csv", str(out)], check=True, cwd=CHECKOUT / "workflow_scripts")
 
     def rows(path):

@@ -84,6 +84,11 @@ def test_the_page_itself_never_scrolls_sideways(page, width):
         """
     )
     assert spilling == []
+    scrolling = page.execute_script(
+        "return Array.from(document.querySelectorAll('.table .scroll')).filter((box) => box.scrollWidth > "
+        "box.clientWidth + 1).map((box) => box.firstElementChild.id)"
+    )
+    assert scrolling == []  # a table fits: wide on a desktop, a list of headings and values on a phone
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
 
 
@@ -94,3 +99,33 @@ def test_links_lead_to_sections(page):
     )
     assert targets
     assert all(targets)
+
+
+def test_a_word_is_explained_by_the_keyboard(page):
+    from selenium.webdriver.common.keys import Keys
+
+    word = page.find_element("css selector", ".word")
+    meaning = page.find_element("id", word.get_attribute("popovertarget"))
+    assert not meaning.is_displayed()
+    word.send_keys(Keys.ENTER)
+    assert meaning.is_displayed()
+    word.send_keys(Keys.ESCAPE)
+    assert not meaning.is_displayed()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_printing_opens_what_is_folded(page, script):
+    """Words of a folded table are on paper; without a script too, for it is the style that opens it."""
+    page.execute_script("document.querySelectorAll('details').forEach((box) => { box.open = false; })")
+    shown = "return document.getElementById('timings').checkVisibility()"
+    assert not page.execute_script(shown)
+    if script:
+        page.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+        assert page.execute_script(shown)
+        page.execute_script("window.dispatchEvent(new Event('afterprint'))")
+        assert not page.execute_script(shown)
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    opened = page.execute_script(shown)
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert opened
+    assert not page.execute_script(shown)
