@@ -149,7 +149,13 @@ def main(args: argparse.Namespace) -> None:
         gains_over=args.baseline if args.gains or "gains" in args.questions else None,
     )
     decided = decision.decide(
-        scores, costs, bounds=args.upper_bound, margin=args.margin, alpha=args.alpha, baseline=args.baseline
+        scores,
+        costs,
+        bounds=args.upper_bound,
+        margin=args.margin,
+        alpha=args.alpha,
+        baseline=args.baseline,
+        controls=args.control,
     )
     from pocketscope.report import results  # draws: whoever asks for help needs no matplotlib
     from pocketscope.report.build import build_report
@@ -186,7 +192,7 @@ def _tell(args: argparse.Namespace, answers: comparison.Answers, decided: decisi
         if overall["remark"]:
             print(f"warning: {overall['remark']}", file=sys.stderr)
     else:
-        print("No candidate is recommended: the scores of one data set say nothing about other data sets.")
+        print(f"No candidate is recommended: {decided.found['no_overall']}.")
     print(f"{tables} tables (Parquet, most also as CSV) and {decision.RECOMMENDATION} are in {args.out}")
     print(f"The results in words, LaTeX and CSV are {args.out / 'results.txt'}, results.tex and results.csv")
     print(f"The report is {args.out / 'report' / 'index.html'}")

@@ -149,7 +149,7 @@ def _headline(study: dict[str, Any]) -> dict[str, Any]:
     overall = found["overall"]
     chosen = overall or next(iter(named.values()), None)
     if chosen is None:
-        return _unresampled_headline(found["best_mean"])
+        return _unresampled_headline(found["best_mean"], found["no_overall"])
     unit = chosen["unit"].replace("dataset", "data set")
     facts = [*_accuracy_fact(chosen)]
     facts += [
@@ -194,13 +194,13 @@ def _accuracy_fact(chosen: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _unresampled_headline(best: Mapping[str, Any]) -> dict[str, Any]:
+def _unresampled_headline(best: Mapping[str, Any], reason: str) -> dict[str, Any]:
     return {
         "network": score_table.row_name(best["network"], best["precision"]),
         "method": best["method"],
         "undecided": True,
-        "text": "It scores best. One data set without its test predictions gives no interval. Therefore, neither the "
-        "uncertainty of this result nor whether a smaller network would suffice is known.",
+        "text": f"It scores best. There is no interval: {reason}, and no test predictions were given. Therefore, "
+        "neither the uncertainty of this result nor whether a smaller network would suffice is known.",
         "facts": [
             {"label": "F1 × 100", "value": f"{100 * best['f1']:.1f}", "note": "no interval: no predictions given"}
         ],

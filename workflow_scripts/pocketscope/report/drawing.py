@@ -69,8 +69,13 @@ def pdf(figure: Figure) -> bytes:
 CAPTIONS: Mapping[str, str] = {
     "heat_map": "F1 × 100, mean over data sets and splits. A dot marks the best method for each network, and the "
     "frame marks the best candidate. The colour scale begins at the fifth percentile.",
-    "rank_diagram": "Mean ranks (1 is the best). A bar joins groups that do not differ significantly. Where "
-    "there is a control (diamond), filled marks differ significantly from it and hollow marks do not.",
+    "rank_diagram": "Mean ranks (1 is the best). A bar beside the names joins groups that the page's tests do not tell "
+    "apart. Where there is a control (diamond), filled marks differ significantly from it and hollow marks do not. The "
+    "bar above is as long as the critical difference of Nemenyi's test (Bonferroni-Dunn's, with a control): how far "
+    "mean ranks alone would have to lie apart.",
+    "matrix": "Each group (row) less each other (column), the best mean first: difference of the means in points of F1 "
+    "× 100, data sets won / tied / lost, and p of Wilcoxon's signed-rank test, bold below the significance level. "
+    "These p are not adjusted for their number: they are for reading, and no third group can change them.",
     "trade_off": "F1 against cost, lower cost to the left. The line joins the candidates that no smaller or "
     "faster candidate beats.",
     "gains": "Difference in F1 from supervised training on the labelled images alone, with intervals of the "

@@ -14,20 +14,26 @@ from numpy.typing import NDArray
 
 from pocketscope.report.drawing import COLOURS, FAINT, INK, MARKERS, MIDDLE, MOST_NAMED, MUTED, NARROW, STYLE, WIDTH
 
+MOST_NUMBERS = 600  # in a heat map
+
 
 def heat_map(values: pd.DataFrame, *, label: str = "F1 × 100") -> Figure:
-    """Draw scores (0 to 1), rows down and methods across: the best of each line has a dot, the best of all a frame."""
+    """Draw scores (0 to 1), rows down and methods across: the best of each line has a dot, the best of all a frame.
+
+    More than `MOST_NUMBERS` are colours alone.
+    """
     array = 100 * values.to_numpy(dtype=float)
     rows, columns = array.shape
     width = max(4.2, min(WIDTH, 1.9 + 0.72 * columns))
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(width, 0.75 + 0.27 * rows)
+        figure, axes = _figure(width, 0.75 + 0.27 * (rows if values.size <= MOST_NUMBERS else min(rows, MOST_NAMED)))
         # Low outliers would press all else into one shade.
         low = float(np.nanpercentile(array, 5))
         image = axes.imshow(
             array, aspect="auto", cmap="cividis", vmin=min(low, np.nanmax(array) - 1), vmax=np.nanmax(array)
         )
-        for i in range(rows):
+        written = array.size <= MOST_NUMBERS
+        for i in range(rows if written else 0):
             for j in range(columns):
                 if np.isnan(array[i, j]):
                     continue
@@ -43,8 +49,11 @@ def heat_map(values: pd.DataFrame, *, label: str = "F1 × 100") -> Figure:
         for row, column in np.argwhere(array >= np.nanmax(array) - 1e-9):  # all that score alike
             corner = (column - 0.47, row - 0.45)
             axes.add_patch(mpl.patches.Rectangle(corner, 0.94, 0.9, fill=False, edgecolor=COLOURS[1], lw=2))
-        axes.set_xticks(range(columns), [_wrapped(str(name)) for name in values.columns])
-        axes.set_yticks(range(rows), values.index)
+        # Of more than there is room for, every second is named, or every third, and so on.
+        across = range(0, columns, 1 if written else -(-columns // 8))
+        down = range(0, rows, 1 if written else -(-rows // MOST_NAMED))
+        axes.set_xticks(across, [_wrapped(str(values.columns[j])) for j in across])
+        axes.set_yticks(down, values.index[list(down)])
         axes.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=0)
         axes.spines[:].set_visible(False)
         bar = figure.colorbar(
@@ -55,7 +64,9 @@ def heat_map(values: pd.DataFrame, *, label: str = "F1 × 100") -> Figure:
     return figure
 
 
-def rank_diagram(groups: pd.DataFrame, pairs: pd.DataFrame, *, datasets: int) -> Figure:
+def rank_diagram(
+    groups: pd.DataFrame, pairs: pd.DataFrame, *, datasets: int, critical: tuple[str, float] | None = None
+) -> Figure:
     """Draw a critical-difference diagram, turned so that names stand on lines of their own.
 
     A bar joins groups that the tests do not tell apart, all pairs of them. Where a control was declared, what is
@@ -69,6 +80,8 @@ def rank_diagram(groups: pd.DataFrame, pairs: pd.DataFrame, *, datasets: int) ->
         Its rows of `comparison.PAIRS`.
     datasets
         How many datasets the ranks are means over.
+    critical
+        A test's name and its critical difference of mean ranks, drawn to scale above the groups.
     """
     groups = groups.sort_values(["rank", "group"]).reset_index(drop=True)
     names = groups["group"].tolist()
@@ -96,7 +109,11 @@ def rank_diagram(groups: pd.DataFrame, pairs: pd.DataFrame, *, datasets: int) ->
             axes.plot([x, x], [first - 0.25, last + 0.25], color=INK, lw=3, solid_capstyle="round", clip_on=False)
         axes.set_yticks(heights, names)
         axes.tick_params(axis="y", length=0)
-        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_ylim(len(names) - 0.4, -0.6 if critical is None else -2.1)
+        if critical is not None:
+            axes.plot([1, 1 + critical[1]], [-1.1, -1.1], "|-", color=INK, lw=1.4, ms=7, clip_on=False)
+            text = f"critical difference {critical[1]:.2f} ({critical[0]})"
+            axes.annotate(text, (1, -1.1), (0, 5), textcoords="offset points", fontsize=8, annotation_clip=False)
         axes.set_xlim(0.85, end + 0.32 * (len(bars) + 1) * max(1, len(names) / 12))
         axes.set_xticks(_rank_ticks(len(names)))
         axes.spines["left"].set_visible(False)

@@ -4,6 +4,7 @@
 they differ is written in docs/statistics.md.
 """
 
+import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -22,8 +23,11 @@ from pocketscope.tables.comparison import GROUPS, OMNIBUS, PAIRS, SKIPPED_QUESTI
 
 PROTOCOLS = ("sound", "paper")
 
+log = logging.getLogger(__name__)
+
 SCHEMAS = (GROUPS, OMNIBUS, PAIRS, SKIPPED_QUESTIONS, TESTS)
-MOST_PAIRS = 100_000  # of one question, of which a table would be read by nobody
+MOST_PAIRS = 100_000  # of a question, and of all details: more take minutes and gigabytes, and nobody reads them
+FEWER = "declare a control, or give fewer methods or networks"
 
 
 class Answers(NamedTuple):
@@ -103,14 +107,23 @@ def compare(
     rows = "rows" in only or protocol == "paper" or bool(set(controls) & set(score_table.candidates(competing).index))
     asked = list(questions(competing, families or {}, rows=rows, gains_over=gains_over))
     _check_controls(controls, asked)
-    put, with_control, skipped = [], [], []
-    for question in (question for question in asked if not only or question.name in only):
-        control = next((name for name in controls if name in question.scores.columns), None)
-        if reason := reason_to_skip(question) or _too_many(question, control, protocol, named):
+    asked = [question for question in asked if not only or question.name in only]
+    with_control = [next((name for name in controls if name in question.scores.columns), None) for question in asked]
+    compared = [_pairs(*one, protocol, named) for one in zip(asked, with_control, strict=True)]
+    details = sum(n for question, n in zip(asked, compared, strict=True) if not question.main)
+    put, skipped = [], []
+    for question, control, pairs in zip(asked, with_control, compared, strict=True):
+        if reason := (
+            reason_to_skip(question)
+            or (named and named_tests.reason_to_skip(question, control, named))
+            or _too_many(question, pairs, details)
+        ):
             skipped.append({"question": question.name, "subject": question.subject, "reason": reason})
         else:
-            put.append(question)
-            with_control.append(control)
+            put.append((question, control))
+    for reason in dict.fromkeys(row["reason"] for row in skipped if row["reason"].endswith(FEWER)):
+        log.warning("left out: %s", reason)  # at once: what is left may take a while
+    put, with_control = [question for question, _ in put], [control for _, control in put]
     if named is not None:
         found = [named_tests.answer(*one, alpha, named) for one in zip(put, with_control, strict=True)]
     elif protocol == "sound":
@@ -148,14 +161,19 @@ def _by_split(scores: pd.DataFrame) -> pd.DataFrame:
     return scores.assign(dataset=scores["split"], split="all")
 
 
-def _too_many(question: Question, control: str | None, protocol: str, named: named_tests.Named | None) -> str | None:
-    """Say why the pairs of a question are not compared, None where they are."""
+def _pairs(question: Question, control: str | None, protocol: str, named: named_tests.Named | None) -> int:
+    """Return how many pairs of groups a question compares."""
     groups = question.scores.shape[1]
-    if named is not None and (reason := named_tests.reason_to_skip(question, control, named)):
-        return reason
-    pairs = groups - 1 if control is not None or (protocol == "paper" and named is None) else math.comb(groups, 2)
+    with_one = control is not None or (protocol == "paper" and named is None)
+    return max(0, groups - 1) if with_one else math.comb(groups, 2)
+
+
+def _too_many(question: Question, pairs: int, details: int) -> str | None:
+    """Say why a question is left out for its size, None where it is not."""
     if pairs > MOST_PAIRS:
-        return f"{groups:,} groups have {pairs:,} pairs, more than {MOST_PAIRS:,}: declare a control among them"
+        return f"its {question.scores.shape[1]:,} groups have {pairs:,} pairs, more than {MOST_PAIRS:,}; {FEWER}"
+    if not question.main and details > MOST_PAIRS:
+        return f"the details of single methods and networks have {details:,} pairs, more than {MOST_PAIRS:,}; {FEWER}"
     return None
 
 

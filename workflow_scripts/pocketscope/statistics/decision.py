@@ -24,10 +24,11 @@ SHARE = 0.9  # of reliable answers that are right, at least
 class Decision(NamedTuple):
     """The recommendation, and the tables that it rests on (schemas: `tables.decision`).
 
-    `found` is ready for JSON: `overall` (None below two data sets) and `datasets` (those with test predictions), each
-    as `recommendation.recommend` returns it, with `gain`: what the same network gained over the `baseline`
-    (`reference`, `difference`, `lower`, `upper`; None where there is nothing to compare with), and of a data set its
-    `classes` and the `positive` one; `best_mean`, the candidate of the best mean over data sets; `baseline`, `alpha`.
+    `found` is ready for JSON: `overall` (None for the reason `no_overall`) and `datasets` (those with test
+    predictions), each as `recommendation.recommend` returns it, with `gain`: what the same network gained over the
+    `baseline` (`reference`, `difference`, `lower`, `upper`; None where there is nothing to compare with), and of a
+    data set its `classes` and the `positive` one; `best_mean`, the candidate of the best mean over data sets;
+    `baseline`, `alpha`.
     """
 
     found: dict[str, Any]

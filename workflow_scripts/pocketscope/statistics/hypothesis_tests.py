@@ -219,6 +219,18 @@ def rank_biserial(differences: ArrayLike, *, scale: float = 1.0) -> float:
     return float((ranks * np.sign(differences)).sum() / ranks.sum())
 
 
+def rank_biserials(values: ArrayLike, pairs: ArrayLike) -> Floats:
+    """Return `rank_biserial` of the differences of many pairs of groups, shape (pairs,); `pairs` as (pairs, 2)."""
+    values = np.asarray(values, dtype=float)
+    first, second = np.asarray(pairs, dtype=int).reshape(-1, 2).T
+    differences = np.round(values[:, first] - values[:, second], DECIMALS)
+    # Zeros are left out: their ranks, the lowest, are taken off the others'.
+    zeros = (differences == 0).sum(axis=0)
+    ranks = np.where(differences == 0, 0.0, stats.rankdata(np.abs(differences), axis=0) - zeros)
+    total = ranks.sum(axis=0)
+    return np.divide((ranks * np.sign(differences)).sum(axis=0), total, out=np.zeros_like(total), where=total > 0)
+
+
 def cohens_d(first: ArrayLike, second: ArrayLike) -> float:
     """Cohen's d: the difference of two groups' means over their pooled standard deviation (ddof 1) [9]_.
 

@@ -114,10 +114,10 @@ def answer(question: Question, control: str | None, alpha: float, named: Named) 
     pairs = [compare(i, j) for i, j in chosen]
     adjusted = _adjusted(pairs, named, k)
     reachable = hypothesis_tests.smallest_wilcoxon_p(n, len(chosen)) if named.test == "signed-rank" else math.nan
-    rows = []
+    rows, means = [], question.scores.mean().to_dict()
     for (i, j), pair, p in zip(chosen, pairs, adjusted, strict=True):
         better = columns[i if pair.effect > 0 else j] if p < alpha and not reachable > alpha else None
-        row = protocols.pair_row(question, columns[i], columns[j], better)
+        row = protocols.pair_row(question, means, columns[i], columns[j], better)
         if reachable > alpha:
             row["verdict"] = TOO_FEW
         rows.append(

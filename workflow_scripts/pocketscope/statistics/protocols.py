@@ -1,7 +1,7 @@
 """How a question is answered: soundly, or as the first study did."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -117,12 +117,12 @@ def answer_as_the_paper(question: Question, control: str | None, alpha: float) -
         "shapiro_p": shapiro_p,
         "levene_p": levene_p,
     }
-    pairs = []
+    pairs, means = [], question.scores.mean().to_dict()
     for j in (j for j in range(k) if j != best):
         # A declared control may be the worse one.
         better = columns[best if statistic[j] > 0 else j] if adjusted[j] < alpha else None
         pairs.append(
-            pair_row(question, columns[best], columns[j], better)
+            pair_row(question, means, columns[best], columns[j], better)
             | {
                 "test": compared_by,
                 "statistic": float(statistic[j]),
@@ -140,10 +140,12 @@ def _exchanged_pairs(question: Question, chosen: np.ndarray, tested: simultaneou
     values = question.scores.to_numpy()
     columns = list(question.scores.columns)
     smallest = simultaneous.smallest_p(len(values))
+    effects = hypothesis_tests.rank_biserials(values, chosen)
+    means = question.scores.mean().to_dict()
     rows = []
-    for (i, j), statistic, p, adjusted in zip(chosen, *tested, strict=True):
+    for (i, j), statistic, p, adjusted, effect in zip(chosen, *tested, effects, strict=True):
         better = columns[i if statistic > 0 else j] if adjusted < alpha and question.main else None
-        row = pair_row(question, columns[i], columns[j], better)
+        row = pair_row(question, means, columns[i], columns[j], better)
         if not question.main:
             row["verdict"] = FOR_READING
         elif smallest > alpha:
@@ -157,15 +159,15 @@ def _exchanged_pairs(question: Question, chosen: np.ndarray, tested: simultaneou
                 "p_adjusted": float(adjusted),
                 "smallest_p": smallest,
                 "effect": "matched-pairs rank-biserial",
-                "effect_size": hypothesis_tests.rank_biserial(values[:, i] - values[:, j]),
+                "effect_size": float(effect),
             }
         )
     return rows
 
 
-def pair_row(question: Question, first: str, second: str, better: str | None) -> dict:
-    """Return what every row of PAIRS begins with."""
-    difference = float(question.scores[first].mean() - question.scores[second].mean())
+def pair_row(question: Question, means: Mapping[str, float], first: str, second: str, better: str | None) -> dict:
+    """Return what every row of PAIRS begins with; `means` by group."""
+    difference = means[first] - means[second]
     return {
         "question": question.name,
         "subject": question.subject,

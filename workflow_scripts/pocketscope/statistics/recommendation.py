@@ -6,6 +6,7 @@ References
        best).
 """
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +19,10 @@ from scipy import stats
 from pocketscope.core.errors import InputError
 from pocketscope.statistics import bootstrap, intervals, score_table
 
+log = logging.getLogger(__name__)
+
 MARGIN = 2.0  # points of F1
+MOST_CANDIDATES = 2000  # resampled at once: each has 2,000 resamples, and each two a covariance
 FEWEST_DATASETS = 6  # from fewer, nothing is concluded about other data sets: not even six wins of six go below 0.03
 ALIKE = 1e-9  # scores that lie closer are the same
 CHEAPEST = {"size_mb": "smallest", "latency_ms": "fastest"}  # what a candidate of the lowest cost is called
@@ -138,9 +142,9 @@ def for_study(
     Returns
     -------
     tuple
-        ``{"overall": ... or None, "datasets": {dataset: ...}}``, ready for JSON, each as `recommend` returns it with
-        the keys of its candidates (`method`, `network`, `precision`, `best_method`, ...), and the resamples that it
-        rests on, by dataset and, as "overall", over datasets.
+        ``{"overall": ... or None, "no_overall": why so, "datasets": {dataset: ...}}``, ready for JSON, each as
+        `recommend` returns it with the keys of its candidates (`method`, `network`, `precision`, `best_method`,
+        ...), and the resamples that it rests on, by dataset and, as "overall", over datasets.
     """
     competing = score_table.competitors(scores, bounds)
     keys = score_table.candidates(competing)
@@ -153,7 +157,8 @@ def for_study(
         samples = bootstrap.enough_samples(len(data.rows))
         resamples[dataset] = bootstrap.bootstrap(data, positive=given.positive, samples=samples)
         found["datasets"][dataset] = recommend(resamples[dataset], prices, margin=margin, alpha=alpha)
-    if len(cells) > 1:
+    found["no_overall"] = _no_overall(*cells.shape)
+    if found["no_overall"] is None:
         resamples["overall"] = bootstrap.over_datasets(cells)
         found["overall"] = recommend(resamples["overall"], prices, margin=margin, alpha=alpha)
     for chosen in [*found["datasets"].values(), *([found["overall"]] if found["overall"] else [])]:
@@ -161,6 +166,20 @@ def for_study(
             keys.loc[chosen["candidate"]].to_dict() | keys.loc[chosen["best_candidate"]].add_prefix("best_").to_dict()
         )
     return found, resamples
+
+
+def _no_overall(datasets: int, candidates: int) -> str | None:
+    """Say why there is no recommendation over data sets, None where there is one."""
+    if datasets < 2:
+        return "the scores of one data set say nothing about other data sets"
+    if candidates > MOST_CANDIDATES:
+        reason = (
+            f"{candidates:,} candidates are too many to resample, more than {MOST_CANDIDATES:,}; leave out methods or "
+            "networks that are out of the question"
+        )
+        log.warning("no candidate is recommended: %s", reason)  # at once: the rest takes a while
+        return reason
+    return None
 
 
 def candidate_costs(candidates: pd.DataFrame, costs: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -188,8 +188,9 @@ def candidates(frame: pd.DataFrame) -> pd.DataFrame:
 
 def with_row(frame: pd.DataFrame) -> pd.DataFrame:
     """Add the column `row`, the network and its precision in one name."""
-    names = [row_name(n, p) for n, p in zip(frame["network"], frame["precision"], strict=True)]
-    return frame.assign(row=names)
+    forms = pd.MultiIndex.from_frame(frame[["network", "precision"]])
+    codes, unique = forms.factorize()
+    return frame.assign(row=np.array([row_name(*form) for form in unique], dtype=object)[codes])
 
 
 def competitors(frame: pd.DataFrame, bounds: Sequence[str] = BOUNDS) -> pd.DataFrame:
@@ -219,9 +220,10 @@ def labelled_per_class(split: str) -> float | None:
 
 def most_labelled(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep the splits with the most labelled images per class: to average over others would mix unlike tasks."""
-    counts = frame["split"].map(labelled_per_class)
-    if counts.isna().any() or counts.nunique() < 2:
+    by_split = {split: labelled_per_class(split) for split in frame["split"].unique()}
+    if None in by_split.values() or len(set(by_split.values())) < 2:
         return frame
+    counts = frame["split"].map(by_split)
     return frame[counts == counts.max()].reset_index(drop=True)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from pocketscope.report import figures, page
-from pocketscope.statistics import comparison
+from pocketscope.report.matrix import MOST_GROUPS, comparison_matrix
+from pocketscope.statistics import comparison, matrix, post_hoc, score_table
 from pocketscope.statistics.differences import FEWEST_SEEDS
 from pocketscope.tables.comparison import ALL_ALIKE, DIFFERENT, FOR_READING, NOT_SHOWN, TOO_FEW
 
@@ -46,6 +47,17 @@ OMNIBUS_COLUMNS = {
     "kendalls_w": ("Kendall's W", page.short),
     "verdict": "Verdict",
 }
+TEST_COLUMNS = {
+    "question": "Question",
+    "subject": "Subject",
+    "groups": ("Groups", str),
+    "test": "Test",
+    "statistic": ("Statistic", page.short),
+    "df1": ("df 1", page.short),
+    "df2": ("df 2", page.short),
+    "p": ("p", page.p_cell),
+    "remark": "Remark",
+}
 DIFFERENCE_COLUMNS = {
     "candidate": "Candidate",
     "difference": ("Difference, points", page.signed_hundredfold),
@@ -75,7 +87,7 @@ def differences_section(study: dict[str, Any]) -> dict[str, Any]:
     asked = list(answers.omnibus[["question", "subject"]].itertuples(index=False, name=None))
     others = [key for key in asked if key not in order]
     for key in (key for key in order if key in asked):
-        blocks += _question_blocks(study, *key)
+        blocks += _question_blocks(study, *key) + _matrix_blocks(study, *key)
     count = Counter(question for question, _ in others)
     for name in count:
         inner = [
@@ -87,6 +99,8 @@ def differences_section(study: dict[str, Any]) -> dict[str, Any]:
         blocks.append(page.details(f"{QUESTION_TITLES[name]}: each comparison", inner))
     if len(asked):
         blocks.append(page.table("omnibus", "All omnibus tests", answers.omnibus, OMNIBUS_COLUMNS, folded=True))
+        caption = "Friedman, Iman-Davenport, Quade and others, whatever the number of groups"
+        blocks.append(page.table("tests", caption, answers.tests, TEST_COLUMNS, folded=True))
     for dataset in study["found"]["datasets"]:
         blocks += _resampled_blocks(study, dataset)
     reasons: dict[str, list[str]] = {}
@@ -125,10 +139,11 @@ def _question_blocks(
     name = f"ranks-{question}-{page.slug(subject)}"
     if with_figure and 2 < len(groups) <= 80 and row["verdict"] != FOR_READING:
         order = ", ".join(groups.sort_values("rank")["group"].head(5))
+        critical = _critical(groups, row, study["found"]["alpha"])
         blocks.append(
             page.figure(
                 "rank_diagram",
-                figures.rank_diagram(groups, pairs, datasets=int(row["datasets"])),
+                figures.rank_diagram(groups, pairs, datasets=int(row["datasets"]), critical=critical),
                 f"Mean ranks of {len(groups)} {question}, best first: {order}{'…' if len(groups) > 5 else ''}.",
                 name=name,
             )
@@ -143,6 +158,28 @@ def _question_blocks(
         )
     )
     return blocks
+
+
+def _matrix_blocks(study: dict[str, Any], question: str, subject: str) -> list[dict[str, Any]]:
+    """Show the multi-comparison matrix of the methods or networks, folded away."""
+    if question not in ("methods", "networks"):
+        return []
+    cells = score_table.cells(study["competing"])
+    level = "method" if question == "methods" else "row"
+    values = cells.T.groupby(level=level, sort=False).mean().T
+    if not 2 < len(values.columns) <= MOST_GROUPS:
+        return []
+    figure = comparison_matrix(matrix.multi_comparison(values), alpha=study["found"]["alpha"])
+    alt = f"Multi-comparison matrix of {len(values.columns)} {question}: differences, wins, ties, losses, and p."
+    drawn = page.figure("matrix", figure, alt, name=f"matrix-{question}")
+    return [page.details(f"Multi-comparison matrix: {QUESTION_TITLES[question].lower()}", [drawn])]
+
+
+def _critical(groups: pd.DataFrame, row: pd.Series, alpha: float) -> tuple[str, float]:
+    """Return the test that has a critical difference of mean ranks here, and that."""
+    test = "bonferroni-dunn" if groups["control"].any() else "nemenyi"
+    found = post_hoc.critical_difference(len(groups), int(row["datasets"]), alpha, test)
+    return ("Bonferroni-Dunn" if test == "bonferroni-dunn" else "Nemenyi"), found
 
 
 def _verdict(row: pd.Series, pairs: pd.DataFrame, alpha: float) -> str:
