@@ -27,12 +27,13 @@ def comparison_matrix(pairs: pd.DataFrame, *, alpha: float) -> Figure:
         for row in pairs.itertuples():
             i, j = at[row.first], at[row.second]
             shades[i, j] = row.difference / largest
-            text = f"{100 * row.difference:+.1f}\n{row.wins} / {row.ties} / {row.losses}\n"
+            text = f"{100 * row.difference:+.1f}\n{row.wins}/{row.ties}/{row.losses}\n"
             text += "p < 0.001" if row.p < 0.001 else f"p {row.p:.3f}"
             weight = "bold" if row.p < alpha else "normal"
             axes.text(j, i, text, ha="center", va="center", fontsize=6.5, fontweight=weight, color=INK)
         axes.imshow(shades, cmap="PuOr", vmin=-2.2, vmax=2.2, aspect="auto")
-        axes.set_xticks(range(k), [str(name).replace("_", "_\n") for name in names])
+        many = k > 7
+        axes.set_xticks(range(k), names, rotation=45 if many else 0, ha="left" if many else "center")
         axes.set_yticks(range(k), names)
         axes.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=0)
         axes.spines[:].set_visible(False)
