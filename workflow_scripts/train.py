@@ -16,8 +16,8 @@ from pocketscope.training.batches import load_examples
 root = job.begin(snakemake)
 params, source, made = snakemake.params, snakemake.input, snakemake.output
 device = devices.prepare(params.device, params.threads, snakemake.threads)
-read = [source.images, source.labels, source.split]
-resume = Resume(Path(made.model).parent, digest_of_inputs(read, dict(params.items())))
+inputs = digest_of_inputs([source.images, source.labels, source.split], dict(params.items()))
+resume = Resume(Path(made.model).parent, inputs)
 labels = parquet.read(source.labels, LABEL_SET)
 classes = parquet.notes(source.split)["classes"]
 previous = source.get("previous_model")
@@ -41,6 +41,6 @@ else:
         resume=resume,
     )
     trained = networks.Trained(classifier, classes, parquet.notes(source.images)["image_size"])
-about = {"network": params.network, "images": source.images, "labels": labels, "seed": params.seed, "device": device}
-outputs.write(trained, history, timings, dict(made.items()), **about)
+about = {"images": source.images, "labels": labels, "seed": params.seed, "device": device}
+outputs.write(trained, history, timings, dict(made.items()), network=params.network, **about)
 resume.remove()

@@ -18,7 +18,7 @@ def load(path: Path) -> Any:
         It is no YAML, or a key is given twice, of which YAML would take the last; the message has the lines.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
+        return _Loader(path.read_text(encoding="utf-8-sig")).get_single_data()
     except _Twice as error:
         raise InputError(f"{path}: {error}") from None
     except yaml.YAMLError as error:
