@@ -20,8 +20,7 @@ inputs = digest_of_inputs([source.images, source.labels, source.split], dict(par
 resume = Resume(Path(made.model).parent, inputs)
 labels = parquet.read(source.labels, LABEL_SET)
 classes = parquet.notes(source.split)["classes"]
-previous = source.get("previous_model")
-if previous and labels.equals(parquet.read(source.previous_labels, LABEL_SET)):
+if (previous := source.get("previous_model")) and labels.equals(parquet.read(source.previous_labels, LABEL_SET)):
     print("the labels are the same as in the round before: its model is used again")
     trained = networks.load(previous, root)
     history, timings = HISTORY.empty_table(), TIMINGS.empty_table()
