@@ -315,7 +315,7 @@ def test_every_rule_says_what_it_needs_and_only_those_that_run_networks_ask_for_
     run_networks = {"train", "train_consistency", "predict", "cross_fit", "time_inference"}
     assert {rule for (device, rule), resources in asked.items() if ("gpu", "1") in resources} == run_networks
     assert {device for (device, _), resources in asked.items() if ("gpu", "1") in resources} == {"auto"}
-    alone = run_networks | {"pack", "pair_near_duplicates", "near_duplicates", "answer"}
+    alone = run_networks | {"pack", "pair_near_duplicates", "near_duplicates", "reliability", "answer"}
     assert set(profile["groups"]) == rules - alone
 
 

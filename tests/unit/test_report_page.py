@@ -151,14 +151,20 @@ def test_page_is_whole_and_self_contained(full):
     assert "nan" not in re.sub(r"<(script|style|svg).*?</\1>", "", page, flags=re.DOTALL).lower().split()
 
 
+def text_of(page):
+    """Return a page's text: words that are explained are elements of their own."""
+    return " ".join(re.sub(r"<[^>]+>", "", re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)).split())
+
+
 def test_every_recommendation_is_on_the_page_and_how_far_its_answers_are_reliable(full):
     _, page, found = full
     table = re.search(r'id="recommendations".*?</table>', page, re.DOTALL)[0]
     for chosen in (*found["datasets"].values(), found["overall"]):
         assert chosen["candidate"] in table
-    told = re.findall(r"a probability of ([\d.]+) or more are reliable. (\d+) of (\d+) test images", page)
-    assert [tested for _, _, tested in told] == ["240", "240"]
-    assert "with 95 % confidence, that at least 90 % of the answers with this or a higher probability are" in page
+    # Of some data sets no answer may be shown to be reliable; what was tested is said of each.
+    told = re.findall(r"(?:or more are reliable|No answer is reliable)\. \d+ of (\d+) test images", text_of(page))
+    assert told == ["240", "240"]
+    assert "that at least 90 % of the answers with this or a higher probability are" in text_of(page)
 
 
 def test_the_page_decides_nothing(tmp_path, monkeypatch):
@@ -185,7 +191,7 @@ def test_the_page_decides_nothing(tmp_path, monkeypatch):
 def test_where_no_answer_is_reliable_the_page_says_so(tmp_path):
     given = {"cells": synthetic_study.evidence("cells", ["a", "b", "c"], ["k25_s0"], images=24)}
     page, _ = build(tmp_path, synthetic_study.scores(given), evidence=given)
-    assert re.search(r"No answer is reliable. \d+ of 24 test images were answered correctly", page)
+    assert re.search(r"No answer is reliable. \d+ of 24 test images were answered correctly", text_of(page))
 
 
 def test_every_figure_is_a_file_of_its_own(full):
@@ -322,7 +328,7 @@ def test_settings_tell_no_place_of_a_file():
 )
 def test_small_tables_say_what_does_not_apply(shape, said, protocol, tmp_path):
     page, _ = build(tmp_path, table(shape), protocol=protocol)
-    assert said in page
+    assert said in text_of(page)
     assert Outline(page).silent == []
 
 
@@ -344,8 +350,8 @@ def test_sixty_networks(tmp_path):
 
 
 def test_names_are_escaped(tmp_path):
-    page, _ = build(tmp_path, table((4, 2, 3), networks=["<b>", "a&b", 'q"']), title="<script>x</script>")
-    assert "<b>" not in page
+    page, _ = build(tmp_path, table((4, 2, 3), networks=["<u>", "a&b", 'q"']), title="<script>x</script>")
+    assert "<u>" not in page
     assert "<script>x" not in page
 
 
