@@ -21,9 +21,8 @@ decided = {} if params.candidate else json.loads(Path(source.recommendation).rea
 candidate = {key: (params.candidate or decided)[key] for key in ("method", "network", "precision")}
 main, other = sorted(("fp32", "int8"), key=lambda form: form != candidate["precision"])
 positive, shown = parquet.notes(source.classes)["positive"], json.loads(Path(source.reliability).read_text())
-known, models = {}, {}
-for form, predictions in ((main, source.predictions), (other, source.also)):
-    known[form] = facts.reliable(shown, form) | facts.measured(predictions, source.truths, positive)
+predicted, models = {main: source.predictions, other: source.also}, {}
+known = {f: facts.reliable(shown, f) | facts.measured(predicted[f], source.truths, positive) for f in predicted}
 known[main]["scores"] |= facts.of_study(decided)
 learnt = facts.learnt(parquet.read(source.labels, LABEL_SET, columns=["label", "source"]).to_pydict())
 about = {name: params[name] for name in ("study", "dataset", "data_licence")} | {"learnt": learnt}
@@ -32,9 +31,8 @@ for form in (main, other):
     facts.write_model(source[form], made[form], said)
     models[form] = onnx_model.open_model(made[form], threads=snakemake.threads)
 split, paths = parquet.read(source.split, SPLIT), parquet.mapping(source.images, IMAGES, "image_id", "paths")
-asked, said = answers.to_answer(
-    split, parquet.read(source.source_labels, SOURCE_LABELS), parquet.notes(source.split).get("renamed")
-)
+by_source = parquet.read(source.source_labels, SOURCE_LABELS)
+asked, said = answers.to_answer(split, by_source, parquet.notes(source.split).get("renamed"))
 enough = Reliable(*(known[main]["reliable"][name] for name in Reliable._fields))
 given, unlike = (told(models[main], source.images, asked) for told in (answers.answer, answers.unlikeness))
 table = answers.answers_table(given, paths, enough, said, unlike)
