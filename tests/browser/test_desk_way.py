@@ -101,6 +101,7 @@ def test_a_study_runs_is_followed_and_gives_answers(desk):
 
 
 def test_answers_are_shown_most_doubtful_first(desk):
+    desk.until(lambda: "Look at the answers" in shown(desk), "the answers to be read", 120)
     button(desk, "Look at the answers").click()
     desk.until(lambda: len(desk.find(".caption .guess")) > 10, "the answers")
     shares = [int(one.text.split()[-2]) for one in desk.find(".caption .guess")]
