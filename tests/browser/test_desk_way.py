@@ -71,16 +71,16 @@ def test_an_exam_is_drawn_and_labelled_blind(desk):
 
 def test_suggestions_come_and_guesses_follow_the_labels(desk):
     button(desk, "Prepare suggestions").click()
-    desk.until(lambda: "Most useful first" in shown(desk), "features", 240)
+    desk.until(lambda: "Most useful first" in shown(desk), "features", 600)
     button(desk, "Most useful first").click()
     desk.until(lambda: "60 shown" in shown(desk), "images to label")
     label_by_keyboard(desk, 12)
-    desk.until(lambda: len(desk.find(".caption .guess")) > 5, "guesses", 60)
+    desk.until(lambda: len(desk.find(".caption .guess")) > 5, "guesses", 240)
     guesses = [cell for cell in desk.cells() if cell.find_elements(By.CSS_SELECTOR, ".guess")]
     right = [cell.get_attribute("title")[3:-4] in cell.find_element(By.CSS_SELECTOR, ".guess").text for cell in guesses]
     assert np.mean(right) > 0.8
     button(desk, "Find out").click()
-    desk.until(lambda: desk.find(".curve"), "the learning curve", 120)
+    desk.until(lambda: desk.find(".curve"), "the learning curve", 600)
     assert "more per category" in shown(desk)
 
 
@@ -93,7 +93,7 @@ def test_a_study_runs_is_followed_and_gives_answers(desk):
     desk.until(lambda: "image_size: 64" in shown(desk), "the configuration")
     assert "unlabelled:" in shown(desk)
     button(desk, "Start").click()
-    desk.until(lambda: "jobs done" in shown(desk), "the first word of the run", 120)
+    desk.until(lambda: "jobs done" in shown(desk), "the first word of the run", 300)
     desk.until(lambda: "The study is done" in shown(desk), "the study's end", 1500)
     button(desk, "Results").click()
     desk.until(lambda: "model.int8.onnx" in shown(desk), "the files")

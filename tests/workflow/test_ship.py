@@ -98,7 +98,7 @@ def test_what_ships_learnt_from_every_label_and_the_study_tested_on_each_once(sh
     assert set(scores.split) == {"kall_s0"}
     assert scores.value[(scores.metric == "images") & scores["class"].isna()].tolist() == [3 * EACH]
     page = (shipped / "results/small/ship/mine/README.md").read_text(encoding="utf-8")
-    assert f"of {3 * EACH} test images were answered correctly" in page
+    assert f"of {3 * EACH} test images are right" in page
     model = onnx_model.open_model(shipped / "results/small/ship/mine/model.fp32.onnx", threads=1)
     assert model.about["scores"]["test_images"] == 3 * EACH
     assert model.about["learnt"]["human"] == {name: EACH for name in CLASSES.values()}

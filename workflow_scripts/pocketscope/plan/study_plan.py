@@ -424,8 +424,12 @@ class StudyPlan:
         return digest_of_value(plain(self.config) | {"catalogue": catalogue})
 
     def settings(self) -> dict[str, Any]:
-        """Return all that the configuration says, defaults included, and of each network its entry of the catalogue."""
-        return {"config": plain(self.config), "networks": {name: plain(self.networks[name]) for name in self.networks}}
+        """Return all that the configuration says, defaults included, and of each network its entry of the catalogue.
+
+        Where the catalogue lies is no part of it: a study that is moved is the same study.
+        """
+        said = {key: value for key, value in plain(self.config).items() if key != "catalogue"}
+        return {"config": said, "networks": {name: plain(self.networks[name]) for name in self.networks}}
 
     def families(self) -> dict[str, str]:
         """Return the family of each network, sorted by name."""
