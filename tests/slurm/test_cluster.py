@@ -93,7 +93,7 @@ def made(folder):
     return {
         str(file): None if by_the_clock & set(file.parts) else (place / file).read_bytes()
         for file in files
-        if file.parts[0] != "logs"
+        if file.parts[0] not in ("logs", "events")
     }
 
 
