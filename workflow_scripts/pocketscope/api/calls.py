@@ -149,11 +149,11 @@ def data_distillation(
     --------
     >>> import pocketscope
     >>> result = pocketscope.data_distillation(
-    ...     "efficientnet_lite0", "shufflenet_scratch", "labelled", "unlabelled", "data", 0.5,
+    ...     "efficientnet_lite0", "shufflenet_scratch", "labelled", "unlabelled", "data", 0.3,
     ...     transforms=["gaussian_blur", "gamma"], **small
     ... )
-    >>> {"human", "pseudo"} >= set(result.label_sets["source"])  # so few steps may make no teacher sure enough
-    True
+    >>> sorted(set(result.label_sets["source"]))
+    ['human', 'pseudo']
     """
     method = _distilling([one_name(base_model, "base_model")], ["identity", *transform_names(transforms)], confidence)
     return _run("data", method, target_model, path, unlabelled, output, options)
