@@ -1,7 +1,6 @@
 """`pocketscope label`: labels that people give go into the journal of their data set."""
 
 import argparse
-import getpass
 import hashlib
 import uuid
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from pocketscope.images.pixels import Unreadable
 from pocketscope.journal import deeds, export
 from pocketscope.journal.place import JOURNAL, labels_of
 from pocketscope.journal.store import Journal
+from pocketscope.runtime import access
 from pocketscope.tables.given_labels import EXAM
 
 _GUESS = "class"  # a column of the table of answers: whoever fills that in has seen the guess
@@ -72,7 +72,7 @@ def main(parsed: argparse.Namespace) -> None:
         )
     if not parsed.tables and not place.is_file():
         raise InputError(f"{place}: there is no such journal yet; `pocketscope label --from FILE` begins it")
-    who = parsed.who or getpass.getuser()
+    who = parsed.who or access.login()
     with Journal(place) as journal:
         if parsed.tables:
             _append(journal, parsed.tables, asked, root, who)

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import getpass
 import logging
 import socket
 import sys
@@ -10,6 +9,7 @@ import webbrowser
 from pathlib import Path
 
 from pocketscope.core.errors import InputError
+from pocketscope.runtime import access
 
 HERE = "127.0.0.1"
 
@@ -58,7 +58,7 @@ def main(parsed: argparse.Namespace) -> None:
         }
         named = socket.getfqdn()
     secret = guard.secret_of(project and project.home / "secret")
-    server = Server(secret, sorted(hosts), parsed.who or _login(), parsed.projects)
+    server = Server(secret, sorted(hosts), parsed.who or access.login(), parsed.projects)
     if project:
         projects.write(project, port=port)
         server.open(project)
@@ -107,10 +107,3 @@ def _addresses() -> list[str]:
         return [about[4][0] for about in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
     except OSError:
         return []
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        return "somebody"

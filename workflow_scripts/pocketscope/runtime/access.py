@@ -32,6 +32,12 @@ def name_user() -> None:
         os.environ["LOGNAME"] = _number()
 
 
+def login() -> str:
+    """Return the name of whoever runs this, as labels name people; `name_user` where the system knows none."""
+    name_user()
+    return getpass.getuser()
+
+
 def _owner(folder: Path) -> str:
     try:
         return folder.owner()

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from pocketscope.statistics import intervals
+
 LEVEL = 0.95  # of the bound that says which answers are reliable
 FIRST = 1 / 3  # of the images, the most probable: the first answers that are looked at
 MOST = 2000  # labels, beyond which their number is not what is missing
@@ -67,7 +69,7 @@ def least_reliable(
 
 def lower_bound(right: float, answered: int) -> float:
     """Return the one-sided lower bound of Clopper and Pearson (1934) on a share, at the level `LEVEL`."""
-    return float(stats.beta.ppf(1 - LEVEL, right, answered - right + 1)) if right else 0.0
+    return intervals.clopper_pearson(right, answered, 2 * (1 - LEVEL))[0]
 
 
 def fewest(share: float) -> int:

@@ -19,13 +19,10 @@ def width(images: int, accuracy: float = EXPECTED, level: float = 0.95) -> float
     >>> round(width(50), 3)
     0.185
     """
-    from scipy import special  # takes a second to import, and nobody waits for it where an exam is drawn already
+    from pocketscope.statistics import intervals  # scipy takes a second to import, and most exams are drawn already
 
-    right = round(accuracy * images)
-    tail = (1 - level) / 2
-    lower = special.betaincinv(right, images - right + 1, tail) if right else 0.0
-    upper = special.betainccinv(right + 1, images - right, tail) if right < images else 1.0
-    return float(upper - lower)
+    lower, upper = intervals.clopper_pearson(round(accuracy * images), images, 1 - level)
+    return upper - lower
 
 
 def size_for(asked: float, accuracy: float = EXPECTED, level: float = 0.95) -> int:

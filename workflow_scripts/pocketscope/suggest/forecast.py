@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import f1_score
 
 from pocketscope.suggest import head
 
@@ -69,6 +70,7 @@ def curve(points: NDArray[np.floating], labels: list[str], *, seed: int = 0) -> 
         return None
     kept = np.flatnonzero(counts[numbers] >= FEWEST)
     points, numbers = points[kept], numbers[kept]
+    known = np.unique(names[numbers])
     rng = np.random.default_rng(seed)
     scores = np.full((REPETITIONS, len(SHARES)), np.nan)
     sizes = np.zeros((REPETITIONS, len(SHARES)))
@@ -79,7 +81,8 @@ def curve(points: NDArray[np.floating], labels: list[str], *, seed: int = 0) -> 
             part = _nested(numbers, learnt, share)
             fitted = head.fit(points[part], list(names[numbers[part]]))
             if fitted is not None:
-                scores[repetition, column] = 100 * _macro_f1(truth, fitted.predict(points[tested]))
+                answers = fitted.predict(points[tested])
+                scores[repetition, column] = 100 * f1_score(truth, answers, labels=known, average="macro")
                 sizes[repetition, column] = len(part)
     at = np.log2(sizes.mean(axis=0))
     slopes = [_slope(at, row) for row in scores]
@@ -123,11 +126,3 @@ def _nested(numbers: NDArray, learnt: NDArray, share: float) -> NDArray:
 def _slope(at: NDArray, scores: NDArray) -> float:
     there = ~np.isnan(scores)
     return float(np.polyfit(at[there], scores[there], 1)[0]) if there.sum() > 1 else 0.0
-
-
-def _macro_f1(truth: NDArray, answers: NDArray) -> float:
-    found = []
-    for name in np.unique(truth):
-        both = ((truth == name) & (answers == name)).sum()
-        found.append(2 * both / ((truth == name).sum() + (answers == name).sum()))
-    return float(np.mean(found))
