@@ -13,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from pocketscope.api import workflow
 from pocketscope.config.study import read_config
 from pocketscope.core.errors import InputError
 from pocketscope.web import project as projects
@@ -51,7 +52,7 @@ def test_every_choice_is_a_configuration_that_the_workflow_takes(project, tmp_pa
     path = tmp_path / "config.yaml"
     path.write_text(wizard.as_text(made, "snakemake"))
     assert yaml.safe_load(path.read_text()) == made
-    config, _ = read_config(path, projects.CHECKOUT)
+    config, _ = read_config(path, workflow.root())
     source = config.datasets[project.dataset].source
     assert (source.path, source.unlabelled, source.group) == (None, str(project.folder), "folder")
     assert all(one in ("supervised", "frozen") for one in config.methods) or unlabelled
@@ -125,7 +126,7 @@ def slow_snakemake(monkeypatch, tmp_path):
         "time.sleep(60)\n"
     )
     script.chmod(0o755)
-    monkeypatch.setattr(running.sys, "executable", str(place / "python"))
+    monkeypatch.setattr(running.workflow, "command", lambda _, __, targets, options: [str(script), *targets, *options])
     return script
 
 
@@ -195,7 +196,7 @@ def test_the_page_is_served_without_torch_pandas_or_scikit_learn():
         "import sys, pocketscope.web.app; print({'torch', 'pandas', 'sklearn', 'pyarrow', 'scipy'} & set(sys.modules))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                         env=os.environ | {"PYTHONPATH": str(projects.CHECKOUT / "workflow_scripts")})  # fmt: skip
+                         env=os.environ | {"PYTHONPATH": str(workflow.root() / "workflow_scripts")})  # fmt: skip
     assert ran.stdout.strip() == "set()"
 
 

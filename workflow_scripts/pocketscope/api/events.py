@@ -1,5 +1,7 @@
 """What a running study says: the events that docs/events.md lists, as the progress that a caller is told."""
 
+import contextlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -125,6 +127,20 @@ class Listener:
         """Return the error without the place in a rule's source that Snakemake tells."""
         found = _INNERMOST.search(self.error)
         return found[1] if found else self.error
+
+
+def lines_after(path: Path, place: int) -> tuple[int, list[dict[str, Any]]]:
+    """Return the whole lines that a file of events has behind a place, and the place behind them.
+
+    A line that is being written is left for the next time; without the file there are none.
+    """
+    found = []
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        file.seek(place)
+        whole, newline, _ = file.read().rpartition(b"\n")
+        place += len(whole) + len(newline)
+        found = [json.loads(line) for line in whole.splitlines()]
+    return place, found
 
 
 def _job(event: Mapping[str, Any]) -> Job:

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import yaml
 
 from pocketscope.api import configuration, takeaway, workflow
 from pocketscope.api.errors import RunError
-from pocketscope.api.events import Listener, Progress
+from pocketscope.api.events import Listener, Progress, lines_after
 from pocketscope.api.progress import watcher
 from pocketscope.api.result import Result
 from pocketscope.core import files
@@ -91,7 +90,7 @@ def run(
         line = workflow.command(written, folder, targets, cores=cores, jobs=jobs, executor=executor, profile=profile)
         if unlock:
             subprocess.run(
-                [*line, "--unlock"], cwd=workflow.root(), env=_environment(), capture_output=True, check=False
+                [*line, "--unlock"], cwd=workflow.root(), env=workflow.environment(), capture_output=True, check=False
             )
         _execute(line, folder, told)
         if taken is None:
@@ -168,7 +167,7 @@ def _execute(line: Sequence[str], folder: Path, told: Callable[[Progress], objec
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=subprocess.STDOUT,
-                env=_environment(),
+                env=workflow.environment(),
                 pass_fds=tuple(_HELD),
                 start_new_session=True,  # Ctrl-C reaches this process alone, here as in a notebook, and is passed on
             )
@@ -198,24 +197,12 @@ def _execute(line: Sequence[str], folder: Path, told: Callable[[Progress], objec
     raise RunError([], said)
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment of Snakemake: it finds the logger plugin beside the package that its Snakefile runs."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("POCKETSCOPE_")}
-    scripts = str(workflow.root() / "workflow_scripts")
-    paths = os.pathsep.join([scripts, *filter(None, [kept.get("PYTHONPATH")])])
-    return kept | {"PYTHONPATH": paths, "PYTHONWARNINGS": "ignore"}
-
-
 def _follow(events: Path, process: subprocess.Popen) -> Iterator[dict[str, Any]]:
     """Yield the events of a run, as they are written, until its process has ended."""
     read, ended = 0, False
     while True:
-        if events.is_file():
-            with events.open("rb") as file:
-                file.seek(read)
-                whole, _, _ = file.read().rpartition(b"\n")
-            read += len(whole) + 1 if whole else 0
-            yield from (json.loads(line) for line in whole.splitlines())
+        read, lines = lines_after(events, read)
+        yield from lines
         if ended:
             return
         ended = process.poll() is not None  # what was written until then is read once more

@@ -1,6 +1,7 @@
 """Where the workflow is: the Snakefile, its rules and profiles; and the command that runs it."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,6 +86,13 @@ def command(
     line += ["--jobs", str(jobs)] if jobs else []
     line += ["--executor", executor] if executor else []
     return [*line, *options, *targets]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of Snakemake: it finds the logger plugin beside the package that its Snakefile runs."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("POCKETSCOPE_")}
+    paths = os.pathsep.join([str(root() / "workflow_scripts"), *filter(None, [kept.get("PYTHONPATH")])])
+    return kept | {"PYTHONPATH": paths, "PYTHONWARNINGS": "ignore"}
 
 
 def _profile(asked: str | Path) -> Path:

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pocketscope.api import workflow
 from pocketscope.core import files
 from pocketscope.core.errors import InputError
 
 ABOUT = "project.json"
 VERSION = 1
-CHECKOUT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Project:
 
 def projects_folder() -> Path:
     """Return where projects are kept: `projects` in the checkout; without one, in the person's own folder."""
-    if (CHECKOUT / "Snakefile").is_file():
-        return CHECKOUT / "projects"
+    if (checkout := workflow.checkout()) is not None:
+        return checkout / "projects"
     try:
         return Path.home() / "pocketscope" / "projects"
     except RuntimeError as error:  # no HOME and no such user

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,9 +13,11 @@ from typing import Any
 
 import psutil
 
+from pocketscope.api import workflow
+from pocketscope.api.events import lines_after
 from pocketscope.core import files
 from pocketscope.core.errors import InputError
-from pocketscope.web.project import CHECKOUT, Project
+from pocketscope.web.project import Project
 
 LOOK = 0.5  # seconds between looks at the events
 TAIL = 30  # lines of a failed run's log that are shown
@@ -69,29 +70,17 @@ class Runs:
         pocketscope.core.errors.InputError
             One is running, or the workflow is not here.
         """
-        if not (CHECKOUT / "Snakefile").is_file():
-            raise InputError(
-                "the workflow is not installed here, only the package; run the desk from a checkout (`make`)"
-            )
         with self._lock:
             if self.running or self._known() is not None:
                 raise InputError("a run is going on; wait for its end, or stop it")
             self._unlock(configfile)
             self.events.unlink(missing_ok=True)
-            snakemake = Path(sys.executable).with_name("snakemake")
-            command = [
-                str(snakemake),
-                *targets,
-                "--configfile",
-                str(configfile),
-                "--directory",
-                str(self.project.results),
-            ]
-            command += ["--logger-pocketscope-events", str(self.events), "--rerun-incomplete"]
+            options = ["--logger", "pocketscope", "--logger-pocketscope-events", str(self.events)]
+            command = workflow.command(configfile, self.project.results, targets, options=options)
             with self.log.open("w") as log:
                 self._process = subprocess.Popen(
-                    command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                    start_new_session=True,
+                    command, cwd=workflow.root(), env=workflow.environment(), stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=subprocess.STDOUT, start_new_session=True,
                 )  # fmt: skip
             began = psutil.Process(self._process.pid).create_time()
             about = {"pid": self._process.pid, "began": began, "kind": kind, "host": os.uname().nodename}
@@ -132,10 +121,10 @@ class Runs:
                     f"{self.project.results}: is locked by a run on {before['host']}; end it there, or unlock the "
                     "folder by `snakemake --unlock`"
                 )
-        command = [str(Path(sys.executable).with_name("snakemake")), "--unlock", "--configfile", str(configfile)]
+        command = workflow.command(configfile, self.project.results, (), options=["--unlock"])
         subprocess.run(
-            [*command, "--directory", str(self.project.results)], cwd=CHECKOUT, stdin=subprocess.DEVNULL,
-            capture_output=True, check=False, timeout=300,
+            command, cwd=workflow.root(), env=workflow.environment(), stdin=subprocess.DEVNULL, capture_output=True,
+            check=False, timeout=300,
         )  # fmt: skip
 
     def _known(self) -> dict[str, Any] | None:
@@ -161,7 +150,7 @@ class Runs:
         place, finished = 0, None
         while True:
             alive = self._known() is not None
-            place, lines = _lines_after(self.events, place)
+            place, lines = lines_after(self.events, place)
             for line in lines:
                 if line.get("event") == "run_finished":
                     finished = line
@@ -217,17 +206,3 @@ def tail(path: Path, lines: int = TAIL) -> list[str]:
         return path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
     except OSError:
         return []
-
-
-def _lines_after(path: Path, place: int) -> tuple[int, list[dict[str, Any]]]:
-    """Return whole lines behind a place of a file that grows, and the place behind them."""
-    found = []
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        file.seek(place)
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            place += len(line)
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-    return place, found

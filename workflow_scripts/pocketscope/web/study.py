@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pocketscope.api import workflow
 from pocketscope.config.study import read_config
 from pocketscope.core import files
 from pocketscope.core.errors import InputError
@@ -17,7 +18,6 @@ from pocketscope.plan.study_plan import StudyPlan
 from pocketscope.suggest import exam
 from pocketscope.web import project as projects
 from pocketscope.web import wizard
-from pocketscope.web.project import CHECKOUT
 from pocketscope.web.running import Runs
 
 if TYPE_CHECKING:
@@ -218,8 +218,8 @@ class Study:
     # ---- helpers
 
     def _plan(self, configfile: Path) -> StudyPlan:
-        config, networks = read_config(configfile, CHECKOUT)
-        return StudyPlan(config, networks, CHECKOUT)
+        config, networks = read_config(configfile, workflow.root())
+        return StudyPlan(config, networks, workflow.root())
 
     def _features(self, plan: StudyPlan) -> str:
         return plan.layout.features(plan.packed_name(self.project.dataset), EYES)
