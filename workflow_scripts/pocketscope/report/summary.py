@@ -74,7 +74,7 @@ def _next_steps(study: Path, shipped: list[Path]) -> Iterator[str]:
             )
         yield f"Use the model in {answers.parent.resolve()}: its README.md says how good it is, and how"
     if not shipped:
-        yield "For a model that learnt every label, and its answers: `make ship`, or this command with the target `ship`"
+        yield "For a model that learnt every label, and its answers: `make ship` (or the target `ship`)"
 
 
 def _has_rows(table: Path) -> bool:
