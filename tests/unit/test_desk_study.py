@@ -204,7 +204,7 @@ def test_folders_become_categories_where_that_is_said(desk):
     for request in ("request-undo-1", "request-undo-2"):
         desk.labels.turn(request)  # the categories of the fixture
     assert desk.take_folders("request-folders") == {"categories": 4, "images": 40}
-    until(lambda: sum(desk.labels.counts().values()) == 40)
+    until(lambda: sum(desk.study.counts()["learnt"].values()) == 40)
     assert {one["name"] for one in desk.labels.as_json()} == {f"patient {number}" for number in range(4)}
     assert desk.labels.category_of(0) == "patient 0"
     with pytest.raises(InputError, match="too few to set some aside"):

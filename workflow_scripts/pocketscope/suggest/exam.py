@@ -7,8 +7,6 @@ import numpy as np
 
 MOST = 1 / 3  # of the images, at most: the others are learnt from
 EXPECTED = 0.9  # accuracy at which the width is promised
-WIDTHS = (0.30, 0.20, 0.15, 0.10)  # of the interval, to choose from
-USUAL = 0.20
 
 
 def width(images: int, accuracy: float = EXPECTED, level: float = 0.95) -> float:
@@ -80,8 +78,3 @@ def draw(
             continue
         drawn += inside
     return sorted(drawn)
-
-
-def rare(counts: Mapping[str, int], fewest: int = 5) -> list[str]:
-    """Return the classes with fewer exam images than can say anything of them, sorted."""
-    return sorted(name for name, count in counts.items() if count < fewest)

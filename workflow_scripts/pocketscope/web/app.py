@@ -272,7 +272,7 @@ class Server:
             case "study":
                 study.train(sent.choice)
             case "preview":
-                return {"text": study.preview(sent.choice)}
+                return {"text": study.text(sent.choice)}
             case "stop":
                 study.runs.stop()
         return {"now": study.runs.now}

@@ -94,15 +94,6 @@ class Labels:
         """Return the living categories for the page."""
         return [{"id": one.identity, "name": one.name, "colour": one.colour, "key": one.key} for one in self.categories]
 
-    def counts(self) -> dict[str, int]:
-        """Return how many images are labelled as each living category, by identity; copies count once."""
-        with self._lock:
-            found = {category.identity: 0 for category in self.categories}
-            for held in self.of.values():
-                if held.category is not None:
-                    found[held.category] += 1
-            return found
-
     # ---- writing
 
     def label(

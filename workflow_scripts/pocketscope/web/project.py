@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +127,3 @@ def recent(projects: Path | None = None) -> list[dict[str, Any]]:
 def _short(name: str) -> str:
     """Return a name for paths: what the workflow allows in the names of data sets, and not longer than 40."""
     return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()[:40] or "images"
-
-
-def as_json(project: Project) -> dict[str, str]:
-    """Return a project for the page."""
-    return {key: str(value) for key, value in asdict(project).items()}

@@ -55,7 +55,12 @@ class Study:
     def asked(self) -> dict[str, Any]:
         """Return the wizard's choice, and whether there is an exam (`exam`: yes, no; None: nobody has said)."""
         known = projects.about(self.project.home)
-        return {"choice": known.get("choice"), "exam": "yes" if self.desk.labels.exam else known.get("exam")}
+        return {
+            "choice": known.get("choice"),
+            "exam": "yes" if self.desk.labels.exam else known.get("exam"),
+            "processes": wizard.PROCESSES,
+            "presets": wizard.PRESETS,
+        }
 
     def without_exam(self) -> None:
         """Remember that the person wants no exam: folds of the labels test instead."""
@@ -107,7 +112,7 @@ class Study:
 
     def look(self, choice: wizard.Choice) -> None:
         """Start to look at all images with a frozen network, for suggestions."""
-        text = self._write(choice)
+        text = self.text(choice)
         path = self.project.home / "look.yaml"
         files.write_text(path, text)
         self.runs.start("features", path, [self._features(self._plan(path))])
@@ -129,7 +134,7 @@ class Study:
                 "no exam image is labelled yet, so nothing could be said of how good a model is; label them first "
                 "(Show: Exam images)"
             )
-        files.write_text(self.project.config, self._write(choice))
+        files.write_text(self.project.config, self.text(choice))
         projects.write(self.project, choice=choice.model_dump())
         self.runs.start("study", self.project.config, ["ship"])
 
@@ -144,11 +149,8 @@ class Study:
                 (tested if image_id in labels.exam else learnt)[names[held.category]] += 1
         return {"learnt": dict(learnt), "exam": dict(tested)}
 
-    def preview(self, choice: wizard.Choice) -> str:
+    def text(self, choice: wizard.Choice) -> str:
         """Return the text of the configuration file."""
-        return self._write(choice)
-
-    def _write(self, choice: wizard.Choice) -> str:
         labels = self.desk.labels
         known = sum(held.category is not None for held in labels.of.values())
         unlabelled = known < len(self.desk.index.numbers) or len(self.desk.index.numbers) < len(self.desk.index.paths)

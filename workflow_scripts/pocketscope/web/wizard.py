@@ -11,18 +11,19 @@ STUDENT = "efficientnet_lite0"
 VIEWS = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"]
 _TEACHERS = ["efficientnet_lite0", "efficientnet_lite1"]
 
-# What each process of the two studies is, in one sentence.
-PROCESSES = {
-    "supervised": "Learn from the labels alone.",
-    "frozen": "A linear head on a pretrained network that stays as it is: a minute, and often a good first look.",
-    "plain": "One teacher labels the rest, a compact student learns from both.",
-    "data": "One teacher looks at each unlabelled image in seven views, and its mean answer is learnt.",
-    "model": "Two teachers label the rest together.",
-    "model_data": "Two teachers, each with seven views: the best on the mean in our benchmarks.",
-    "fixmatch": "Labels itself while it trains, where it is confident; good with very few labels.",
-    "mixmatch": "Mixes labelled and unlabelled images while it trains.",
+Process = Literal["supervised", "frozen", "plain", "data", "model", "model_data", "fixmatch", "mixmatch"]
+# What each process of the two studies does: the page shows it.
+PROCESSES: dict[Process, str] = {
+    "supervised": "learn from the labels alone",
+    "frozen": "a linear head on a pretrained network that stays as it is",
+    "plain": "one teacher labels the rest",
+    "data": "one teacher, who looks at each image in several views",
+    "model": "two teachers",
+    "model_data": "two teachers, who look at each image in several views",
+    "fixmatch": "labels unlabelled images itself while it trains, where it is confident",
+    "mixmatch": "mixes labelled and unlabelled images while it trains",
 }
-PRESETS = {
+PRESETS: dict[str, list[Process]] = {
     "quick": ["frozen"],
     "recommended": ["supervised", "model_data"],
     "full": [*PROCESSES],
@@ -47,7 +48,7 @@ class Choice(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     preset: Literal["quick", "recommended", "full"] = "recommended"
-    processes: list[str] | None = Field(None, min_length=1)
+    processes: list[Process] | None = Field(None, min_length=1)
     students: list[str] = Field([STUDENT], min_length=1)
     teachers: list[str] = Field(_TEACHERS, min_length=1)
     views: list[str] = Field(VIEWS, min_length=1)
@@ -104,7 +105,7 @@ def configuration(project: Project, choice: Choice, *, exam: bool, unlabelled: b
     return study
 
 
-def _method(process: str, choice: Choice) -> dict[str, Any]:
+def _method(process: Process, choice: Choice) -> dict[str, Any]:
     if process == "supervised":
         return {"labels": "human"}
     if process == "frozen":

@@ -79,7 +79,3 @@ async function send() {
   }
   sending = false;
 }
-
-export function isWaiting() {
-  return waiting.length > 0;
-}

@@ -26,7 +26,7 @@ export const state = {
   similar: null, // number -> distance to the image that was asked for
   enough: null, // the learning curve that was asked for last
   run: { state: "idle" },
-  asked: { choice: null, exam: null },
+  asked: { choice: null, exam: null, processes: {}, presets: {} },
   message: null,
   waiting: 0,
 };

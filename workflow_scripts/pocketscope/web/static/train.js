@@ -9,12 +9,6 @@ const PRESETS = {
   recommended: ["Recommended", "Supervised training and distillation: two teachers label the rest, a compact student learns from all of it. The better one ships."],
   full: ["Full comparison", "Every process of the two studies, compared by tests. Hours on a laptop."],
 };
-const PROCESSES = {
-  supervised: "learn from the labels alone", frozen: "a linear head on a network that stays as it is",
-  plain: "one teacher labels the rest", data: "one teacher, seven views of each image", model: "two teachers",
-  model_data: "two teachers, seven views each", fixmatch: "labels itself while it trains", mixmatch: "mixes labelled and unlabelled images",
-};
-const OF_PRESET = { quick: ["frozen"], recommended: ["supervised", "model_data"], full: Object.keys(PROCESSES) };
 const VIEWS = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"];
 const SIZES = [64, 96, 128, 160, 224];
 const BEGIN = { preset: "recommended", image_size: 128, symmetries: ["horizontal_flip", "vertical_flip"] };
@@ -29,7 +23,7 @@ export function Train() {
   const { run } = state;
   const busy = ["running", "stopping"].includes(run.state);
   const start = () => postOnce("/api/run", { kind: "study", choice }).catch((error) => say(error.message, "error"));
-  const processes = choice.processes || OF_PRESET[choice.preset];
+  const processes = choice.processes || state.asked.presets[choice.preset];
   const toggled = (list, one) => (list.includes(one) ? list.filter((other) => other !== one) : [...list, one]);
   return html`<div class="page">
     <${Running} />
@@ -41,7 +35,7 @@ export function Train() {
         <label class="inline"><input type="checkbox" checked=${choice.symmetries.includes(key)} onChange=${() => set({ symmetries: toggled(choice.symmetries, key) })} /> ${name}</label>`)}
         <span class="soft small">Not for letters, hands or chest X-rays.</span></p>
       <details><summary>More</summary>
-        <p>Processes: ${Object.entries(PROCESSES).map(([key, what]) => html`<label class="line"><input type="checkbox" checked=${processes.includes(key)} disabled=${processes.length === 1 && processes[0] === key} onChange=${() => set({ processes: toggled(processes, key) })} /> <b>${key}</b>: ${what}</label>`)}</p>
+        <p>Processes: ${Object.entries(state.asked.processes).map(([key, what]) => html`<label class="line"><input type="checkbox" checked=${processes.includes(key)} disabled=${processes.length === 1 && processes[0] === key} onChange=${() => set({ processes: toggled(processes, key) })} /> <b>${key}</b>: ${what}</label>`)}</p>
         <label class="line">Image size, pixels <select onChange=${(event) => set({ image_size: Number(event.target.value) })}>${SIZES.map((size) => html`<option value=${size} selected=${size === choice.image_size}>${size}</option>`)}</select> <span class="soft small">Time grows with its square.</span></label>
         <label class="line">Rounds <input type="number" min="1" max="20" value=${choice.rounds || 1} onChange=${(event) => set({ rounds: whole(event) })} /> <span class="soft small">Teachers label again with what students learnt; a second round rarely pays.</span></label>
         <label class="line">Seeds <input type="number" min="1" max="10" value=${choice.seeds || 1} onChange=${(event) => set({ seeds: whole(event) })} /> <span class="soft small">Three or more show how much trainings vary, at three times the time.</span></label>
