@@ -69,7 +69,7 @@ rule answer:
     params:
         code=code("answer.py"),
         template=digest_of_value((SCRIPTS / "pocketscope/deploy/templates/card.md").read_text(encoding="utf-8")),
-        study=CONFIG.study,
+        study=lambda wildcards: CONFIG.study,
         dataset=lambda wildcards: wildcards.dataset,
         data_licence=lambda wildcards: licence_of(PLAN.dataset(wildcards.dataset)),
         candidate=plain(CONFIG.ship)["candidate"],
