@@ -32,6 +32,7 @@ RULES = {
     "compare": (COMPARING, "testing differences for significance"),
     "recommend": (COMPARING, "recommending a candidate"),
     "report": (COMPARING, "drawing the report"),
+    "reliability": (SHIPPING, "finding out which answers are reliable"),
     "answer": (SHIPPING, "answering for the unlabelled images"),
     "answers_table": (SHIPPING, "writing the answers as a table"),
     "answers_page": (SHIPPING, "drawing the answers as a page"),
