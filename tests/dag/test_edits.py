@@ -91,7 +91,7 @@ def finish(results, where):
         path = results / line.split("\t")[0]
         if path.parent != results and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir() if path.name == "figures" else path.touch()
+            path.mkdir() if path.name in ("figures", "tables") else path.touch()
     snakemake("--touch", "--forceall", **where)
 
 
@@ -121,7 +121,7 @@ ELSEWHERE = [
         ("teachers", ["report/figures.py"], REPORT),
         ("teachers", ["report/page.py"], REPORT),
         ("teachers", ["report/templates/report.html"], REPORT),
-        ("teachers", ["statistics/hypothesis_tests.py"], {"compare": 1} | DECIDED),
+        ("teachers", ["statistics/hypothesis_tests.py"], {"compare": 1} | REPORT),
         ("teachers", ["evaluation/timing.py"], {"time_inference": 1} | DECIDED),
         ("teachers", ["deploy/quantization.py"], QUANTIZED),
         ("teachers", ["distillation/vote.py"], LABELLED),

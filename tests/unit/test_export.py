@@ -33,6 +33,8 @@ def test_the_file_alone_says_how_to_use_it_and_what_it_rests_on(shipped, precisi
         "network": "torchvision shufflenet_v2_x0_5",
         "licence": "BSD-3-Clause",
         "training_data": "0123456789abcdef",
+        "resampling": "bilinear, antialiased",
+        "normalisation": {"in_the_graph": True, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
     }
     opened = onnx_model.open_model(shipped / f"model.{precision}.onnx", threads=1)
     assert (opened.classes, opened.image_size, opened.resize, opened.page) == (tiny_models.CLASSES, 32, "pad", 2)

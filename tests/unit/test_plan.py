@@ -137,7 +137,8 @@ def test_candidates_are_methods_times_networks_and_precisions_on_every_split():
 def test_what_ships_is_judged_by_the_splits_of_most_labels_and_one_seed():
     candidate = {"method": "slow", "network": "squeezenet", "precision": "fp32"}
     found = plan().what_ships("one", candidate)
-    assert found["model"] == "cells/runs/one/ship/human@paper/squeezenet/model.fp32.onnx"
+    assert found["fp32"] == "cells/runs/one/ship/human@paper/squeezenet/model.fp32.onnx"
+    assert found["int8"] == "cells/runs/one/ship/human@paper/squeezenet/model.int8.onnx"
     assert found["labels"] == "cells/runs/one/ship/human/labels.parquet"
     assert found["predictions"] == ["cells/runs/one/k50_s0/human@paper/squeezenet/test.fp32.parquet"]
     assert found["truths"] == ["cells/runs/one/k50_s0/truth.parquet"]

@@ -20,7 +20,7 @@ from pocketscope.training.batches import Examples
 from pocketscope.training.history import History
 
 TINY = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "family": "manual", "weights": "none"}
-CALM = dict.fromkeys(Augmentation.model_fields, 0.0)
+CALM = {name: 0.0 for name, field in Augmentation.model_fields.items() if field.annotation is float}
 
 
 CPU = torch.device("cpu")
