@@ -40,13 +40,26 @@ def test_the_file_alone_says_how_to_use_it_and_what_it_rests_on(shipped, precisi
     assert (opened.classes, opened.image_size, opened.resize, opened.page) == (tiny_models.CLASSES, 32, "pad", 2)
 
 
-def test_opset_and_operators_are_those_that_mobile_and_web_builds_read(shipped):
-    model = onnx.load(shipped / "model.fp32.onnx")
-    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", onnx_export.OPSET)]
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_operators_are_the_standard_ones_of_the_oldest_version_so_that_old_runtimes_open_the_file(shipped, precision):
+    model = onnx.load(shipped / f"model.{precision}.onnx")
+    # Opset 13 is the first with a scale for each channel, and format 7 the first that holds it.
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 13)]
+    assert model.ir_version == 7
     assert not {node.domain for node in model.graph.node} - {""}
+    assert [entry.key for entry in model.metadata_props] == ["pocketscope"]
+    onnx.checker.check_model(model, full_check=True)
     batch = model.graph.input[0].type.tensor_type.shape.dim[0]
     assert batch.dim_param
     assert not batch.dim_value
+
+
+def test_an_operator_that_came_later_raises_the_version_no_further_than_it_must(tmp_path):
+    shrunk = odd(lambda x: nn.functional.grid_sample(x, torch.zeros(x.shape[0], 2, 2, 2), align_corners=False))
+    onnx_export.to_onnx(shrunk, tmp_path / "m.onnx", images=tiny_models.noise(2, 8))
+    model = onnx.load(tmp_path / "m.onnx")
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 16)]
+    assert model.ir_version == 8
 
 
 def test_batches_of_any_size_give_what_torch_gives(shipped):

@@ -88,6 +88,7 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
         bias_correction.correct_logits(quantized, original, batches)
         _derive_bias_scales(quantized.graph)
         _compact(quantized.graph)
+        _name_what_is_used(quantized)
         onnx.helper.set_model_props(quantized, {entry.key: entry.value for entry in original.metadata_props})
         onnx.save(quantized, temporary)
 
@@ -247,15 +248,17 @@ def _store_first_weights_once(graph: onnx.GraphProto) -> None:
     if not np.array_equal(np.roll(even, 2, axis=1), odd):
         return
     graph.initializer.remove(tensor)
+    # Joined, not padded: a negative padding, or one of int8, is more than some runtimes read.
     constants = {
-        "first.even": even,
-        "first.further": np.array([0, 2, 0, 0, 0, -2, 0, 0]),
+        "first.even": even[:, :-2],
+        "first.further": even[:, -2:],
         "first.halves": np.array([outputs, fours, 3 * PIXELS, height]),
     }
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     _insert(graph, 0, [
-        ("Pad", ["first.even", "first.further"], "first.odd", {}),
-        ("Concat", ["first.even", "first.odd"], "first.both", {"axis": 0}),
+        ("Concat", ["first.even", "first.further"], "first.left", {"axis": 1}),
+        ("Concat", ["first.further", "first.even"], "first.right", {"axis": 1}),
+        ("Concat", ["first.left", "first.right"], "first.both", {"axis": 0}),
         ("Reshape", ["first.both", "first.halves"], "first.side_by_side", {}),
         ("Transpose", ["first.side_by_side"], tensor.name, {"perm": [0, 2, 3, 1]}),
     ])  # fmt: skip
@@ -303,6 +306,15 @@ def _compact(graph: onnx.GraphProto) -> None:
             node.output[place] = name if name in kept else names.setdefault(name, f"t{len(names)}")
         node.name = ""
     del graph.value_info[:]
+
+
+def _name_what_is_used(model: onnx.ModelProto) -> None:
+    """Drop the operator sets that no node is of: ONNX Runtime names all its own, and an older one refuses new ones."""
+    used = {node.domain for node in model.graph.node}
+    named = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(named)
+    model.ir_version = onnx.helper.find_min_ir_version_for(named, ignore_unknown=True)
 
 
 class _Batches(ort.CalibrationDataReader):

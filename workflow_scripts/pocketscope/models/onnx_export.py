@@ -20,7 +20,9 @@ from pocketscope.models.networks import Classifier, Trained, named
 from pocketscope.tables.images import load_images
 from pocketscope.tables.label_set import by_people, digest_of_labels
 
-OPSET = 17  # read by ONNX Runtime's mobile and web builds
+# The oldest in which weights are rounded by channel, so that old runtimes open the int8 file too; and the newest whose
+# operators `quantization` knows, for networks that need a later one.
+OPSETS = range(13, 18)
 PARITY_IMAGES = 8
 RESAMPLING = "bilinear, antialiased"  # as `images.resize` does it
 PARITY = 1e-4  # of probabilities; sums in another order differ by 1e-7 to 1e-5
@@ -106,23 +108,11 @@ def to_onnx(
     scales = {name: getattr(trained.classifier, name).flatten().tolist() for name in ("mean", "std")}
     about["normalisation"] = {"in_the_graph": True} | {name: [round(v, 6) for v in scales[name]] for name in scales}
     name = about.get("network", type(trained.classifier.backbone).__name__)
-    example = torch.zeros(2, trained.image_size, trained.image_size, 3, dtype=torch.uint8)
     with whole(path) as temporary:
-        try:
-            torch.onnx.export(
-                _Shipped(_with_constant_padding(trained)).eval(),
-                (example,),
-                temporary,
-                dynamo=False,  # half the time of the other exporter, and one dependency less; the graphs are equal
-                opset_version=OPSET,
-                input_names=["images"],
-                output_names=["probabilities"],
-                dynamic_axes={"images": {0: "n"}, "probabilities": {0: "n"}},
-            )
-        except torch.onnx.errors.OnnxExporterError as error:
-            raise InputError(f"network '{name}' cannot be written as ONNX: {error}; choose another network") from error
+        _export(trained, temporary, name)
         model = onnx.load(temporary)
         onnx.helper.set_model_props(model, {"pocketscope": json.dumps(about, sort_keys=True)})
+        model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
         onnx.checker.check_model(model)
         onnx.save(model, temporary)
         _assert_parity(trained, temporary, images[:PARITY_IMAGES], name)
@@ -154,6 +144,29 @@ def description(network: Mapping[str, Any], preprocessing: Mapping[str, Any], tr
         "page": preprocessing["page"],
         "training_data": training_data,
     }
+
+
+def _export(trained: Trained, path: str | os.PathLike, name: str) -> None:
+    """Write the graph in the lowest of `OPSETS` that has the network's operators."""
+    example = torch.zeros(2, trained.image_size, trained.image_size, 3, dtype=torch.uint8)
+    shipped = _Shipped(_with_constant_padding(trained)).eval()
+    for opset in OPSETS:
+        try:
+            torch.onnx.export(
+                shipped,
+                (example,),
+                path,
+                dynamo=False,  # half the time of the other exporter, and one dependency less; the graphs are equal
+                opset_version=opset,
+                input_names=["images"],
+                output_names=["probabilities"],
+                dynamic_axes={"images": {0: "n"}, "probabilities": {0: "n"}},
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            refused = error
+        else:
+            return
+    raise InputError(f"network '{name}' cannot be written as ONNX: {refused}; choose another network") from refused
 
 
 def _assert_parity(trained: Trained, path: str | os.PathLike, images: np.ndarray, name: str) -> None:
