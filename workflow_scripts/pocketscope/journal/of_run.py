@@ -42,15 +42,13 @@ def take(dataset: str, asked: str | None, root: Path) -> Taken | None:
     Raises
     ------
     pocketscope.core.errors.InputError
-        What the configuration names is not there, or is no journal.
+        The table that the configuration names is not there, or its journal is none.
     """
     place = labels_of(dataset, asked, root)
     if not place.is_file():
-        if asked is None:
+        if asked is None or place.suffix == JOURNAL:  # nobody has labelled yet
             return None
-        raise InputError(
-            f"labels: {place}: there is no such file; correct the path, or begin it by `pocketscope label`"
-        )
+        raise InputError(f"labels: {place}: there is no such file; correct the path")
     if place.suffix == JOURNAL:
         with Journal(place) as journal:
             rows, renamed = export.rows(journal)
