@@ -16,7 +16,8 @@ export HOME
 help:
 	@echo "make demo    install into .venv and run the demo: ten minutes without a GPU"
 	@echo "make open    label, train and look in the browser (FOLDER=...)"
-	@echo "make ship    train the recommended network on every label, and answer for the unlabelled images (CONFIG=...)"
+	@echo "make ship    train the recommended network on every label, and answer for the unlabelled images (CONFIG=...;"
+	@echo "             REFRESH=yes: learn from files that came since, and compare anew)"
 	@echo "make install  install into .venv, the command pocketscope too; the others do it where it is due"
 	@echo "make test    unit, DAG and workflow tests"
 	@echo "make test-browser  the report in a headless Chromium"
@@ -60,9 +61,10 @@ demo: $(READY)
 open: $(READY)
 	$(BIN)/pocketscope open $(FOLDER)
 
-# make ship CONFIG=config/own-images.yaml
+# make ship CONFIG=config/own-images.yaml; REFRESH=yes: learn from new files too, and compare anew.
 ship: $(READY)
-	$(BIN)/snakemake ship $(if $(CONFIG),--configfile $(CONFIG))
+	$(if $(filter yes,$(REFRESH)),$(BIN)/pocketscope refresh $(if $(CONFIG),--configfile $(CONFIG)))
+	POCKETSCOPE_PIN=yes $(BIN)/snakemake ship $(if $(CONFIG),--configfile $(CONFIG))
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/dag tests/workflow

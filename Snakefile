@@ -55,4 +55,5 @@ onstart:
 
 
 onsuccess:
+    pin()
     show_summary()

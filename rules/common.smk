@@ -19,14 +19,16 @@ from pocketscope.config import yaml_files
 from pocketscope.config.base import digest_of_value, name_in_timm, plain
 from pocketscope.config.catalogue import BEST_TEACHER
 from pocketscope.config.study import load_config
+from pocketscope.core import files
 from pocketscope.core.errors import InputError
 from pocketscope.data.sources import kinds
 from pocketscope.data.sources.licences import licence_of
 from pocketscope.data.sources.paths import top_of_files as files_start_at
 from pocketscope.journal import of_run
 from pocketscope.journal.place import labels_of
+from pocketscope.plan import history
 from pocketscope.plan import resources as needs
-from pocketscope.plan.study_plan import StudyPlan, any_of
+from pocketscope.plan.study_plan import SHIP, StudyPlan, any_of
 from pocketscope.runtime import access
 from pocketscope.runtime.code_digest import digest_of_script
 
@@ -102,20 +104,62 @@ def packing(key):
     return signed(lambda wildcards: PLAN.dataset(PLAN.packed_names[wildcards.packed])[key])
 
 
+def snapshot_of(name):
+    """Return the list of files that a packed data set is made of, where a finished `ship` has pinned it; else None."""
+    path = LAYOUT.packed(name, "snapshot")
+    return path if Path(path).is_file() else None
+
+
 @functools.cache
 def source_of(name):
-    """Return a packed data set's source and the state of its files, which are looked at once."""
+    """Return a packed data set's source and the state of its files: as they are, or as the snapshot knows them."""
+    source = PLAN.dataset(PLAN.packed_names[name])["source"]
+    snapshot = snapshot_of(name)
+    return source, kinds.recorded(Path(snapshot)) if snapshot else files_now(name)
+
+
+@functools.cache
+def files_now(name):
+    """Return the state of the files of a packed data set's source as they are; they are looked at once."""
     dataset = PLAN.packed_names[name]
-    source = PLAN.dataset(dataset)["source"]
+    known = [Path(LAYOUT.packed(name, "files")), Path(LAYOUT.packed_new(name, "files"))]
     try:
-        return source, kinds.state(source, ROOT, Path(PLAN.packed(dataset, "files")))
+        return kinds.state(PLAN.dataset(dataset)["source"], ROOT, *known)
     except InputError as error:
         raise WorkflowError(f"data set '{dataset}': {error}") from None
+
+
+def look_for_new():
+    """Return, of each packed data set that has a snapshot and files beyond it, a digest of these."""
+    found = {}
+    for name in PLAN.packed_names:
+        if snapshot_of(name):
+            source, before = source_of(name)
+            if since := kinds.arrived(source, ROOT, files_now(name), before):
+                found[name] = kinds.fingerprint(source, since)
+                print(
+                    f"{len(since)} files came, or were changed, since the snapshot of data set "
+                    f"'{PLAN.packed_names[name]}': they are answered; `make ship REFRESH=yes` learns from them",
+                    file=sys.stderr,
+                )
+    return found
+
+
+# Found once, by the main process: a cluster's jobs read this file again, and would find what came meanwhile.
+ARRIVED = "POCKETSCOPE_NEW_FILES"
+if workflow.is_main_process:
+    os.environ[ARRIVED] = json.dumps(look_for_new())
+NEW = json.loads(os.environ[ARRIVED])
 
 
 def content_of_source(wildcards):
     """Return a digest of the source's files: an image that is added, changed or gone packs anew, one touched does not."""
     return kinds.fingerprint(*source_of(wildcards.packed))
+
+
+def content_of_new(wildcards):
+    """Return a digest of the files that came since the snapshot."""
+    return NEW[wildcards.packed]
 
 
 def code_of_packing(wildcards):
@@ -171,27 +215,93 @@ def write_labels():
         taken.write(Path(LAYOUT.given_labels(name, taken.ending)))
 
 
+HISTORY = history.read(Path(LAYOUT.history), CONFIG, PLAN.packed_names)
+
+
+def is_pinned(wildcards):
+    """Say whether the wildcards are of what was pinned with the study: all but what ships."""
+    return wildcards.dataset in HISTORY and wildcards.get("split") != SHIP
+
+
 def labels_given(wildcards):
-    """Return where the labels that people gave of the wildcard's data set are, and a digest; None without any."""
-    if wildcards.dataset not in LABELS:
+    """Return what stands for the labels that people gave of the wildcard's data set; None without any."""
+    found = HISTORY[wildcards.dataset]["labels"] if is_pinned(wildcards) else LABELS.get(wildcards.dataset)
+    if found is None:
         return None
-    ending, digest = LABELS[wildcards.dataset]
     asked = PLAN.dataset(wildcards.dataset)
-    place = LAYOUT.given_labels(wildcards.dataset, ending)
-    return {"path": place, "content": digest} | {key: asked[key] for key in ("source", "classes")}
+    return {"content": found[1]} | {key: asked[key] for key in ("source", "classes")}
+
+
+def table_of_labels(wildcards):
+    """Return where these labels are; None without any."""
+    name = wildcards.dataset
+    if is_pinned(wildcards):
+        found = HISTORY[name]["labels"]
+        return LAYOUT.pinned_labels(name, found[0]) if found else None
+    return LAYOUT.given_labels(name, LABELS[name][0]) if name in LABELS else None
+
+
+def tables_of_labels(wildcards):
+    """Return the labels of now and those of the study that was pinned, None without any; and when it was pinned."""
+    name = wildcards.dataset
+    now = LAYOUT.given_labels(name, LABELS[name][0]) if name in LABELS else None
+    if name not in HISTORY:
+        return {"now": now, "pinned": now, "when": None}
+    found = HISTORY[name]["labels"]
+    then = LAYOUT.pinned_labels(name, found[0]) if found else None
+    return {"now": now, "pinned": then, "when": HISTORY[name]["when"]}
+
+
+def pin():
+    """Pin what was shipped: which files and labels the study read, and which candidate was trained on every label.
+
+    Where that is asked for, as `make ship` does: whoever starts the workflow otherwise may mean to compare anew. From then on new files are answered and new labels train what ships, until `pocketscope refresh`.
+    """
+    asked = workflow.dag_settings
+    if (
+        os.environ.get("POCKETSCOPE_PIN") != "yes"
+        or "ship" not in map(str, asked.targets)
+        or asked.until
+        or asked.omit_from
+        or set(HISTORY) == set(CONFIG.datasets)
+    ):
+        return
+    for name in PLAN.packed_names:
+        if not snapshot_of(name):
+            files.copy(LAYOUT.packed(name, "files"), LAYOUT.packed(name, "snapshot"))
+    for name, (ending, _) in LABELS.items():
+        if name not in HISTORY:
+            files.copy(LAYOUT.given_labels(name, ending), LAYOUT.pinned_labels(name, ending))
+    new = {
+        name: {"packed": packed, "labels": LABELS.get(name), "candidate": shipped_candidate(name)}
+        for packed, name in PLAN.packed_names.items()
+    }
+    history.write(Path(LAYOUT.history), new | HISTORY)
+
+
+def shipped_candidate(dataset):
+    """Return the candidate that ships: the configuration's, the one that was pinned, or by the recommendation."""
+    if CONFIG.ship.candidate is not None:
+        return plain(CONFIG.ship)["candidate"]
+    if dataset in HISTORY and (pinned := HISTORY[dataset]["candidate"]):
+        return pinned
+    if not Path(LAYOUT.recommendation).is_file():  # a plan, before the study is done
+        return None
+    recommended = json.loads(Path(LAYOUT.recommendation).read_text(encoding="utf-8"))["datasets"]
+    return PLAN.candidate_that_ships(recommended[dataset])
 
 
 def _shipping(wildcards, asked):
     """Return the inputs that a function of the plan names for the candidate that ships.
 
-    Which one that is is known when the study has recommended it, unless the configuration names it.
+    Which one that is is known when the study has recommended it, unless the configuration names it or the study is
+    pinned to it.
     """
-    candidate, found = plain(CONFIG.ship)["candidate"], {}
-    if candidate is None:
-        found["recommendation"] = checkpoints.recommend.get().output.recommendation
-        recommended = json.loads(Path(found["recommendation"]).read_text(encoding="utf-8"))["datasets"]
-        candidate = {key: recommended[wildcards.dataset][key] for key in ("method", "network", "precision")}
-    return found | asked(wildcards.dataset, candidate)
+    found = {}
+    if CONFIG.ship.candidate is None:
+        pinned = wildcards.dataset in HISTORY and HISTORY[wildcards.dataset]["candidate"]
+        found["recommendation"] = LAYOUT.recommendation if pinned else checkpoints.recommend.get().output.recommendation
+    return found | asked(wildcards.dataset, shipped_candidate(wildcards.dataset))
 
 
 def what_ships(wildcards):
@@ -206,8 +316,24 @@ def shown_by(wildcards):
     return found
 
 
+def answers_of(wildcards):
+    """Return the tables of answers: of the snapshot's images, and of those that came since."""
+    new = (
+        [LAYOUT.shipped(wildcards.dataset, "answers.new.parquet")] if PLAN.packed_name(wildcards.dataset) in NEW else []
+    )
+    return [LAYOUT.shipped(wildcards.dataset, "answers.parquet"), *new]
+
+
+def images_of_answers(wildcards):
+    """Return the packed images that these tables are of."""
+    return [PLAN.packed(wildcards.dataset), PLAN.packed_new(wildcards.dataset)][: len(answers_of(wildcards))]
+
+
 def _packed_mb(input, share):
-    return os.path.getsize(input.images) / 1e6 if share else 0
+    if not share:
+        return 0
+    images = [input.images] if isinstance(input.images, str) else input.images
+    return sum(map(os.path.getsize, images)) / 1e6
 
 
 def memory(base, share=0):

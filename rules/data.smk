@@ -23,11 +23,43 @@ rule pack:
         code=code_of_packing,
         source=packing("source"),
         content=content_of_source,
+        # Where the list lies is no part of what is made of it.
+        snapshot=lambda wildcards, output: snapshot_of(wildcards.packed),
         classes=packing("classes"),
         page=packing("page"),
         image_size=packing("image_size"),
         resize=packing("resize"),
         max_skipped_share=packing("max_skipped_share"),
+    script:
+        "../workflow_scripts/pack.py"
+
+
+# What came since the snapshot that all other rules read: it is answered, and waits to be learnt from.
+rule pack_new:
+    output:
+        images=LAYOUT.packed_new("{packed}", "images"),
+        labels=LAYOUT.packed_new("{packed}", "labels"),
+        skipped=LAYOUT.packed_new("{packed}", "skipped"),
+        files=LAYOUT.packed_new("{packed}", "files"),
+    log:
+        LAYOUT.packed_new("{packed}", "pack").replace(".parquet", ".log"),
+    conda:
+        "../envs/environment.yaml"
+    threads: 8
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(120),
+    params:
+        code=code_of_packing,
+        source=packing("source"),
+        content=content_of_new,
+        classes=packing("classes"),
+        page=packing("page"),
+        image_size=packing("image_size"),
+        resize=packing("resize"),
+        max_skipped_share=1.0,
+        snapshot=lambda wildcards, output: snapshot_of(wildcards.packed),
+        new=True,
     script:
         "../workflow_scripts/pack.py"
 
@@ -51,6 +83,7 @@ rule check:
         code=code("check.py"),
         expected=expected,
         labels=labels_given,
+        table=lambda wildcards, input: table_of_labels(wildcards),
     script:
         "../workflow_scripts/check.py"
 
@@ -77,6 +110,7 @@ rule split:
         code=code("split.py"),
         drawn=ask(PLAN.drawing),
         labels=labels_given,
+        table=lambda wildcards, input: table_of_labels(wildcards),
         # Checked here too, so that nothing is trained on what is not meant; but no part depends on it. Snakemake does
         # not record params that are derived from the input: a change runs `check` again, and trains nothing.
         expected=lambda wildcards, input: expected(wildcards),

@@ -72,16 +72,42 @@ rule answer:
         study=lambda wildcards: CONFIG.study,
         dataset=lambda wildcards: wildcards.dataset,
         data_licence=lambda wildcards: licence_of(PLAN.dataset(wildcards.dataset)),
-        candidate=plain(CONFIG.ship)["candidate"],
+        named=plain(CONFIG.ship)["candidate"],
+        # Known with the inputs, which say of a change; not recorded.
+        candidate=lambda wildcards, input: shipped_candidate(wildcards.dataset),
+        labels=lambda wildcards, input: tables_of_labels(wildcards),
     script:
         "../workflow_scripts/answer.py"
+
+
+# Images that came since the snapshot: the model that ships answers them, and nothing is trained.
+rule answer_new:
+    input:
+        models=[LAYOUT.shipped("{dataset}", f"model.{precision}.onnx") for precision in ("fp32", "int8")],
+        images=lambda wildcards: PLAN.packed_new(wildcards.dataset),
+        source_labels=lambda wildcards: PLAN.packed_new(wildcards.dataset, "labels"),
+    output:
+        answers=LAYOUT.shipped("{dataset}", "answers.new.parquet"),
+    log:
+        LAYOUT.log("answer_new", "{dataset}"),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60, share=0.1),
+    params:
+        code=code("answer_new.py"),
+        said=lambda wildcards: LABELS.get(wildcards.dataset),
+        labels=lambda wildcards, input: tables_of_labels(wildcards),
+    script:
+        "../workflow_scripts/answer_new.py"
 
 
 # The two forms of the answers that people open say where the files are on this machine. They are rules of their own, so
 # that a checkout elsewhere writes other paths and computes nothing; and the table does not wait for the page's images.
 rule answers_table:
     input:
-        answers=LAYOUT.shipped("{dataset}", "answers.parquet"),
+        answers=answers_of,
     output:
         LAYOUT.shipped("{dataset}", "answers.csv"),
     log:
@@ -100,8 +126,8 @@ rule answers_table:
 
 rule answers_page:
     input:
-        answers=LAYOUT.shipped("{dataset}", "answers.parquet"),
-        images=packed("images"),
+        answers=answers_of,
+        images=images_of_answers,
         classes=LAYOUT.classes("{dataset}"),
     output:
         LAYOUT.shipped("{dataset}", "answers.html"),

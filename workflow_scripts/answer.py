@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from pocketscope.core import files, parquet
+from pocketscope.data import corrections
 from pocketscope.deploy import answers, facts
 from pocketscope.deploy.card import model_card
 from pocketscope.inference import onnx_model
@@ -17,13 +18,15 @@ from pocketscope.tables.split import SPLIT
 
 job.begin(snakemake)
 source, params, made = snakemake.input, snakemake.params, snakemake.output
-decided = {} if params.candidate else json.loads(Path(source.recommendation).read_text())["datasets"][params.dataset]
-candidate = {key: (params.candidate or decided)[key] for key in ("method", "network", "precision")}
+candidate = params.candidate
+decided = {} if params.named else json.loads(Path(source.recommendation).read_text())["datasets"][params.dataset]
+# What the study says of the candidate that it recommends is not said of another one that ships.
+recommended = decided if candidate.items() <= decided.items() else {}
 main, other = sorted(("fp32", "int8"), key=lambda form: form != candidate["precision"])
 positive, shown = parquet.notes(source.classes)["positive"], json.loads(Path(source.reliability).read_text())
 predicted, models = {main: source.predictions, other: source.also}, {}
 known = {f: facts.reliable(shown, f) | facts.measured(predicted[f], source.truths, positive) for f in predicted}
-known[main]["scores"] |= facts.of_study(decided)
+known[main]["scores"] |= facts.of_study(recommended)
 learnt = facts.learnt(parquet.read(source.labels, LABEL_SET, columns=["label", "source"]).to_pydict())
 about = {name: params[name] for name in ("study", "dataset", "data_licence")} | {"learnt": learnt}
 for form in (main, other):
@@ -40,6 +43,8 @@ parquet.write(table, made.answers, ANSWERS)
 agreement = answers.agreement(models[main], models[other], source.images, split["image_id"].to_pylist())
 about |= {"candidate": candidate, "file": models[main].about, "classes": models[main].classes}
 about |= known[main] | answers.counted(table) | dict(zip(("same", "compared"), agreement, strict=True))
-about |= {"known": (decided.get("tested") or {}).get("text") or known[main]["known"]}
-about |= {"other_scores": known[other].get("scores"), "recommendation": decided.get("text")}
+about |= {"known": (recommended.get("tested") or {}).get("text") or known[main]["known"]}
+about |= {"other_scores": known[other].get("scores"), "recommendation": recommended.get("text")}
+about |= {"instead_of": decided, "pinned": params.labels["when"]}
+about |= {"labels_since": corrections.changed(params.labels["pinned"], params.labels["now"])}
 files.write_text(made.card, model_card(about))

@@ -3,12 +3,12 @@
 from pocketscope.core import parquet
 from pocketscope.deploy import answers_page, thumbnails
 from pocketscope.runtime import job
-from pocketscope.tables.answers import ANSWERS
+from pocketscope.tables.answers import joined
 from pocketscope.tables.classes import CLASSES
 
 job.begin(snakemake)
 source, params = snakemake.input, snakemake.params
-answers = parquet.read(source.answers, ANSWERS)
+answers = joined(source.answers)
 answers_page.write_page(
     snakemake.output[0],
     thumbnails.shown(answers, source.images, params.top),

@@ -17,7 +17,7 @@ about = ["image_id", "paths", "sha256", "group", "single_colour", "further_pages
 images, notes = parquet.read(source.images, IMAGES, columns=about), parquet.notes(source.images)
 labels = parquet.read(source.labels, SOURCE_LABELS)
 skipped = parquet.read(source.skipped, SKIPPED)
-given = corrections.read(params.labels, root, images, labels)
+given = corrections.read(params.labels, params.table, root, images, labels)
 classes, counted = checks.check_dataset(
     images, given.source, skipped, given.learnt, given.exam, given.renamed, **params.expected
 )

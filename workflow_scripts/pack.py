@@ -11,6 +11,8 @@ summary = packing.pack(
     root,
     **{name: snakemake.output[name] for name in ("images", "labels", "skipped", "files")},
     **{name: snakemake.params[name] for name in ("classes", "page", "image_size", "resize", "max_skipped_share")},
+    snapshot=snakemake.params.get("snapshot"),
+    new=snakemake.params.get("new", False),
     processes=snakemake.threads,
     remembered=Path(snakemake.output.images).parent,
 )

@@ -14,7 +14,7 @@ source, params, made = snakemake.input, snakemake.params, snakemake.output
 about = ["image_id", "paths", "sha256", "group", "role", "single_colour", "further_pages", "damage"]
 images = parquet.read(source.images, IMAGES, columns=about)
 labels = parquet.read(source.labels, SOURCE_LABELS)
-given = corrections.read(params.labels, root, images, labels)
+given = corrections.read(params.labels, params.table, root, images, labels)
 skipped = parquet.read(source.skipped, SKIPPED)
 checks.check_dataset(images, given.source, skipped, given.learnt, given.exam, given.renamed, **params.expected)
 tables = [parquet.read(path, PAIRS) for path in source.get("near", [])]

@@ -184,7 +184,7 @@ ALL = {path.name for path in SCRIPTS.glob("*.py")}
         ("evaluation.evidence", {"recommend.py", "report.py"}),
         ("training.consistency", {"train_consistency.py"}),
         ("deploy.quantization", {"quantize.py"}),
-        ("deploy.answers", {"answer.py"}),
+        ("deploy.answers", {"answer.py", "answer_new.py"}),
         ("tables.proposals", {"pseudo_label.py", "audit.py"}),
         ("tables.teachers", {"calibrate.py", "pseudo_label.py", "reliability.py"}),
         ("inference.classify", set()),

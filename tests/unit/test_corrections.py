@@ -15,8 +15,8 @@ ANSWERS = "path,class,probability,reliable,label\n"
 def read(tmp_path):
     def read(text, labels=LABELS, classes=None):
         (tmp_path / "back.csv").write_text(text, encoding="utf-8-sig")
-        asked = {"path": tmp_path / "back.csv", "source": {"kind": "folder", "path": "images"}, "classes": classes}
-        return corrections.read(asked, tmp_path, IMAGES, labels).learnt
+        asked = {"source": {"kind": "folder", "path": "images"}, "classes": classes}
+        return corrections.read(asked, tmp_path / "back.csv", tmp_path, IMAGES, labels).learnt
 
     return read
 
@@ -90,7 +90,7 @@ def test_errors_of_a_spreadsheet_are_no_classes(read, caplog):
 
 
 def test_without_corrections(tmp_path):
-    assert corrections.read(None, tmp_path, IMAGES, LABELS) == corrections.Given(LABELS)
+    assert corrections.read(None, None, tmp_path, IMAGES, LABELS) == corrections.Given(LABELS)
 
 
 @pytest.mark.parametrize(

@@ -87,5 +87,5 @@ def test_labels_of_a_journal_find_their_files(tmp_path):
     ]
     table = tmp_path / "given.parquet"
     parquet.write(pa.Table.from_pylist(rows, schema=GIVEN_LABELS), table, GIVEN_LABELS)
-    given = corrections.read({"path": table}, tmp_path, images, labels)
+    given = corrections.read({}, table, tmp_path, images, labels)
     assert given.learnt == {"new": "b", "kept": "a"}

@@ -299,7 +299,7 @@ def test_a_run_reads_one_table_that_is_replaced_where_its_content_differs(journa
     label(journal, "3", "z", "well", who="ben")  # the same said again: nothing to learn
     assert of_run.take("mine", str(journal.path), tmp_path).digest == later.digest
     later.write(path)
-    assert corrections.read({"path": path}, tmp_path, IMAGES, LABELS).learnt == {"z": "well"}
+    assert corrections.read({}, path, tmp_path, IMAGES, LABELS).learnt == {"z": "well"}
 
 
 def test_renamed_merged_and_deleted_classes_of_the_source(journal, tmp_path):
@@ -307,7 +307,7 @@ def test_renamed_merged_and_deleted_classes_of_the_source(journal, tmp_path):
     label(journal, "2", "x", None)
     journal.append([deeds.rename("3", "ann", "ill", "sick"), deeds.delete("4", "ann", "well")])
     of_run.take("mine", str(journal.path), tmp_path).write(tmp_path / "table.parquet")
-    given = corrections.read({"path": tmp_path / "table.parquet"}, tmp_path, IMAGES, LABELS)
+    given = corrections.read({}, tmp_path / "table.parquet", tmp_path, IMAGES, LABELS)
     assert given.source["label"].to_pylist() == ["sick", None, None]
     assert given.learnt == {"x": None, "z": "sick"}
     assert given.renamed == {"ill": "sick", "well": None}

@@ -30,8 +30,8 @@ def read(request, tmp_path):
         labels = pa.table(
             {"image_id": [*files, *paths], "label": [None] * len(files) + [f"c{i}" for i in range(len(paths))]}
         )
-        asked = {"path": tmp_path / "labels.csv", "source": {"kind": "folder", "path": "."}, "classes": None}
-        found = corrections.read(asked, tmp_path, images, labels).learnt
+        asked = {"source": {"kind": "folder", "path": "."}, "classes": None}
+        found = corrections.read(asked, tmp_path / "labels.csv", tmp_path, images, labels).learnt
         return sorted(found, key=found.get)
 
     def written(files, paths):

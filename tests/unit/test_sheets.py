@@ -27,8 +27,8 @@ def read_corrections(path):
     """Return the corrections of two images, of the classes that all tables here have."""
     images = pa.table({"image_id": ["0.png", "1.png"], "paths": [["0.png"], ["1.png"]]})
     labels = pa.table({"image_id": ["0.png", "1.png"], "label": ["grün", "two; words"]})
-    asked = {"path": path, "source": {"kind": "folder", "path": "."}, "classes": None}
-    return corrections.read(asked, path.parent, images, labels).learnt
+    asked = {"source": {"kind": "folder", "path": "."}, "classes": None}
+    return corrections.read(asked, path, path.parent, images, labels).learnt
 
 
 LABELS = [["note", "path", "label"], ["x", "0.png", "grün"], ["", "1.png", "two; words"]]
@@ -261,8 +261,11 @@ def test_answers_that_excel_saved():
     names = [f"../new/{i}.png" for i in range(30)]
     images = pa.table({"image_id": names, "paths": [[name] for name in names]})
     labels = pa.table({"image_id": [*names, "a", "b"], "label": [None] * 30 + ["a", "b"]})
-    asked = {"path": folder / "corrections.csv", "source": {"kind": "folder", "path": "img"}, "classes": None}
-    assert corrections.read(asked, folder, images, labels).learnt == {"../new/2.png": "b", "../new/3.png": "b"}
+    asked = {"source": {"kind": "folder", "path": "img"}, "classes": None}
+    assert corrections.read(asked, folder / "corrections.csv", folder, images, labels).learnt == {
+        "../new/2.png": "b",
+        "../new/3.png": "b",
+    }
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,8 @@ def test_answers_stand_by_file_the_least_probable_first_and_can_be_given_back(tm
     path.write_text(path.read_text().replace("0.4000,no,,,,", "0.4000,no,,,ill,"))
     images = pa.table({"image_id": list(PATHS), "paths": list(PATHS.values())})
     labels = pa.table({"image_id": list(PATHS), "label": [None, None, "ill", None]})
-    asked = {"path": path, "source": {"kind": "folder", "path": "images"}, "classes": None}
-    assert corrections.read(asked, tmp_path, images, labels).learnt == {"y": "ill"}
+    asked = {"source": {"kind": "folder", "path": "images"}, "classes": None}
+    assert corrections.read(asked, path, tmp_path, images, labels).learnt == {"y": "ill"}
 
 
 def test_excel_loses_no_column_that_comes_back():

@@ -14,6 +14,7 @@ COMMANDS = {  # all but `classify` take what the extra `workflow` brings
     "label": "append labels to the journal of a data set, take them back, or show what was said",
     "notebook": "write a Jupyter notebook that runs a study and explains it",
     "open": "label, train and look in the browser",
+    "refresh": "let the next run take all files and labels, and compare anew",
     "schema": "print the JSON schema of a configuration file",
     "summary": "print the F1 of a study that has been run",
 }

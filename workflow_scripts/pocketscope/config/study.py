@@ -62,6 +62,11 @@ class Ship(Model):
     """What the target `ship` makes: a model trained on every label, and its answers."""
 
     candidate: Candidate | None = Field(None, description="The candidate to ship. Default: the recommended one.")
+    method: Name | None = Field(
+        None,
+        description="The method that ships where the test set cannot tell it from the recommended one, network and "
+        "precision being the same. Default: the first method with teachers.",
+    )
     reliable: Share = Field(
         0.9,
         description="An answer is reliable if labelled images show that at least this share of predictions with the "
@@ -147,7 +152,11 @@ class Config(Model):
 
     @model_validator(mode="after")
     def _candidate_that_ships(self) -> "Config":
-        asked = self.ship.candidate
+        asked, method = self.ship.candidate, self.ship.method
+        if method is not None and method not in self.methods:
+            raise ValueError(f"ship.method: there is no method '{method}'{nearest(method, self.methods)}")
+        if method is not None and self.methods[method].labels == "full":
+            raise ValueError(f"ship.method: '{method}' is the upper bound; name a method that can be used")
         if asked is None:
             return self
         if asked.method not in self.methods:

@@ -50,7 +50,9 @@ class Given:
     renamed: dict[str, str | None] = field(default_factory=dict)
 
 
-def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: pa.Table) -> Given:
+def read(
+    asked: Mapping[str, Any] | None, place: str | os.PathLike | None, root: Path, images: pa.Table, labels: pa.Table
+) -> Given:
     """Read the labels that people gave: a table of a journal, or one that they wrote.
 
     Rows without a label say nothing, so that the table of answers can be given back with its column `label` filled in
@@ -61,8 +63,9 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
     Parameters
     ----------
     asked
-        `path`, of the table (schema GIVEN_LABELS, or with the columns path and label), and `source` and `classes`,
-        those of the data set; None where nobody gave any.
+        `source` and `classes`, those of the data set; None where nobody gave any.
+    place
+        The table: schema GIVEN_LABELS, or with the columns path and label.
     root
         The folder that relative paths of the source start from.
     images, labels
@@ -77,7 +80,7 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
     """
     if asked is None:
         return Given(labels)
-    table = Path(asked["path"])
+    table = Path(place)
     if is_of_journal(table):
         return _of_journal(table, images, labels)
     each = zip(images["image_id"].to_pylist(), images["paths"].to_pylist(), strict=True)
@@ -85,6 +88,40 @@ def read(asked: Mapping[str, Any] | None, root: Path, images: pa.Table, labels: 
     classes = set(labels["label"].drop_null().to_pylist())
     rows = said_in(table, top_of(asked["source"], root), known, classes)
     return Given(labels, checked(table, rows, known, classes, asked["classes"]))
+
+
+def called_now(labels: pa.Table, renamed: Mapping[str, str | None]) -> pa.Table:
+    """Return labels (schema SOURCE_LABELS) by the names that classes have now."""
+    now = [renamed.get(label, label) for label in labels["label"].to_pylist()]
+    place = labels.column_names.index("label")
+    return labels.set_column(place, labels.schema.field("label"), pa.array(now, pa.string()))
+
+
+def renamed_in(table: str | os.PathLike | None) -> dict[str, str | None]:
+    """Return what classes of the source are called now by a journal's table; nothing where there is no such table."""
+    return {} if table is None or not is_of_journal(Path(table)) else journal_rows(Path(table))[1]
+
+
+def of_images(table: str | os.PathLike | None, image_ids: Collection[str]) -> dict[str, str]:
+    """Return what a journal's table says of some images, by identity; nothing where there is no such table."""
+    if table is None or not is_of_journal(Path(table)):
+        return {}
+    rows, _ = journal_rows(Path(table))
+    return {row["image_id"]: row["class"] for row in rows if row["class"] is not None and row["image_id"] in image_ids}
+
+
+def changed(before: str | os.PathLike | None, now: str | os.PathLike | None) -> int:
+    """Return how many images have another label by one table of labels than by an earlier one."""
+    tables = [_by_image(None if path is None else Path(path)) for path in (before, now)]
+    return len({image for image, _ in tables[0].items() ^ tables[1].items()})
+
+
+def _by_image(table: Path | None) -> dict[str, str | None]:
+    if table is None:
+        return {}
+    if is_of_journal(table):
+        return {row["image_id"]: row["class"] for row in journal_rows(table)[0]}
+    return {str(row["path"]): label for row in read_cells(table)[0] if (label := as_label(row["label"])) is not None}
 
 
 def is_of_journal(table: Path) -> bool:
@@ -181,10 +218,8 @@ def _of_journal(table: Path, images: pa.Table, labels: pa.Table) -> Given:
     if absent := sum(row["image_id"] not in present for row in rows):
         log.warning("%s: %d of %d labels are of images that are not among these", table, absent, len(rows))
     rows = [row for row in rows if row["image_id"] in present]
-    now = [renamed.get(label, label) for label in labels["label"].to_pylist()]
-    place = labels.column_names.index("label")
     return Given(
-        labels.set_column(place, labels.schema.field("label"), pa.array(now, pa.string())),
+        called_now(labels, renamed),
         {row["image_id"]: row["class"] for row in rows if row["role"] != EXAM},
         {row["image_id"]: row["class"] for row in rows if row["role"] == EXAM},
         renamed,

@@ -47,6 +47,8 @@ def pack(
     processes: int = 1,
     max_skipped_share: float = 0.1,
     remembered: str | os.PathLike | None = None,
+    snapshot: str | os.PathLike | None = None,
+    new: bool = False,
 ) -> dict[str, Any]:
     """Write the images and labels of a source as tables.
 
@@ -75,6 +77,11 @@ def pack(
         The largest share of the source's images that may be skipped, 0 to 1.
     remembered
         The folder in which the identities of files are kept, see `pocketscope.data.identities`; none where None.
+    snapshot
+        The files that there were at a time (schema FILES): no others are packed.
+    new
+        Pack those that came, or were changed, since the snapshot instead. They are answered and not learnt from: they
+        need no label, and as many may be skipped as like.
 
     Returns
     -------
@@ -85,30 +92,36 @@ def pack(
     ------
     pocketscope.core.errors.InputError
         The source is not there or empty; fewer than two classes, or no image, are labelled; a class that is named
-        does not exist; labels differ only in case or spaces; too many images are skipped.
+        does not exist; labels differ only in case or spaces; too many images are skipped; a file of the snapshot is
+        gone or was changed.
     """
     root = Path(root)
     name = str(source.get("path") or source.get("unlabelled") or source.get("name") or source["kind"])
-    listed = _of_classes(list(kinds.records(source, root, classes)), classes, name)
-    labelled = kinds.brings_labels(source)
+    surveyed = kinds.survey(kinds.files(source, root))  # before decoding: what changes meanwhile is seen next time
+    listed = list(kinds.records(source, root, classes))
+    if snapshot is not None:
+        listed, surveyed = _of_snapshot(listed, surveyed, kinds.recorded(Path(snapshot)), source, root, new)
+    labelled = not new and kinds.brings_labels(source)
+    if not new:
+        listed = _of_classes(listed, classes, name)
     if labelled:
         check_labels(listed, name)
-    surveyed = kinds.survey(kinds.files(source, root))  # before decoding: what changes meanwhile is seen next time
     group_by = kinds.header_of_groups(source)
     prepare = partial(preparing.prepare, image_size=image_size, resize=resize, page=page, group_by=group_by)
     with named(images), tempfile.TemporaryFile(dir=_folder_of(images)) as spill:
         known = identities.read(Path(remembered), page) if remembered else {}
         given = identities.Identities(known)
         packed, reasons, patients = _decode_all(listed, prepare, processes, spill, given)
-        if group_by and packed and not any(copies.group for copies in packed.values()):
+        if group_by and packed and not new and not any(copies.group for copies in packed.values()):
             raise InputError(
                 f"{name}: 'group: {group_by}' of the source: none of the images is a DICOM file that says it; name the "
                 "groups by a pattern or a table"
             )
         reasons |= _contradictions(packed)
-        _check_skipped(reasons, len(listed), max_skipped_share, name)
         kept = [record for copies in packed.values() for record in copies.records]
-        _warn_of_lost_classes(listed, kept)
+        if not new:
+            _check_skipped(reasons, len(listed), max_skipped_share, name)
+            _warn_of_lost_classes(listed, kept)
         if labelled:
             check_labels(kept, name)
         notes = {"image_size": image_size, "resize": resize, "page": page}
@@ -207,6 +220,31 @@ def _warn_of_lost_classes(listed: Iterable[Record], kept: Iterable[Record]) -> N
 
 def _quoted(labels: Sequence[str], counts: Counter[str]) -> str:
     return " and ".join(f"{label!r} ({counts[label]} images)" for label in labels)
+
+
+# ---- snapshots
+
+
+def _of_snapshot(
+    listed: list[Record],
+    now: dict[str, kinds.Entry],
+    before: dict[str, kinds.Entry],
+    source: dict[str, Any],
+    root: Path,
+    new: bool,
+) -> tuple[list[Record], dict[str, kinds.Entry]]:
+    """Return records and files of a snapshot, or those that came since."""
+    since = kinds.arrived(source, root, now, before)
+    if new:
+        return [record for record in listed if record.path in since], since
+    changed = sorted({path for path in since if path in before} | (before.keys() - now.keys()))
+    if changed:
+        raise InputError(
+            f"{len(changed)} files have changed, or are gone, since the snapshot that this study reads:\n"
+            + listing(changed)
+            + "Put them back, or let `pocketscope refresh` take a new snapshot, from which all is made again"
+        )
+    return [record for record in listed if record.path not in since], before
 
 
 # ---- decoding

@@ -61,7 +61,7 @@ def unlikeness(shipped: Shipped, images: str | os.PathLike, image_ids: Sequence[
 def answers_table(
     answers: Iterable[tuple[str, Answer]],
     paths: Mapping[str, Sequence[str]],
-    reliable: Reliable,
+    reliable: Reliable | float | None,
     said: Mapping[str, str] | None = None,
     unlike: Mapping[str, float] | None = None,
 ) -> pa.Table:
@@ -84,7 +84,8 @@ def answers_table(
         What `unlikeness` returns: no answer for an unlike image is reliable.
     """
     said, unlike = said or {}, unlike or {}
-    least = 2.0 if reliable.probability is None else reliable.probability
+    probability = reliable.probability if isinstance(reliable, Reliable) else reliable
+    least = 2.0 if probability is None else probability
     rows = []
     ordered = sorted(answers, key=lambda row: (row[0] in said, row[1][0][1], paths[row[0]][0]))
     for identity, ((name, probability), *second) in ordered:

@@ -21,7 +21,9 @@ def model_card(about: Mapping[str, Any]) -> str:
         (see `facts.scores` and `facts.of_study`; the other precision's are None where nothing measured it),
         `temperature` and `reliable` (see `facts.reliable`), `known` (a sentence that the card leads with: the accuracy,
         and how many more images would change it), `answers`, `reliable_answers`, `same`, `compared`, and
-        `recommendation`, a sentence or None.
+        `recommendation`, a sentence, or None where another candidate shipped or the configuration names it. Where
+        another one shipped, what was recommended is `instead_of`, else it is empty. `pinned`: when the study was pinned
+        that the scores are of, or None; `labels_since`: how many labels changed since.
     """
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=loader, keep_trailing_newline=True)

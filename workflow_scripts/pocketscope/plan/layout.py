@@ -112,6 +112,11 @@ class Layout:
         return f"datasets/{name}/{table}.parquet"
 
     @staticmethod
+    def packed_new(name: str, table: str) -> str:
+        """Return a table of the images that came since the snapshot: as `packed`."""
+        return f"datasets/{name}/new/{table}.parquet"
+
+    @staticmethod
     def packing_log(name: str) -> str:
         """Return the log of packing."""
         return f"datasets/{name}/pack.log"
@@ -132,6 +137,20 @@ class Layout:
     def given_labels(self, dataset: str, ending: str) -> str:
         """Return the labels that people gave of a data set, as they were when the run began."""
         return f"{self.study}/labels/{dataset}{ending}"
+
+    def pinned_labels(self, dataset: str, ending: str) -> str:
+        """Return the labels that people had given of a data set when the study was pinned."""
+        return f"{self.pinned}/{dataset}{ending}"
+
+    @property
+    def pinned(self) -> str:
+        """The folder of what the study was pinned to."""
+        return f"{self.study}/history"
+
+    @property
+    def history(self) -> str:
+        """What the study was pinned to: see `pocketscope.plan.history`."""
+        return f"{self.study}/history.json"
 
     def near_duplicates(self, dataset: str, ending: str = "parquet") -> str:
         """Return the nearly equal images of which one is tested on and the other learnt from."""

@@ -92,6 +92,10 @@ class StudyPlan:
         """Return a table of a data set's packed images."""
         return self.layout.packed(self.packed_name(dataset), table)
 
+    def packed_new(self, dataset: str, table: str = "images") -> str:
+        """Return a table of the images that came since the data set's snapshot."""
+        return self.layout.packed_new(self.packed_name(dataset), table)
+
     def dataset(self, dataset: str) -> dict[str, Any]:
         """Return the configuration of a data set as plain values."""
         return plain(self.config.datasets[dataset])
@@ -360,6 +364,33 @@ class StudyPlan:
         return [self.train_dtype(candidate["dataset"], network) for candidate in self._to_time(network).values()]
 
     # ---- what ships
+
+    @property
+    def default_method(self) -> str:
+        """The method that ships where the test cannot tell methods apart.
+
+        The one that the configuration names; else the first whose labels teachers make, else the first.
+        """
+        able = [name for name, method in self.config.methods.items() if method.labels != "full"]
+        return self.config.ship.method or next((name for name in able if name in self.distilling), able[0])
+
+    def candidate_that_ships(self, recommended: Mapping[str, Any]) -> dict[str, str]:
+        """Return method, network and precision of what ships, by what is recommended for a data set.
+
+        The same network and precision by the default method goes first, unless the test set shows it to lose more than
+        the margin: of candidates of equal cost, a dozen test images recommend whichever chance favours.
+
+        Parameters
+        ----------
+        recommended
+            Of `pocketscope.statistics.recommendation.recommend`: `candidate` with its `method`, `network` and
+            `precision`, `passing` and `undecided`.
+        """
+        chosen = {key: recommended[key] for key in ("method", "network", "precision")}
+        twin = self.default_method + recommended["candidate"].removeprefix(chosen["method"])
+        if twin in (*recommended["passing"], *recommended["undecided"]):
+            chosen["method"] = self.default_method
+        return chosen
 
     def what_ships(self, dataset: str, candidate: Mapping[str, str]) -> dict[str, str | list[str]]:
         """Return what a shipped model is made of: itself, its labels, and what the study's candidate predicts.

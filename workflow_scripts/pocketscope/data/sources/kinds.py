@@ -108,7 +108,7 @@ def _is_grouped(source: dict[str, Any]) -> bool:
     return source["kind"] in _GROUPED and group is not None and group not in (FOLDER, *DICOM_KEYS)
 
 
-def state(source: dict[str, Any], root: Path, known: Path | None = None) -> dict[str, Entry]:
+def state(source: dict[str, Any], root: Path, *known: Path | None) -> dict[str, Entry]:
     """Return what the files of a source are like now, by path.
 
     Parameters
@@ -116,28 +116,51 @@ def state(source: dict[str, Any], root: Path, known: Path | None = None) -> dict
     source, root
         See `records`.
     known
-        A table of an earlier run (schema source_labels.SOURCE_FILES), used as Git uses its index: a file of equal size
+        Tables of earlier runs (schema source_labels.SOURCE_FILES), used as Git uses its index: a file of equal size
         and time is not read again.
 
     Returns
     -------
     dict
-        See `survey`. Where the source's files are gone but `known` exists, what they were.
+        See `survey`. Where the source's files are gone but the first of `known` exists, what they were.
 
     Raises
     ------
     pocketscope.core.errors.InputError
         The source is not there and nothing is known of it, or it is there and something is wrong with it.
     """
-    remembered = _remembered(known)
+    remembered = [recorded(path) for path in known]
     try:
         found = files(source, root)
     except Gone as error:
-        if not remembered:
+        if not remembered or not remembered[0]:
             raise
         log.warning("%s; the images that were packed before are used", error)
-        return remembered
-    return survey(found, remembered)
+        return remembered[0]
+    return survey(found, {path: entry for entries in reversed(remembered) for path, entry in entries.items()})
+
+
+def arrived(
+    source: dict[str, Any], root: Path, now: Mapping[str, Entry], before: Mapping[str, Entry]
+) -> dict[str, Entry]:
+    """Return those image files of a source that were not there, or were others, `before`; by path.
+
+    Both are a `state` of its files. Of sources whose files hold many images, none: these are packed as a whole.
+    """
+    if source["kind"] not in _GROUPED:
+        return {}
+    aside = set()
+    if _is_grouped(source):
+        from pocketscope.data.sources import groups
+
+        aside |= set(groups.files(source, root))
+    if source["kind"] == "table":
+        aside.add(_module("table").listed_as(source, root))
+    return {
+        path: entry
+        for path, entry in now.items()
+        if path not in aside and (path not in before or before[path][2] != entry[2])
+    }
 
 
 def fingerprint(source: dict[str, Any], entries: Mapping[str, Entry]) -> str:
@@ -204,7 +227,8 @@ def _read(place: str | Path) -> tuple[str, str]:
         return f"unreadable: {error.strerror}", "other"
 
 
-def _remembered(known: Path | None) -> dict[str, Entry]:
+def recorded(known: Path | None) -> dict[str, Entry]:
+    """Return the `state` that a table holds (schema source_labels.SOURCE_FILES); empty where there is none."""
     if known is None or not known.exists():
         return {}
     import pyarrow.parquet as pq  # takes longer to import than most sources to list

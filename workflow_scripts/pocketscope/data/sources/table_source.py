@@ -62,9 +62,13 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
 
 def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
     """Return the table and the images of a `table` source; see `pocketscope.data.sources.kinds.files`."""
-    table = place_of(source, root, "path")
     found = {row.path: row.place for row in _rows(source, root)[0]}
-    return found | {Path(os.path.relpath(table, top_of(source, root))).as_posix(): table}
+    return found | {listed_as(source, root): place_of(source, root, "path")}
+
+
+def listed_as(source: dict[str, Any], root: Path) -> str:
+    """Return the path under which the table itself is listed among the files."""
+    return Path(os.path.relpath(place_of(source, root, "path"), top_of(source, root))).as_posix()
 
 
 def hints(source: dict[str, Any], root: Path) -> list[str]:
