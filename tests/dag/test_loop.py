@@ -23,7 +23,15 @@ TAUGHT = TRAINED | {"method": "plain"}
 ANSWERED = {"answers_table": 1, "answers_page": 1, "ship": 1}
 NEW = {"pack_new": 1, "answer_new": 1} | ANSWERED
 # What is trained anew in the split `ship` once more labels are known: teacher and student; or the student alone.
-CORRECTED = {"split": 1, "train": 2, "predict": 1, "pseudo_label": 1, "quantize": 1, "answer": 1} | ANSWERED
+CORRECTED = {
+    "split": 1,
+    "train": 2,
+    "predict": 1,
+    "pseudo_label": 1,
+    "quantize": 1,
+    "reliability": 1,
+    "answer": 1,
+} | ANSWERED
 
 
 def draw(path, seed):
@@ -65,7 +73,7 @@ def finish(results, where):
             path = results / line.split("\t")[0]
             if path.parent != results and not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.mkdir() if path.name == "figures" else path.touch()
+                path.mkdir() if path.name in ("figures", "tables") else path.touch()
         snakemake("--touch", "--forceall", "ship", **where)
     snakemake("ship", "--forcerun", "ship", **where)
     assert (results / "small/history.json").is_file()

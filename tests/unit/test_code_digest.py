@@ -180,7 +180,7 @@ ALL = {path.name for path in SCRIPTS.glob("*.py")}
         ("report.figures", {"report.py"}),
         ("report.page", {"report.py"}),
         ("statistics.decision", {"recommend.py", "report.py"}),
-        ("statistics.reliable", {"answer.py", "recommend.py", "reliability.py", "report.py"}),
+        ("statistics.reliable", {"answer.py", "answer_new.py", "recommend.py", "reliability.py", "report.py"}),
         ("evaluation.evidence", {"recommend.py", "report.py"}),
         ("training.consistency", {"train_consistency.py"}),
         ("deploy.quantization", {"quantize.py"}),

@@ -10,7 +10,7 @@ import time
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helpers import SCRIPTS
@@ -167,6 +167,7 @@ def test_what_others_did_since_is_told(journal):
 
 
 @settings(max_examples=40, deadline=None)
+@example(done=[("a", kind, "x") for kind in ("label", "undo", "label", "undo", "redo")])
 @given(
     done=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["label", "undo", "redo"]), st.sampled_from("xyz")))
 )

@@ -242,15 +242,18 @@ class Journal:
         ).lastrowid
 
     def _turn(self, request: str, who: str, kind: str) -> int | None:
-        mine = "SELECT {} AS number FROM deeds WHERE who = ? AND target IS NULL AND number {} (SELECT deed FROM undone)"
+        holding = "SELECT max(number) AS number FROM deeds WHERE who = ? AND target IS NULL AND number NOT IN undone"
+        # A deed comes back if nothing new was done since it was taken back: the earliest of them first.
+        undone = (
+            "SELECT min(target) AS number FROM (SELECT target, max(number) AS turned FROM deeds WHERE who = ? "
+            "AND target IS NOT NULL GROUP BY target) WHERE target IN undone AND turned > "
+            "(SELECT max(number) FROM deeds WHERE who = ? AND target IS NULL)"
+        )
         with self._writing():
             if (known := self._all("SELECT target FROM deeds WHERE request = ?", request)) != []:
                 return known[0]["target"]
-            last = self._all(mine.format("max(number)", "NOT IN"), who)[0]["number"]
-            target = last
-            if kind == "redo":  # deeds that are undone lie after the last one that holds, or cannot come back
-                later = f"{mine.format('min(number)', 'IN')} AND number > ?"
-                target = self._all(later, who, last or 0)[0]["number"]
+            found = self._all(holding, who) if kind == "undo" else self._all(undone, who, who)
+            target = found[0]["number"]
             if target is not None:
                 self._insert(request, kind, who, None, target, {})
             return target

@@ -9,6 +9,7 @@ QUANTISING, SHIPPING = "quantising", "shipping"
 # By rule: the stage, and the job. The words in braces are the rule's wildcards, and `labels`, a label set in words.
 RULES = {
     "pack": (READING, "reading the images"),
+    "pack_new": (READING, "reading images that came since"),
     "features": (READING, "looking at the images by {network}, as it is"),
     "check": (READING, "counting the classes"),
     "split": (DRAWING, "drawing training and test images"),
@@ -34,6 +35,7 @@ RULES = {
     "report": (COMPARING, "drawing the report"),
     "reliability": (SHIPPING, "finding out which answers are reliable"),
     "answer": (SHIPPING, "answering for the unlabelled images"),
+    "answer_new": (SHIPPING, "answering for images that came since"),
     "answers_table": (SHIPPING, "writing the answers as a table"),
     "answers_page": (SHIPPING, "drawing the answers as a page"),
 }
