@@ -35,7 +35,9 @@ class Kind:
     templates: tuple[str, ...] = ()
 
 
-KINDS: dict[str, Kind] = {}
+KINDS = {
+    "phone": Kind("phone", "one HTML file that classifies photos on a phone, offline", templates=("phone_page",)),
+}
 
 
 def module_of(kind: str) -> ModuleType:
