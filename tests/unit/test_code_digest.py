@@ -217,3 +217,11 @@ def test_what_costs_hours_depends_on_no_page_no_statistics_and_no_source(script)
     others = {module.split(".")[0] for module in rooms(script)}
     assert not others & {"report", "statistics", "data", "config", "plan", "cli"}
     assert script == "predict.py" or "distillation" not in others
+
+
+def test_a_module_that_is_imported_by_a_made_up_name_counts_where_it_is_named(checkout):
+    folder, _ = checkout
+    script = folder / "rule.py"
+    plain, more = (code_digest.modules(script, also=also) for also in ([], ["pocketscope.unused"]))
+    assert set(more) - set(plain) == {folder / "pocketscope" / "unused.py"}
+    assert code_digest.digest_of_script(script) != code_digest.digest_of_script(script, also=["pocketscope.unused"])

@@ -177,6 +177,14 @@ def test_gates_and_probabilities_stay_in_floating_point(shipped):
     assert graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
 
 
+def test_logits_stay_in_floating_point(shipped):
+    """In 256 steps the two best would often tie, and rare classes lose."""
+    graph = onnx.load(shipped / "model.int8.onnx").graph
+    maker = {name: node for node in graph.node for name in node.output}
+    softmax = maker[graph.output[0].name]
+    assert {maker[name].op_type for name in maker[softmax.input[0]].input if name in maker} == {"Gemm"}
+
+
 def test_a_range_is_the_mean_over_batches(tmp_path):
     """One odd batch widens a range by its share of the batches, and not to its own extremes."""
     folder = tiny_models.ship(tmp_path, tiny_models.entry(), precisions=["fp32"])

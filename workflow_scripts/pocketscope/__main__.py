@@ -11,6 +11,7 @@ from pocketscope.version import VERSION
 COMMANDS = {  # all but `classify` take what the extra `workflow` brings
     "classify": "classify images with a model file",
     "compare": "compute the statistics and the report for any table of scores",
+    "export": "make a shipped model usable elsewhere: on a phone, in other programs",
     "label": "append labels to the journal of a data set, take them back, or show what was said",
     "notebook": "write a Jupyter notebook that runs a study and explains it",
     "open": "label, train and look in the browser",

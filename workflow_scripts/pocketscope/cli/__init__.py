@@ -1,4 +1,4 @@
-"""The commands `pocketscope classify`, `compare`, `schema` and `summary`: arguments in, words and exit codes out.
+"""The commands, `pocketscope classify` and others: arguments in, words and exit codes out.
 
 A module a command, imported only when it is asked for. What a command does lives in the rooms below.
 """

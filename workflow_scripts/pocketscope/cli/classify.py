@@ -2,11 +2,12 @@
 
 import argparse
 import csv
+import io
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,57 @@ from pocketscope.core.errors import InputError
 from pocketscope.deploy import answers_page
 from pocketscope.images.familiarity import is_unlike
 from pocketscope.images.files import image_files
-from pocketscope.inference import classify, onnx_model
+from pocketscope.inference import classify, json_answers, onnx_model
 from pocketscope.inference.onnx_model import Shipped
+from pocketscope.inference.watch import SETTLED, Watch
 from pocketscope.tables import answer_sheet
+from pocketscope.version import VERSION
 
 EVERY = 0.5  # seconds between two lines of progress on a terminal
 EVERY_IN_LOGS = 30.0
+LOOK = 1.0  # seconds between two looks at a watched folder; more where a look takes long
+INTERRUPTED, PIPE_CLOSED = 130, 141  # exit codes as shells give them for SIGINT and SIGPIPE
+STDIN = "-"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command on `parser`."""
     parser.add_argument("model", type=Path, help="a model.fp32.onnx or model.int8.onnx")
-    parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, and folders that contain them")
+    images = parser.add_argument(
+        "images",
+        nargs="+",
+        default=[],
+        metavar="IMAGES",
+        help="image files, and folders that contain them; with --json, - (or nothing) reads paths from standard input "
+        "and answers each at once",
+    )
+    images.required = False  # "*" would take none as soon as an option stands before them
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="write the answers and all probabilities to a CSV file"
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page of thumbnails, by class")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per image (docs/classify.md)")
+    parser.add_argument(
+        "--watch",
+        type=Path,
+        metavar="FOLDER",
+        help="classify each file that is or appears in a folder, once it is whole, until Ctrl-C; with --csv rows are "
+        "appended, and files that have an answer there are not classified again",
+    )
+    parser.add_argument(
+        "--settled",
+        type=float,
+        default=SETTLED,
+        metavar="SECONDS",
+        help="with --watch: how long a file must not change to count as whole (default: %(default)g)",
+    )
     parser.add_argument(
         "--threads", type=int, default=onnx_model.cores(), help="number of threads (default: all, %(default)s)"
+    )
+    parser.epilog = (
+        "Exit codes: 0, all images have an answer; 1, the model or a path cannot be used, or some images could not be "
+        "read (all others have an answer); 2, wrong arguments; 130, interrupted. Ctrl-C ends --watch with 0, and so "
+        "does the end of standard input."
     )
 
 
@@ -42,40 +76,141 @@ def main(parsed: argparse.Namespace) -> None:
     ------
     pocketscope.core.errors.InputError
         The model cannot be used; there is no image; or, once all others are done, some images could not be read.
+    SystemExit
+        The user interrupts, or nobody reads standard output any more.
     """
+    for stream in (sys.stdin, sys.stdout):  # whatever code the terminal or the pipe has, names come and go unspoilt
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+    try:
+        _main(parsed)
+        sys.stdout.flush()
+    except InputError as error:
+        if parsed.json and not getattr(error, "told", False):
+            _print_json([json_answers.problem(str(error))])
+        raise
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
+        raise SystemExit(PIPE_CLOSED) from None
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _main(parsed: argparse.Namespace) -> None:
+    from_stdin = parsed.images == [STDIN] or (parsed.json and not parsed.images and not parsed.watch)
+    _check(parsed, from_stdin)
+    model = onnx_model.open_model(parsed.model, threads=parsed.threads)
+    if from_stdin:
+        _print_json(json_answers.serve(model, iter(sys.stdin.readline, ""), version=VERSION))
+    elif parsed.watch:
+        _watch(parsed, model)
+    else:
+        _classify(parsed, model)
+
+
+def _check(parsed: argparse.Namespace, from_stdin: bool) -> None:
     if parsed.threads < 1:
         raise InputError(f"--threads is {parsed.threads}; it must be 1 or more")
-    model = onnx_model.open_model(parsed.model, threads=parsed.threads)
+    if not parsed.settled >= 0:
+        raise InputError(f"--settled is {parsed.settled:g}; it must be 0 or more seconds")
+    if from_stdin and not parsed.json:
+        raise InputError("paths from standard input are answered as JSON: add --json")
+    if from_stdin and (parsed.csv or parsed.html):
+        raise InputError("--csv and --html take images that are named, not those of standard input")
+    if parsed.watch and parsed.images:
+        raise InputError(f"--watch {parsed.watch} watches one folder; name no other images ({parsed.images[0]})")
+    if parsed.watch and parsed.html:
+        raise InputError("--html is written at the end, which --watch has not: use --csv, or --html without --watch")
+    if parsed.watch and not parsed.watch.is_dir():
+        raise InputError(f"{parsed.watch}: there is no such folder; make it, or correct the path")
+    if not (parsed.watch or parsed.images or from_stdin):
+        raise InputError("there is nothing to classify: name images or folders, or --watch FOLDER")
+
+
+def _classify(parsed: argparse.Namespace, model: Shipped) -> None:
     paths = image_files(parsed.images)
     problems, unlike, shown = 0, 0, []
+    quiet = parsed.csv or parsed.html
     with _rows(parsed.csv, model.classes) as rows, _Progress(len(paths)) as progress:
         for answer in classify.classify(model, paths, threads=parsed.threads, keep_images=parsed.html is not None):
             unlike += is_unlike(answer.unlike)
-            if answer.problem:
-                problems += 1
-                progress.say(f"{answer.path}: {answer.problem}")
-            elif not rows and not parsed.html:
-                csv.writer(sys.stdout, lineterminator="\n").writerow(
-                    [answer.path, answer.name, f"{answer.confidence:.4f}"]
-                )
-            elif parsed.html:
+            problems += answer.problem is not None
+            _put(answer, model, rows, progress, json=parsed.json, quiet=quiet)
+            if parsed.html and not answer.problem:
                 shown.append(_shown(answer, model))
-            if rows:
-                rows.writerow(_row(answer, model.classes))
+                if len(shown) >= 2 * answers_page.MOST_IMAGES:  # the page shows the least probable ones
+                    shown = _by_doubt(shown)[: answers_page.MOST_IMAGES]
             progress.step()
     if parsed.html:
-        shown.sort(key=lambda image: (image.answers[0][1], image.path))
-        answers_page.write_page(
-            parsed.html, shown, model.classes, title=f"{len(paths):,} images by {parsed.model}", total=len(shown)
-        )
+        title = f"{len(paths):,} images by {parsed.model}"
+        answers_page.write_page(parsed.html, _by_doubt(shown), model.classes, title=title, total=len(paths) - problems)
+    _warn(unlike, len(paths))
+    if problems:
+        error = InputError(f"{problems} of {len(paths)} images could not be read; the others were classified")
+        error.told = True  # by the answer of each
+        raise error
+
+
+def _watch(parsed: argparse.Namespace, model: Shipped) -> None:
+    """Answer files as they come, until the user interrupts."""
+    unlike = 0
+    with _growing(parsed.csv, model.classes) as (rows, done), _Progress(None) as progress, suppress(KeyboardInterrupt):
+        watch, lost = Watch(parsed.watch, done, settled=parsed.settled), False
+        progress.say(f"watching {watch.folder}, {len(done):,} files have an answer; Ctrl-C ends")
+        while True:
+            began = time.monotonic()
+            try:
+                paths, lost = watch.look(began), False
+            except OSError as error:  # a network disk may come back
+                if not lost:
+                    progress.say(f"{watch.folder}: {error.strerror or error}; waiting for it")
+                paths, lost = [], True
+            for answer in classify.classify(model, paths, threads=parsed.threads):
+                if answer.problem:
+                    watch.failed(answer.path)
+                unlike += is_unlike(answer.unlike)
+                _put(answer, model, rows, progress, json=parsed.json, quiet=parsed.csv)
+                sys.stdout.flush()
+                progress.step()
+            progress.wait(watch.waiting)
+            time.sleep(max(LOOK, 5 * (time.monotonic() - began)) if not paths else 0)
+    _warn(unlike, progress.done)
+
+
+def _put(
+    answer: classify.Answer,
+    model: Shipped,
+    rows: csv.DictWriter | None,
+    progress: "_Progress",
+    *,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Hand one answer out: to the table, to standard output where that is asked for, problems to standard error."""
+    if answer.problem:
+        progress.say(f"{answer.path}: {answer.problem}")
+    if json:
+        path = os.path.abspath(answer.path)  # noqa: PTH100 (links stay)
+        sys.stdout.write(json_answers.line(json_answers.plain(answer, model.classes, path)))
+    elif not quiet and not answer.problem:
+        csv.writer(sys.stdout, lineterminator="\n").writerow([answer.path, answer.name, f"{answer.confidence:.4f}"])
+    if rows:
+        rows.writerow(_row(answer, model.classes))
+
+
+def _print_json(answers: Iterable[dict[str, Any]]) -> None:
+    for answer in answers:
+        sys.stdout.write(json_answers.line(answer))
+        sys.stdout.flush()
+
+
+def _warn(unlike: int, images: int) -> None:
     if unlike:
         print(
-            f"{unlike:,} of {len(paths):,} images are unlike those that the model has learnt, by their colours, "
+            f"{unlike:,} of {images:,} images are unlike those that the model has learnt, by their colours, "
             "contrast or texture: their answers are guesses (column 'unlike' of --csv, above 1)",
             file=sys.stderr,
         )
-    if problems:
-        raise InputError(f"{problems} of {len(paths)} images could not be read; the others were classified")
 
 
 def _row(answer: classify.Answer, classes: list[str]) -> dict[str, Any]:
@@ -99,6 +234,10 @@ def _shown(answer: classify.Answer, model: Shipped) -> answers_page.Shown:
     )
 
 
+def _by_doubt(shown: list[answers_page.Shown]) -> list[answers_page.Shown]:
+    return sorted(shown, key=lambda image: (image.answers[0][1], image.path))
+
+
 def _probabilities(classes: list[str]) -> list[str]:
     return [f"p({name})" for name in classes]
 
@@ -112,13 +251,23 @@ def _rows(path: Path | None, classes: list[str]) -> Iterator[csv.DictWriter | No
         yield rows
 
 
+@contextmanager
+def _growing(path: Path | None, classes: list[str]) -> Iterator[tuple[csv.DictWriter | None, set[str]]]:
+    if path is None:
+        yield None, set()
+        return
+    with answer_sheet.growing_sheet(path, ["problem", *_probabilities(classes)]) as both:
+        yield both
+
+
 class _Progress:
     """How far it is, on standard error: one line that is rewritten on a terminal, few lines in a log."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int | None) -> None:
         self.total, self.done = total, 0
         self.terminal = sys.stderr.isatty()
         self.started = self.shown = time.monotonic()
+        self._waiting = ""
 
     def __enter__(self) -> "_Progress":
         return self
@@ -136,10 +285,19 @@ class _Progress:
         if time.monotonic() - self.shown >= (EVERY if self.terminal else EVERY_IN_LOGS):
             self._show("" if self.terminal else "\n")
 
+    def wait(self, files: int) -> None:
+        """Say on a terminal that files are waited for."""
+        text = f", {files:,} are being written" if files else ", waiting for files"
+        if self.terminal and (text != self._waiting or time.monotonic() - self.shown >= EVERY):
+            self._waiting = text
+            self._show("")
+
     def _show(self, end: str) -> None:
         self.shown = time.monotonic()
-        seconds = max(self.shown - self.started, 1e-6)
-        rate = self.done / seconds
-        left = f", about {(self.total - self.done) / rate:.0f} s left" if 0 < self.done < self.total else ""
-        text = f"{self.done:,} of {self.total:,} images, {rate:.3g} per second{left}"
+        if self.total is None:
+            text = f"{self.done:,} images{self._waiting if not end else ''}"
+        else:
+            rate = self.done / max(self.shown - self.started, 1e-6)
+            left = f", about {(self.total - self.done) / rate:.0f} s left" if 0 < self.done < self.total else ""
+            text = f"{self.done:,} of {self.total:,} images, {rate:.3g} per second{left}"
         print(f"\r\x1b[K{text}" if self.terminal else text, end=end, file=sys.stderr, flush=True)

@@ -17,6 +17,8 @@ from pocketscope.images.familiarity import Familiar
 
 BATCH = 32
 METADATA = "pocketscope"  # the key of what a file says of itself, as JSON
+INPUT = "images"  # of the graph
+_GIVE = "give a model file of a study"
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,14 @@ def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
         known = [about[key] for key in ("classes", "image_size", "resize", "page")]
         learnt = about.get("learnt_images")
         familiar = Familiar.from_plain(learnt) if learnt else None
+        if [one.name for one in session.get_inputs()] != [INPUT]:
+            raise InputError(f"{path}: not a model of pocketscope: its graph has no input '{INPUT}'; {_GIVE}")
         return Shipped(session, *known, about.get("temperature", 1.0), _reliable_from(about), about, familiar)
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
+        raise InputError(f"{path}: not a model of pocketscope: its metadata lacks {error}; {_GIVE}") from error
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path}: not a model of pocketscope: its metadata lacks {error}; give a model file of a study"
+            f"{path}: not a model of pocketscope: '{METADATA}' in its metadata says something else; {_GIVE}"
         ) from error
 
 
@@ -106,5 +112,5 @@ def probabilities(shipped: Shipped, images: np.ndarray) -> np.ndarray:
     if not len(images):
         return np.zeros((0, len(shipped.classes)), np.float32)
     parts = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-    found = np.concatenate([shipped.session.run(None, {"images": part})[0] for part in parts])
+    found = np.concatenate([shipped.session.run(None, {INPUT: part})[0] for part in parts])
     return scale(found, shipped.temperature)

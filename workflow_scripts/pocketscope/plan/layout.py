@@ -209,6 +209,10 @@ class Layout:
         """Return what a user takes away: `model.fp32.onnx`, `model.int8.onnx`, `answers.csv`, `README.md`."""
         return f"{self.study}/ship/{dataset}/{file}"
 
+    def exported(self, dataset: str, kind: str) -> str:
+        """Return the folder of an export of a shipped model: see `pocketscope.exports.kinds`."""
+        return f"{self.study}/exports/{dataset}/{kind}"
+
     def log(self, rule: str, *names: str) -> str:
         """Return the log of a job; a rule without wildcards has one."""
         return f"{self.study}/logs/{'/'.join([rule, '.'.join(names)]) if names else rule}.log"

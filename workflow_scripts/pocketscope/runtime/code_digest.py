@@ -13,7 +13,7 @@ from typing import Any
 PACKAGE = "pocketscope"
 
 
-def digest_of_script(script: Path, without: Iterable[str] = ()) -> str:
+def digest_of_script(script: Path, without: Iterable[str] = (), also: Iterable[str] = ()) -> str:
     """Return 16 hexadecimal digits that stand for what a script does.
 
     Comments, docstrings and layout are left out: they change nothing that is computed.
@@ -25,21 +25,24 @@ def digest_of_script(script: Path, without: Iterable[str] = ()) -> str:
     without
         Modules that a job never runs though the script's other modules can import them, such as
         `pocketscope.images.tiff`: neither they nor what they alone import counts.
+    also
+        Modules that a job imports by a name that the source does not show.
     """
     total = hashlib.sha256()
-    for path in modules(script, without):
+    for path in modules(script, without, also):
         total.update(path.relative_to(script.parent).as_posix().encode() + digest_of_file(path).encode())
     return total.hexdigest()[:16]
 
 
-def modules(script: Path, without: Iterable[str] = ()) -> list[Path]:
+def modules(script: Path, without: Iterable[str] = (), also: Iterable[str] = ()) -> list[Path]:
     """Return the script and, sorted, the package's files that its imports run, directly or through one another.
 
     An import of `pocketscope.room.module` runs the `__init__.py` of `pocketscope` and of `room` too. The modules
-    `without` are not followed.
+    `without` are not followed; those in `also` are as if the script imported them.
     """
     left_out = {script.parent.joinpath(*name.split(".")).with_suffix(".py") for name in without}
-    found, waiting = set(), [script]
+    named = {script.parent.joinpath(*name.split(".")).with_suffix(".py") for name in also}
+    found, waiting = named, [script, *named]
     while waiting:
         for module in _imports(waiting.pop(), script.parent):
             if module not in found and module not in left_out:

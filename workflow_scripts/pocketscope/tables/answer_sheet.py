@@ -7,11 +7,13 @@ import csv
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pocketscope.core.files import whole
+from pocketscope.core.errors import InputError
+from pocketscope.core.files import named, whole
 
 # `label` is empty until a person fills it in, and never the last column: Excel leaves empty cells at the end of rows
 # out. `said` is what a person said before, so that a table that is given back later repeats nothing by itself.
@@ -51,6 +53,50 @@ def sheet(path: str | os.PathLike, more: Sequence[str] = ()) -> Iterator[csv.Dic
         writer = csv.DictWriter(file, [*COLUMNS, *more], restval="", lineterminator="\n")
         writer.writeheader()
         yield writer
+
+
+@contextmanager
+def growing_sheet(path: str | os.PathLike, more: Sequence[str] = ()) -> Iterator[tuple[csv.DictWriter, set[str]]]:
+    """Give a writer that appends rows to a table, each of them on disk at once, and the paths that are there already.
+
+    Parameters
+    ----------
+    path, more
+        See `sheet`. Where the file is there, its rows stay; a last row that was not written to its end is removed.
+
+    Yields
+    ------
+    tuple
+        The writer, as `sheet` gives it; and the column `path` of the rows that have no `problem`.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The file is another table, or that of a model with other classes.
+    """
+    header = [*COLUMNS, *more]
+    options = {"errors": "surrogateescape", "newline": ""}
+    place, rows = Path(path), []
+    if place.is_file() and place.stat().st_size:
+        with place.open(encoding="utf-8-sig", **options) as file:
+            rows = list(csv.reader(file))
+        if not rows or rows[0] != header:
+            raise InputError(
+                f"{path}: is there, and is no table of this model's answers with commas; name another file to append to"
+            )
+        if len(rows[-1]) < len(header):
+            with sheet(place, more) as writer:
+                writer.writer.writerows(rows := rows[1:-1])
+        else:
+            rows = rows[1:]
+    else:
+        with sheet(place, more):
+            pass
+    known = {row[0] for row in rows if not row[header.index("problem")]} if "problem" in header else set()
+    with named(place), place.open("a", encoding="utf-8", buffering=1, **options) as file:
+        if rows and not place.read_bytes().endswith(b"\n"):
+            file.write("\n")
+        yield csv.DictWriter(file, header, restval="", lineterminator="\n"), known
 
 
 def row(

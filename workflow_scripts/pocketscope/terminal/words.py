@@ -38,8 +38,9 @@ RULES = {
     "answer_new": (SHIPPING, "answering for images that came since"),
     "answers_table": (SHIPPING, "writing the answers as a table"),
     "answers_page": (SHIPPING, "drawing the answers as a page"),
+    "export": (SHIPPING, "exporting the model ({kind})"),
 }
-GATHERING = ("all", "ship")  # rules that only ask for what others make
+GATHERING = ("all", "exports", "ship")  # rules that only ask for what others make
 
 
 def stage(rule: str) -> str:

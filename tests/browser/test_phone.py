@@ -1,0 +1,255 @@
+"""The phone page in a real browser: answers as `classify`'s, pixels as Pillow's, none where it must not give one."""
+
+import argparse
+import base64
+import csv
+import functools
+import http.server
+import io
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+import tiny_models
+from pocketscope.core.errors import InputError
+from pocketscope.deploy import facts
+from pocketscope.exports import kinds, onnxruntime_web, phone
+from pocketscope.images.familiarity import statistics
+from pocketscope.images.resize import to_square
+from pocketscope.inference import classify, onnx_model
+
+ODD = '"><img src=x onerror="document.title=1">🎉</script>'
+SIZE = 48
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    try:
+        return onnxruntime_web.files()
+    except InputError as error:
+        pytest.skip(f"no network, and nothing in the cache: {error}")
+
+
+def options(**given):
+    parser = argparse.ArgumentParser()
+    phone.add_arguments(parser)
+    return argparse.Namespace(**(vars(parser.parse_args([])) | given))
+
+
+def ship(folder, resize="stretch", **about):
+    """A shipped model that says all that the page uses."""
+    tiny_models.ship(folder, resize=resize, size=SIZE)
+    described = statistics(tiny_models.noise(60, SIZE, seed=3))
+    learnt = {"mean": described.mean(0).tolist(), "scale": (described.std(0) + 1e-9).tolist()}
+    about = {
+        "dataset": ODD,
+        "temperature": 1.3,
+        "reliable": {"probability": 0.6},
+        "learnt_images": learnt | {"precision": np.eye(12).tolist(), "limit": 60.0},
+        **about,
+    }
+    for precision in ("fp32", "int8"):
+        path = folder / f"model.{precision}.onnx"
+        facts.write_model(path, path, about)
+    return folder
+
+
+def photo(seed, width, height):
+    """Smooth shapes, edges and noise, as a photograph has them."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (7, 9, 3), np.uint8))
+    pixels = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC)).astype(int)
+    pixels[height // 3 : height // 2, width // 4 : width // 2] = rng.integers(0, 256, 3)
+    return Image.fromarray(np.clip(pixels + rng.integers(-8, 9, pixels.shape), 0, 255).astype(np.uint8))
+
+
+def make_images(folder):
+    """Ten images of the kinds that phones and microscopes write."""
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[274] = 6
+    photo(0, 4032, 3024).save(folder / "0 twelve megapixels.jpg", quality=90, exif=exif)
+    photo(1, 301, 180).save(folder / "1.png")
+    photo(2, 640, 480).convert("L").save(folder / "2 grey.png")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    photo(3, 500, 900).save(folder / "3 profile.jpg", quality=95, icc_profile=profile)
+    Image.fromarray(np.dstack([np.asarray(photo(4, 200, 222)), np.full((222, 200), 128, np.uint8)])).save(
+        folder / "4.png"
+    )
+    photo(5, 31, 40).save(folder / "5 small.webp", lossless=True)
+    photo(6, 1, 1).save(folder / "6 one pixel.png")
+    photo(7, 1000, 60).save(folder / "7 long.bmp")
+    photo(8, 333, 333).save(folder / "8.jpg", quality=80, subsampling=0)
+    Image.new("RGB", (80, 80), "black").save(folder / "9 black.png")
+    return sorted(folder.iterdir())
+
+
+def opened(browser, page, script=""):
+    """Open a page at the width of a phone, and wait until it is ready or refuses."""
+    browser.set_window_size(500, 900)
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    )
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    browser.get(page if isinstance(page, str) else page.as_uri())
+    browser.execute_async_script("app.ready.then(arguments[0])")
+    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    return browser
+
+
+def state(browser):
+    return browser.find_element("id", "status").get_attribute("data-state")
+
+
+def choose(browser, paths):
+    """Give files to the page as a person does, and return its table when all are answered."""
+    before = browser.execute_script("return app.results.length")
+    browser.find_element("id", "choose").send_keys("\n".join(map(str, paths)))
+    for _ in range(600):
+        if browser.execute_script("return app.results.length") == before + len(paths):
+            break
+        browser.execute_async_script("setTimeout(arguments[0], 100)")
+    rows = list(csv.DictReader(io.StringIO(browser.execute_script("return app.csv()"))))
+    return rows[before:]
+
+
+@pytest.fixture(scope="module", params=["stretch", "crop", "pad"])
+def page(request, runtime, browser, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(f"phone-{request.param}")
+    shipped = ship(folder / "ship", resize=request.param)
+    kinds.export("phone", shipped, folder / "out", options(precision="fp32"))
+    return opened(browser, folder / "out/phone.html"), shipped, folder
+
+
+def test_answers_are_those_of_classify(page):
+    browser, shipped, folder = page
+    assert state(browser) == "ready", browser.find_element("id", "status").text
+    paths = make_images(folder / "images")
+    rows = choose(browser, paths)
+    model = onnx_model.open_model(shipped / "model.fp32.onnx", threads=1)
+    for path, row, answer in zip(paths, rows, classify.classify(model, list(map(str, paths)), threads=1), strict=True):
+        assert row["path"] == path.name
+        assert not row["problem"]
+        found = np.array([float(row[f"p({name})"]) for name in model.classes])
+        assert np.abs(found - answer.probabilities).max() < 0.01, path.name
+        assert abs(float(row["unlike"]) - answer.unlike) < 0.02 * max(1, answer.unlike), path.name
+        if abs(answer.confidence - 0.6) > 0.01 and abs(answer.unlike - 1) > 0.02:
+            assert row["reliable"] == ("yes" if answer.reliable else "no"), path.name
+    assert browser.title == ODD  # text, and never run
+    spilled = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert browser.execute_script(spilled) <= 0
+
+
+def test_pixels_are_those_of_pillow(page):
+    browser, _, _ = page
+    how = browser.execute_script("return JSON.parse(document.getElementById('facts').textContent).resize")
+    for seed, (width, height) in enumerate([(333, 500), (1501, 97), (48, 48), (20, 31), (700, 699), (289, 96)]):
+        image = photo(seed + 20, width, height)
+        written = io.BytesIO()
+        image.save(written, "PNG")
+        found = browser.execute_async_script(
+            """const done = arguments[3];
+            const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));
+            createImageBitmap(new Blob([bytes], {type: "image/png"}), {colorSpaceConversion: "none"}).then((bitmap) =>
+              done(Array.from(pixels.toSquare(pixels.sourceOf(bitmap), arguments[1], arguments[2]))));""",
+            base64.b64encode(written.getvalue()).decode(),
+            SIZE,
+            how,
+        )
+        expected = to_square(np.asarray(image), SIZE, how)
+        np.testing.assert_array_equal(np.array(found).reshape(expected.shape), expected)
+
+
+@pytest.fixture(scope="module")
+def whole_page(runtime, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phone")
+    kinds.export("phone", ship(folder / "ship"), folder / "out", options())
+    return folder / "out"
+
+
+def test_the_shipped_int8_file_tests_itself_and_answers(whole_page, browser):
+    opened(browser, whole_page / "phone.html")
+    assert state(browser) == "ready", browser.find_element("id", "status").text
+
+
+def test_what_a_browser_cannot_read_is_named_and_the_next_image_is_answered(whole_page, browser, tmp_path):
+    opened(browser, whole_page / "phone.html")
+    Image.fromarray(np.arange(2500, dtype=np.uint16).reshape(50, 50)).save(tmp_path / "deep.png")
+    photo(1, 40, 40).save(tmp_path / "b.tif")
+    (tmp_path / "c.heic").write_bytes(b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(50))
+    (tmp_path / "d.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    (tmp_path / "e.png").write_bytes(b"")
+    photo(1, 40, 40).save(tmp_path / "f.png")
+    rows = choose(browser, sorted(tmp_path.iterdir()))
+    words = browser.execute_script("return app.words")
+    said = ["tiff", "heic", "unreadable", "deep", "unreadable"]
+    assert [row["problem"] for row in rows] == [*(words[key] for key in said), ""]
+
+
+def test_a_browser_that_computes_otherwise_gives_no_answer(whole_page, browser, tmp_path):
+    noise = """const read = CanvasRenderingContext2D.prototype.getImageData;
+    CanvasRenderingContext2D.prototype.getImageData = function (...given) {
+      const found = read.apply(this, given);
+      for (let i = 0; i < found.data.length; i += 1) found.data[i] = 255 - found.data[i];
+      return found;
+    };"""  # stronger than browsers do it that disturb what pages read from a canvas
+    opened(browser, whole_page / "phone.html", noise)
+    assert state(browser) == "refused"
+    assert browser.find_element("id", "choose").get_property("disabled")
+    assert browser.find_element("id", "status").text == browser.execute_script("return app.words.failed")
+
+
+@pytest.mark.parametrize(("missing", "key"), [("WebAssembly", "no_wasm"), ("DecompressionStream", "old")])
+def test_without_what_it_needs_the_page_says_so(whole_page, browser, missing, key):
+    opened(browser, whole_page / "phone.html", f"delete globalThis.{missing};")
+    assert state(browser) == "refused"
+    assert browser.find_element("id", "status").text == browser.execute_script(f"return app.words.{key}")
+
+
+def test_without_permission_for_the_camera_photos_can_be_taken(whole_page, browser):
+    opened(
+        browser, whole_page / "phone.html", "navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error());"
+    )
+    browser.find_element("id", "live").click()
+    browser.execute_async_script("setTimeout(arguments[0], 100)")
+    assert browser.find_element("id", "status").text == browser.execute_script("return app.words.camera")
+    assert not browser.find_element("id", "take").get_property("disabled")
+
+
+def test_the_folder_works_without_its_server_once_it_was_open(whole_page, browser):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(whole_page / "app"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}/"
+    opened(browser, address)
+    browser.execute_async_script("navigator.serviceWorker.ready.then(() => arguments[0]())")
+    errors = browser.execute_cdp_cmd("Page.getAppManifest", {})["errors"]
+    server.shutdown()
+    server.server_close()
+    assert not errors
+    opened(browser, address)
+    assert state(browser) == "ready"
+
+
+def test_example_images_are_in_the_page_only_when_asked_for(runtime, browser, tmp_path, capsys):
+    shipped = ship(tmp_path / "ship", dataset="cells", data_licence="CC BY 4.0")
+    (tmp_path / "images" / "dark").mkdir(parents=True)
+    for number in range(5):
+        photo(number, 60, 90).save(tmp_path / "images" / "dark" / f"{number}.png")
+    kinds.export("phone", shipped, tmp_path / "out", options(include_images=tmp_path / "images"))
+    assert "the page holds 3 images" in capsys.readouterr().err
+    assert "CC BY 4.0" in (tmp_path / "out/phone.html").read_text()
+    with pytest.raises(InputError, match="no folder with an image named after a class"):
+        kinds.export("phone", shipped, tmp_path / "out", options(include_images=tmp_path))
+
+
+def test_equal_files_give_equal_pages(whole_page, runtime, tmp_path):
+    kinds.export("phone", whole_page.parent / "ship", tmp_path / "again", options())
+    for path in (path for path in whole_page.rglob("*") if path.is_file()):
+        assert path.read_bytes() == (tmp_path / "again" / path.relative_to(whole_page)).read_bytes(), path

@@ -1,0 +1,88 @@
+"""The folder of a shipped model, as exports read it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocketscope.core.errors import InputError
+from pocketscope.inference import onnx_model
+from pocketscope.inference.onnx_model import Shipped
+
+PRECISIONS = ("int8", "fp32")  # the usual one first
+
+
+@dataclass(frozen=True)
+class ShipFolder:
+    """A folder with the files that `snakemake ship` makes of a data set.
+
+    folder
+        Where it is.
+    models
+        The model files that there are, by precision: `int8` and `fp32`, or one of them.
+    card
+        The model card; None where there is none.
+    """
+
+    folder: Path
+    models: Mapping[str, Path]
+    card: Path | None
+
+    @classmethod
+    def open(cls, folder: Path) -> "ShipFolder":
+        """Look into a folder.
+
+        Raises
+        ------
+        pocketscope.core.errors.InputError
+            There is no such folder, or no model file in it.
+        """
+        folder = Path(folder)
+        if folder.is_file():
+            raise InputError(f"{folder} is a file; give the folder that holds the model files, {folder.parent}")
+        if not folder.is_dir():
+            raise InputError(
+                f"{folder}: there is no such folder; give the `ship/DATASET` folder of a study's results "
+                "(`snakemake ship` makes it)"
+            )
+        models = {name: folder / f"model.{name}.onnx" for name in PRECISIONS}
+        models = {name: path for name, path in models.items() if path.is_file()}
+        if not models:
+            raise InputError(
+                f"{folder}: neither model.int8.onnx nor model.fp32.onnx is in it; give the `ship/DATASET` folder of a "
+                "study's results"
+            )
+        card = folder / "README.md"
+        return cls(folder, models, card if card.is_file() else None)
+
+    @property
+    def name(self) -> str:
+        """The data set's name, which is the folder's."""
+        return self.folder.resolve().name
+
+    def model(self, precision: str | None = None) -> Path:
+        """Return a model file: of a precision, or the first of `PRECISIONS` that there is.
+
+        Raises
+        ------
+        pocketscope.core.errors.InputError
+            The folder has none of this precision.
+        """
+        precision = precision or next(iter(self.models))
+        if precision not in self.models:
+            raise InputError(f"{self.folder}: there is no model.{precision}.onnx; it has {', '.join(self.models)}")
+        return self.models[precision]
+
+    def opened(self, precision: str | None = None) -> Shipped:
+        """Open a model file: its metadata, and a session of one thread.
+
+        Raises
+        ------
+        pocketscope.core.errors.InputError
+            It is cut short, another project's, or not there.
+        """
+        return onnx_model.open_model(self.model(precision), threads=1)
+
+    def about(self, precision: str | None = None) -> Mapping[str, Any]:
+        """Return what a model file says of itself."""
+        return self.opened(precision).about
