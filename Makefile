@@ -10,8 +10,8 @@ READY := $(VENV)/ready
 HOME ?= $(CURDIR)/$(VENV)
 export HOME
 
-.PHONY: install demo open ship test test-browser test-cluster test-notebooks lint format lock schema notebooks clean \
-	clean-results help
+.PHONY: install demo open ship test test-browser test-cluster test-imagej test-notebooks lint format lock schema notebooks \
+	clean clean-results help
 
 help:
 	@echo "make demo    install into .venv and run the demo: ten minutes without a GPU"
@@ -72,6 +72,10 @@ test: $(READY)
 # Skipped, with the reason, where there is no Chromium.
 test-browser: $(READY)
 	$(BIN)/python -m pytest tests/browser
+
+# Skipped, with the reason, where there is no ImageJ or no Xvfb.
+test-imagej: $(READY)
+	$(BIN)/python -m pytest tests/imagej -rs
 
 test-notebooks: $(READY)
 	$(BIN)/python -m pytest tests/notebooks

@@ -208,6 +208,25 @@ def test_without_what_it_needs_the_page_says_so(whole_page, browser, missing, ke
     assert browser.find_element("id", "status").text == browser.execute_script(f"return app.words.{key}")
 
 
+def test_files_and_camera_may_ask_at_once_and_two_tabs_do_not_meet(whole_page, browser, tmp_path):
+    paths = make_images(tmp_path / "images")[1:5]
+    opened(browser, whole_page / "phone.html")
+    mine = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    opened(browser, whole_page / "phone.html")
+    camera = """const canvas = document.createElement("canvas"); canvas.getContext("2d").fillRect(0, 0, 9, 9);
+    navigator.mediaDevices.getUserMedia = async () => canvas.captureStream(30);"""
+    browser.execute_script(camera)
+    browser.find_element("id", "live").click()
+    rows = choose(browser, paths)
+    assert [row["problem"] for row in rows] == [""] * 4
+    browser.find_element("id", "stop").click()
+    assert not browser.find_element("id", "camera").is_displayed()
+    browser.close()
+    browser.switch_to.window(mine)
+    assert [row["class"] for row in choose(browser, paths)] == [row["class"] for row in rows]
+
+
 def test_without_permission_for_the_camera_photos_can_be_taken(whole_page, browser):
     opened(
         browser, whole_page / "phone.html", "navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error());"

@@ -237,7 +237,7 @@ def test_the_card_leads_with_what_is_known_and_says_what_is_not(reliable, said):
                  "not measured by this study"):  # fmt: skip
         assert part in text
     for section in ("Model details", "Intended use", "Factors", "Metrics", "Evaluation data", "Training data",
-                    "Ethical considerations", "What was not shown"):  # fmt: skip
+                    "Ethical considerations", "What was not shown", "Where it runs"):  # fmt: skip
         assert f"\n## {section}\n" in text
 
 

@@ -35,7 +35,9 @@ class Kind:
     templates: tuple[str, ...] = ()
 
 
-KINDS = {
+KINDS: dict[str, Kind] = {
+    "bioimageio": Kind("bioimageio", "a package for the BioImage Model Zoo"),
+    "imagej": Kind("imagej_macro", "a macro for ImageJ and Fiji, with the model beside it", templates=("imagej",)),
     "phone": Kind("phone", "one HTML file that classifies photos on a phone, offline", templates=("phone_page",)),
 }
 

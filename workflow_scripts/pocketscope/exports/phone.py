@@ -142,13 +142,12 @@ def _examples(folder: Path, model: Shipped) -> dict[int, list[str]]:
     """Return small copies of a few images of each class, by the class's place, as data URIs without metadata."""
     if not folder.is_dir():
         raise InputError(f"--include-images {folder}: there is no such folder")
-    found = {}
+    found, folders = {}, {path.name: path for path in folder.iterdir() if path.is_dir()}
     for place, name in enumerate(model.classes):
-        inside = folder / name
-        if inside.parent != folder or not inside.is_dir():  # a name may be anything, `..` too
+        if name not in folders:  # looked up, and never joined to a path: a class may be called anything, `..` too
             continue
         shown = []
-        for path in images_in(str(inside)):
+        for path in images_in(str(folders[name])):
             try:
                 image = decode.decode(read_file(path), page=model.page)
             except (Unreadable, OSError, ImportError):

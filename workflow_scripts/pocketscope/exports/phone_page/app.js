@@ -12,7 +12,7 @@ const app = (() => {
   const language = (navigator.languages || [navigator.language]).map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => tag in languages) || "en";
   const words = languages[language];
   const results = [];
-  let ort = null, session = null, stream = null, queue = Promise.resolve();
+  let ort = null, session = null, stream = null, queue = Promise.resolve(), running = Promise.resolve();
 
   class Refusal extends Error {} // its message is a key of the words
 
@@ -49,7 +49,9 @@ const app = (() => {
   async function answer(rgb) {
     const began = performance.now();
     const tensor = new ort.Tensor("uint8", rgb, [1, facts.size, facts.size, 3]);
-    const output = await session.run({images: tensor});
+    const run = running.then(() => session.run({images: tensor})); // one at a time: files and camera may ask at once
+    running = run.catch(() => {});
+    const output = await run;
     const said = Array.from(output[session.outputNames[0]].data);
     tensor.dispose();
     const largest = Math.max(...said);
@@ -248,8 +250,15 @@ const app = (() => {
     await video.play();
     while (stream) {
       if (video.videoWidth) {
-        const frame = await createImageBitmap(video);
-        const found = await look(frame).finally(() => frame.close());
+        let found = null;
+        try {
+          const frame = await createImageBitmap(video);
+          found = await look(frame).finally(() => frame.close());
+        } catch {
+          $("status").textContent = words.memory;
+          unwatch();
+          return;
+        }
         if (stream) $("seen").textContent = `${facts.classes[found.order[0]]} ${percent(found.probabilities[found.order[0]])}: ${words[verdict(found)]}`;
         $("keep").onclick = () => keep({name: new Date().toISOString(), ...found});
       }
