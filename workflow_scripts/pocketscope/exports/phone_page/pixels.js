@@ -38,37 +38,51 @@ const pixels = (() => {
     return found;
   }
 
-  function resample(image, box, width, height) {
+  function across(image, from, to, width) {
     const half = 1 << (BITS - 1);
-    const across = weightsOf(image.width, box[0], box[2], width);
-    const down = weightsOf(image.height, box[1], box[3], height);
-    const middle = new Uint8ClampedArray(width * image.height * 3);
+    const taken = weightsOf(image.width, from, to, width);
+    const data = new Uint8Array(width * image.height * 3);
     for (let y = 0; y < image.height; y += 1) {
       for (let x = 0; x < width; x += 1) {
-        const {first, weights} = across[x];
+        const {first, weights} = taken[x];
         let [red, green, blue] = [half, half, half];
         for (let k = 0, at = (y * image.width + first) * 3; k < weights.length; k += 1, at += 3) {
           red += image.data[at] * weights[k];
           green += image.data[at + 1] * weights[k];
           blue += image.data[at + 2] * weights[k];
         }
-        const to = (y * width + x) * 3;
-        middle[to] = clamp(red >> BITS);
-        middle[to + 1] = clamp(green >> BITS);
-        middle[to + 2] = clamp(blue >> BITS);
+        const place = (y * width + x) * 3;
+        data[place] = clamp(red >> BITS);
+        data[place + 1] = clamp(green >> BITS);
+        data[place + 2] = clamp(blue >> BITS);
       }
     }
-    const data = new Uint8Array(width * height * 3);
-    const row = width * 3;
+    return {width, height: image.height, data};
+  }
+
+  function down(image, from, to, height) {
+    const half = 1 << (BITS - 1);
+    const taken = weightsOf(image.height, from, to, height);
+    const row = image.width * 3;
+    const data = new Uint8Array(row * height);
     for (let y = 0; y < height; y += 1) {
-      const {first, weights} = down[y];
+      const {first, weights} = taken[y];
       for (let x = 0; x < row; x += 1) {
         let total = half;
-        for (let k = 0, at = first * row + x; k < weights.length; k += 1, at += row) total += middle[at] * weights[k];
+        for (let k = 0, at = first * row + x; k < weights.length; k += 1, at += row) total += image.data[at] * weights[k];
         data[y * row + x] = clamp(total >> BITS);
       }
     }
-    return {width, height, data};
+    return {width: image.width, height, data};
+  }
+
+  // Each pass rounds to whole levels, so that their order matters by one: Pillow 13 begins with the height where that
+  // shrinks much more than the width, older versions never do.
+  function resample(image, [left, top, right, bottom], width, height) {
+    if (image.height > height && image.height - height > 2 * (image.width - width)) {
+      return across(down(image, top, bottom, height), left, right, width);
+    }
+    return down(across(image, left, right, width), top, bottom, height);
   }
 
   // Average blocks of a part of the source, read in strips: 48 megapixels never lie in memory twice.
