@@ -72,7 +72,6 @@ rule answer:
         study=lambda wildcards: CONFIG.study,
         dataset=lambda wildcards: wildcards.dataset,
         data_licence=lambda wildcards: licence_of(PLAN.dataset(wildcards.dataset)),
-        named=plain(CONFIG.ship)["candidate"],
         # Known with the inputs, which say of a change; not recorded.
         candidate=lambda wildcards, input: shipped_candidate(wildcards.dataset),
         labels=lambda wildcards, input: tables_of_labels(wildcards),

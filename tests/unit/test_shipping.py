@@ -57,7 +57,7 @@ GIVEN = [
 
 def test_answers_stand_by_file_the_least_probable_first_and_can_be_given_back(tmp_path):
     path, top = tmp_path / "answers.csv", tmp_path / "images"
-    table = answers.answers_table(GIVEN, PATHS, Reliable(0.9, 40, 39), {"w": "well"})
+    table = answers.answers_table(GIVEN, PATHS, 0.9, {"w": "well"})
     assert answers.counted(table) == {"answers": 2, "reliable_answers": 1}
     sheet.write_sheet(table, path, str(top))
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -111,7 +111,7 @@ def test_images_that_are_no_files_keep_the_names_of_their_source():
 
 
 def test_no_answer_for_an_unlike_image_is_reliable(tmp_path):
-    table = answers.answers_table(GIVEN, PATHS, Reliable(0.5, 40, 39), unlike={"x": 2.5, "y": 0.4})
+    table = answers.answers_table(GIVEN, PATHS, 0.5, unlike={"x": 2.5, "y": 0.4})
     sheet.write_sheet(table, tmp_path / "answers.csv", str(tmp_path))
     with (tmp_path / "answers.csv").open(encoding="utf-8-sig", newline="") as file:
         told = {row["image_id"]: (row["reliable"], row["unlike"]) for row in csv.DictReader(file)}
@@ -119,9 +119,9 @@ def test_no_answer_for_an_unlike_image_is_reliable(tmp_path):
 
 
 def test_nothing_is_sure_without_a_threshold():
-    table = answers.answers_table([("x", [("a", 1.0)])], {"x": ["1.png"]}, Reliable(None, 3, 3))
+    table = answers.answers_table([("x", [("a", 1.0)])], {"x": ["1.png"]}, None)
     assert table["reliable"].to_pylist() == [False]
-    assert len(answers.answers_table([], {}, Reliable(None, 0, 0))) == 0
+    assert len(answers.answers_table([], {}, None)) == 0
 
 
 def page_of(folder, images, **options):
@@ -205,7 +205,8 @@ def about_card(reliable, precision="fp32", **more):
         "candidate": {"method": "plain", "network": "tiny", "precision": precision},
         "file": {"image_size": 64, "resize": "crop", "resampling": "bilinear", "network": "x", "licence": "MIT"},
         "data_licence": "CC0", "classes": ["ill", "well"], "learnt": facts.learnt(labels),
-        "scores": scores | facts.of_study(decided), "other_scores": None, "temperature": 1.5,
+        "scores": facts.of_study({"scores": scores, "known": ""}, decided)["scores"],
+        "other_scores": None, "temperature": 1.5,
         "reliable": reliable._asdict() | {
             "share": 0.9, "level": 0.95, "folds": 4, "images": 44, "right_of_images": 41, "more_labels": 9,
             "calibration_error": {"before": 0.084, "after": 0.02},

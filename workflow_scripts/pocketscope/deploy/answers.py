@@ -9,7 +9,6 @@ import pyarrow as pa
 from pocketscope.images.familiarity import is_unlike
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
-from pocketscope.statistics.reliable import Reliable
 from pocketscope.tables.answer_sheet import two_most_probable
 from pocketscope.tables.answers import ANSWERS
 from pocketscope.tables.images import load_images
@@ -61,7 +60,7 @@ def unlikeness(shipped: Shipped, images: str | os.PathLike, image_ids: Sequence[
 def answers_table(
     answers: Iterable[tuple[str, Answer]],
     paths: Mapping[str, Sequence[str]],
-    reliable: Reliable | float | None,
+    reliable: float | None,
     said: Mapping[str, str] | None = None,
     unlike: Mapping[str, float] | None = None,
 ) -> pa.Table:
@@ -77,15 +76,14 @@ def answers_table(
     paths
         By image, the paths of all its copies: each is a row.
     reliable
-        From which probability on an answer is reliable.
+        From which probability on an answer is reliable; None where none is.
     said
         By image, the class that a person gave it since.
     unlike
         What `unlikeness` returns: no answer for an unlike image is reliable.
     """
     said, unlike = said or {}, unlike or {}
-    probability = reliable.probability if isinstance(reliable, Reliable) else reliable
-    least = 2.0 if probability is None else probability
+    least = 2.0 if reliable is None else reliable
     rows = []
     ordered = sorted(answers, key=lambda row: (row[0] in said, row[1][0][1], paths[row[0]][0]))
     for identity, ((name, probability), *second) in ordered:

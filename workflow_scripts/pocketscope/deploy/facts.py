@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,17 +120,47 @@ def share(right: int, images: int) -> dict[str, float | None]:
     return {"value": right / images, "lower": float(bounds.low), "upper": float(bounds.high)}
 
 
-def of_study(decided: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what the study says of its recommended candidate's F1, to stand with `scores` as `study`.
+def decision(
+    recommendation: str | os.PathLike | None, dataset: str, candidate: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the study recommends for a data set, and the same if that is what ships, else nothing.
+
+    What the study says of the candidate that it recommends is not said of another one that ships.
 
     Parameters
     ----------
+    recommendation
+        `recommendation.json`; None where the configuration names the candidate: both are empty then.
+    dataset
+        Its name.
+    candidate
+        Method, network and precision of what ships.
+    """
+    if recommendation is None:
+        return {}, {}
+    decided = json.loads(Path(recommendation).read_text(encoding="utf-8"))["datasets"][dataset]
+    return decided, decided if candidate.items() <= decided.items() else {}
+
+
+def of_study(found: Mapping[str, Any], decided: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is measured of a candidate, with what the study says of it; see `measured`.
+
+    Parameters
+    ----------
+    found
+        What `measured` returned.
     decided
-        The data set's part of `recommendation.json`; empty where the configuration names the candidate.
+        The data set's part of `recommendation.json`; empty where that is of another candidate.
+
+    Returns
+    -------
+    dict
+        `scores`, with the study's F1 as `study`; and `known`, in the study's words where it has some.
     """
     names = ("f1", "f1_lower", "f1_upper", "f1_corrected", "level", "unit", "units")
-    known = {name: decided[name] for name in names if decided.get(name) is not None}
-    return {"study": known} if known else {}
+    study = {name: decided[name] for name in names if decided.get(name) is not None}
+    said = (decided.get("tested") or {}).get("text")
+    return {"scores": found["scores"] | ({"study": study} if study else {}), "known": said or found["known"]}
 
 
 def learnt(labels: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
