@@ -98,6 +98,12 @@ def test_training_stops_early_where_nothing_gets_better():
     assert len(history) < 30
 
 
+@pytest.mark.parametrize("steps", range(1, 6))
+def test_a_training_may_have_few_steps(steps):
+    _, history = train(bright_and_dark(), bright_and_dark(seed=1), pretrained=False, steps_from_scratch=steps)
+    assert history["step"].to_pylist()[-1] == steps
+
+
 def test_a_loss_that_is_no_number_names_step_and_rate():
     with pytest.raises(InputError, match=r"the loss became .* at step \d+, learning rate"):
         train(bright_and_dark(), learning_rate_from_scratch=1e30, steps_from_scratch=30, n_evaluations=1)

@@ -66,7 +66,9 @@ class Learner:
         groups = parameter_groups(classifier, learning_rate, lowest_layer_lr_ratio, weight_decay, feature_scale)
         self.optimizer = torch.optim.AdamW(groups, fused=True)
         rates = [group["lr"] for group in groups]
-        self.schedule = OneCycleLR(self.optimizer, rates, total_steps=steps + 1, pct_start=WARM_UP)
+        # Of three steps a quarter, as torch counts, is none, and it divides by its length.
+        warm_up = 2 / (steps + 1) if WARM_UP * (steps + 1) == 1 else WARM_UP
+        self.schedule = OneCycleLR(self.optimizer, rates, total_steps=steps + 1, pct_start=warm_up)
         self.average = AveragedModel(classifier, multi_avg_fn=_moving_average(ema, ema_rises)) if ema else None
 
     @property
