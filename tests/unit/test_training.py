@@ -101,7 +101,7 @@ def test_training_stops_early_where_nothing_gets_better():
 @pytest.mark.parametrize("steps", range(1, 6))
 def test_a_training_may_have_few_steps(steps):
     _, history = train(bright_and_dark(), bright_and_dark(seed=1), pretrained=False, steps_from_scratch=steps)
-    assert history["step"].to_pylist()[-1] == steps
+    assert history["step"].iloc[-1] == steps
 
 
 def test_a_loss_that_is_no_number_names_step_and_rate():
