@@ -72,6 +72,15 @@ def test_each_unlabelled_file_is_answered_by_the_model_that_ships(shipped):
     assert "18 images" in page
 
 
+def test_what_ships_leaves_by_a_rule(shipped):
+    where = {"config": shipped / "config.yaml", "results": shipped / "results"}
+    kinds = ["small/exports/mine/bioimageio", "small/exports/mine/imagej"]  # the page for phones fetches a runtime
+    snakemake(*kinds, **where)
+    assert list((shipped / "results" / kinds[0]).glob("*.zip"))
+    assert list((shipped / "results" / kinds[1]).glob("*.ijm"))
+    assert planned(*kinds, **where) == {}
+
+
 def roles(results):
     """Return the role of each image in each split."""
     found = {}
