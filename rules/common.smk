@@ -241,6 +241,12 @@ def table_of_labels(wildcards):
     return LAYOUT.given_labels(name, LABELS[name][0]) if name in LABELS else None
 
 
+def classes_pinned(wildcards):
+    """Return where the classes are that labels of now must have: those of the study that what ships is pinned to."""
+    held = wildcards.dataset in HISTORY and not is_pinned(wildcards)
+    return LAYOUT.classes(wildcards.dataset) if held else None
+
+
 def tables_of_labels(wildcards):
     """Return the labels of now and those of the study that was pinned, None without any; and when it was pinned."""
     name = wildcards.dataset

@@ -114,6 +114,7 @@ rule split:
         # Checked here too, so that nothing is trained on what is not meant; but no part depends on it. Snakemake does
         # not record params that are derived from the input: a change runs `check` again, and trains nothing.
         expected=lambda wildcards, input: expected(wildcards),
+        pinned=lambda wildcards, input: classes_pinned(wildcards),
     script:
         "../workflow_scripts/split.py"
 

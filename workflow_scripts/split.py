@@ -3,6 +3,7 @@
 from pocketscope.core import parquet
 from pocketscope.data import checks, corrections, splitting
 from pocketscope.runtime import job
+from pocketscope.tables.classes import CLASSES
 from pocketscope.tables.images import IMAGES
 from pocketscope.tables.label_set import LABEL_SET, human_labels
 from pocketscope.tables.near_duplicates import PAIRS
@@ -16,7 +17,12 @@ images = parquet.read(source.images, IMAGES, columns=about)
 labels = parquet.read(source.labels, SOURCE_LABELS)
 given = corrections.read(params.labels, params.table, root, images, labels)
 skipped = parquet.read(source.skipped, SKIPPED)
-checks.check_dataset(images, given.source, skipped, given.learnt, given.exam, given.renamed, **params.expected)
+classes, _ = checks.check_dataset(
+    images, given.source, skipped, given.learnt, given.exam, given.renamed, **params.expected
+)
+if params.pinned:
+    pinned = parquet.read(params.pinned, CLASSES)["label"].to_pylist()
+    checks.compare_with_pinned(classes["label"].to_pylist(), pinned)
 tables = [parquet.read(path, PAIRS) for path in source.get("near", [])]
 near = [pair for table in tables for pair in zip(*columns(table, "image_id", "other"), strict=True)]
 split, truth, notes = splitting.assign(

@@ -105,3 +105,10 @@ def test_what_differs_is_said(expected, said):
         checks.compare(expected, *checks.count(IMAGES, LABELS), skipped=1)
     lines = str(caught.value).splitlines()
     assert [line.strip() for line in lines[1:-1]] == said
+
+
+def test_other_classes_than_those_of_the_pinned_study_are_refused():
+    checks.compare_with_pinned(["b", "a"], ["a", "b"])
+    for now in (["a"], ["a", "b", "c"], ["a", "beta"]):
+        with pytest.raises(InputError, match=r"pinned to has 'a', 'b': `make ship REFRESH=yes`"):
+            checks.compare_with_pinned(now, ["a", "b"])

@@ -13,6 +13,8 @@ from sklearn.datasets import load_digits
 from helpers import planned, snakemake, study, write_config
 from pocketscope.__main__ import main
 from pocketscope.core import parquet
+from pocketscope.journal import deeds
+from pocketscope.journal.store import Journal
 from pocketscope.tables.split import SPLIT
 
 NAMED = {"method": "supervised", "network": "shufflenet_v2_x0_5", "precision": "fp32"}
@@ -97,3 +99,16 @@ def test_new_images_are_answered_beside_the_others(shipped):
     page = (folder / "results/small/ship/mine/answers.html").read_text(encoding="utf-8")
     assert page.count("<li ") == len(names)
     assert planned("ship", **where) == {}
+
+
+def test_a_class_that_the_pinned_study_does_not_know_is_refused_before_anything_is_trained(shipped):
+    """It comes last: the label stays in the journal."""
+    folder, where = shipped
+    row = next(row for row in answers(folder) if not row["said"])
+    with Journal(folder / "labels.sqlite") as journal:
+        journal.append([deeds.add("add", "ann", "seven")])
+        journal.append([deeds.label("one", "ann", [deeds.Label(row["image_id"], row["path"], "seven")])])
+    refused = snakemake("ship", check=False, **where)
+    assert refused.returncode
+    assert "make ship REFRESH=yes" in refused.stdout + refused.stderr
+    assert "rule train:" not in refused.stdout + refused.stderr

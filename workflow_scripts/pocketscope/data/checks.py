@@ -62,6 +62,22 @@ def check_dataset(
     return classes, whole | {"positive": positive_class(asked, classes), "remarks": said}
 
 
+def compare_with_pinned(classes: Sequence[str], pinned: Sequence[str]) -> None:
+    """Refuse other classes than those of the study that what ships is pinned to: its scores and folds know no others.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        A class came, went, or is called otherwise.
+    """
+    if set(classes) != set(pinned):
+        now, then = (", ".join(f"'{name}'" for name in sorted(names)) for names in (classes, pinned))
+        raise InputError(
+            f"the labels have the classes {now} now; the study that `make ship` is pinned to has {then}: "
+            "`make ship REFRESH=yes` learns the classes of now, and compares anew"
+        )
+
+
 def count(
     images: pa.Table, labels: pa.Table, corrected: Mapping[str, str | None] | None = None
 ) -> tuple[pa.Table, dict[str, int]]:
