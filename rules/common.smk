@@ -26,7 +26,7 @@ from pocketscope.data.sources.licences import licence_of
 from pocketscope.data.sources.paths import top_of_files as files_start_at
 from pocketscope.journal import of_run
 from pocketscope.journal.place import labels_of
-from pocketscope.plan import history
+from pocketscope.plan import history, shipping
 from pocketscope.plan import resources as needs
 from pocketscope.plan.study_plan import SHIP, StudyPlan, any_of
 from pocketscope.runtime import access
@@ -261,7 +261,8 @@ def tables_of_labels(wildcards):
 def pin():
     """Pin what was shipped: which files and labels the study read, and which candidate was trained on every label.
 
-    Where that is asked for, as `make ship` does: whoever starts the workflow otherwise may mean to compare anew. From then on new files are answered and new labels train what ships, until `pocketscope refresh`.
+    Where that is asked for, as `make ship` does: whoever starts the workflow otherwise may mean to compare anew. From
+    then on new files are answered and new labels train what ships, until `pocketscope refresh`.
     """
     asked = workflow.dag_settings
     if (
@@ -294,7 +295,7 @@ def shipped_candidate(dataset):
     if not Path(LAYOUT.recommendation).is_file():  # a plan, before the study is done
         return None
     recommended = json.loads(Path(LAYOUT.recommendation).read_text(encoding="utf-8"))["datasets"]
-    return PLAN.candidate_that_ships(recommended[dataset])
+    return shipping.candidate_that_ships(PLAN, recommended[dataset])
 
 
 def _shipping(wildcards, asked):
@@ -307,17 +308,17 @@ def _shipping(wildcards, asked):
     if CONFIG.ship.candidate is None:
         pinned = wildcards.dataset in HISTORY and HISTORY[wildcards.dataset]["candidate"]
         found["recommendation"] = LAYOUT.recommendation if pinned else checkpoints.recommend.get().output.recommendation
-    return found | asked(wildcards.dataset, shipped_candidate(wildcards.dataset))
+    return found | asked(PLAN, wildcards.dataset, shipped_candidate(wildcards.dataset))
 
 
 def what_ships(wildcards):
     """Return what a shipped model is made of."""
-    return _shipping(wildcards, PLAN.what_ships)
+    return _shipping(wildcards, shipping.what_ships)
 
 
 def shown_by(wildcards):
     """Return what shows which answers of a shipped model are reliable."""
-    found = _shipping(wildcards, PLAN.shown_by)
+    found = _shipping(wildcards, shipping.shown_by)
     found.pop("recommendation", None)  # it says which files, and nothing of what is in them
     return found
 

@@ -115,3 +115,12 @@ def planned(*arguments, **options):
     if not table:
         assert "Nothing to be done" in done.stdout + done.stderr, done.stdout + done.stderr
     return {rule: int(count) for rule, count in counts.items() if rule != "all"}
+
+
+def classified(capsys, *arguments):
+    """Run `pocketscope classify` in this process; return its exit code, and what it printed on both streams."""
+    from pocketscope import __main__
+
+    code = __main__.main(["classify", *map(str, arguments)])
+    said = capsys.readouterr()
+    return code, said.out, said.err

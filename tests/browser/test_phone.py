@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 import tiny_models
 from pocketscope.core.errors import InputError
 from pocketscope.deploy import facts
-from pocketscope.exports import kinds, onnxruntime_web, phone
+from pocketscope.exports import kinds, onnxruntime_web
 from pocketscope.images.familiarity import statistics
 from pocketscope.images.resize import to_square
 from pocketscope.inference import classify, onnx_model
@@ -35,7 +35,7 @@ def runtime():
 
 def options(**given):
     parser = argparse.ArgumentParser()
-    phone.add_arguments(parser)
+    kinds.add_arguments("phone", parser)
     return argparse.Namespace(**(vars(parser.parse_args([])) | given))
 
 

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 import tiny_models
-from helpers import ROOT
-from pocketscope import __main__
+from helpers import ROOT, classified
 from pocketscope.core.errors import InputError
 from pocketscope.data import packing
 from pocketscope.images.files import image_files
@@ -38,12 +37,6 @@ def images(tmp_path_factory):
     return folder
 
 
-def run(capsys, *arguments):
-    code = __main__.main(["classify", *map(str, arguments)])
-    said = capsys.readouterr()
-    return code, said.out, said.err
-
-
 def rows(path):
     with path.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
@@ -64,7 +57,7 @@ def test_probabilities_are_those_of_packed_images(shipped, images, tmp_path, cap
     model = onnx_model.open_model(shipped / f"model.{precision}.onnx", threads=1)
     expected = dict(zip(ids.values(), onnx_model.probabilities(model, pixels), strict=True))
 
-    code, out, _ = run(capsys, shipped / f"model.{precision}.onnx", labelled, "--csv", tmp_path / "out.csv")
+    code, out, _ = classified(capsys, shipped / f"model.{precision}.onnx", labelled, "--csv", tmp_path / "out.csv")
     assert (code, out) == (0, "")
     found = rows(tmp_path / "out.csv")
     assert len(found) == len(expected) == 4
@@ -84,7 +77,7 @@ def test_paths_open_from_anywhere_and_the_page_shows_each_image(shipped, images,
     (tmp_path / "broken.png").write_bytes(b"broken")
     named = ("in", "a.jpg", tmp_path / "broken.png")
     made = tmp_path / "out.csv", tmp_path / "out.html"
-    code, out, _ = run(capsys, shipped / "model.fp32.onnx", *named, "--csv", made[0], "--html", made[1])
+    code, out, _ = classified(capsys, shipped / "model.fp32.onnx", *named, "--csv", made[0], "--html", made[1])
     assert (code, out) == (1, "")
     assert [row["path"] for row in rows(made[0])] == [
         str(images / "in/c.tif"), str(images / "in/deep/d.bmp"), str(images / "a.jpg"), str(tmp_path / "broken.png")
@@ -103,7 +96,7 @@ def packed_ids(path):
 
 
 def test_folders_and_files_are_done_once_each_and_answers_go_to_standard_output(shipped, images, capsys):
-    code, out, err = run(capsys, shipped / "model.fp32.onnx", images, images / "a.jpg", "--threads", 2)
+    code, out, err = classified(capsys, shipped / "model.fp32.onnx", images, images / "a.jpg", "--threads", 2)
     answers = list(csv.reader(out.splitlines()))
     assert code == 0
     assert len(answers) == 6
@@ -117,7 +110,7 @@ def test_an_unreadable_image_is_reported_and_the_others_are_done(shipped, images
         (tmp_path / "good.jpg").write_bytes(file.read_bytes())
         (tmp_path / "cut.jpg").write_bytes(file.read_bytes()[:200])
     (tmp_path / "empty.png").write_bytes(b"")
-    code, _, err = run(capsys, shipped / "model.fp32.onnx", tmp_path, "--csv", tmp_path / "out.csv")
+    code, _, err = classified(capsys, shipped / "model.fp32.onnx", tmp_path, "--csv", tmp_path / "out.csv")
     assert code == 1
     assert "error: 2 of 3 images could not be read; the others were classified" in err
     assert "empty.png: the file is empty" in err
@@ -150,7 +143,7 @@ def test_wrong_input_is_named(shipped, images, tmp_path, capsys):
         ((shipped / "model.fp32.onnx", tmp_path / "nowhere"), "nowhere: there is no such file or folder"),
         ((shipped / "model.fp32.onnx", images, "--threads", "0"), "--threads is 0"),
     ):
-        code, out, err = run(capsys, *arguments)
+        code, out, err = classified(capsys, *arguments)
         assert (code, out) == (1, "")
         assert told in err
     (tmp_path / "void").mkdir()

@@ -15,9 +15,9 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 import tiny_models
-from helpers import ROOT
-from pocketscope import __main__
+from helpers import ROOT, classified
 from pocketscope.core.errors import InputError
+from pocketscope.deploy.facts import write_model
 from pocketscope.inference import onnx_model
 from pocketscope.inference.json_answers import KEYS, serve
 from pocketscope.inference.watch import Watch
@@ -30,12 +30,9 @@ ODD = ["<b>bold</b> & 'co'", "🧫 культура", 'a "third", odd one']
 def model(tmp_path_factory):
     """A model file that says which answers are reliable, whose classes have markup and emoji in their names."""
     folder = tiny_models.ship(tmp_path_factory.mktemp("shipped"), precisions=["fp32"])
-    file = onnx.load(folder / "model.fp32.onnx")
-    said = json.loads(file.metadata_props[0].value)
-    said |= {"classes": ODD, "temperature": 2.0, "reliable": {"probability": 0.4}}
-    helper.set_model_props(file, {onnx_model.METADATA: json.dumps(said)})
-    onnx.save(file, folder / "model.fp32.onnx")
-    return folder / "model.fp32.onnx"
+    path = folder / "model.fp32.onnx"
+    write_model(path, path, {"classes": ODD, "temperature": 2.0, "reliable": {"probability": 0.4}})
+    return path
 
 
 @pytest.fixture
@@ -48,12 +45,6 @@ def images(tmp_path):
     return folder
 
 
-def run(capsys, *arguments):
-    code = __main__.main(["classify", *map(str, arguments)])
-    said = capsys.readouterr()
-    return code, said.out, said.err
-
-
 def started(*arguments, **options):
     command = [sys.executable, "-m", "pocketscope", "classify", *map(str, arguments)]
     options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
@@ -61,7 +52,7 @@ def started(*arguments, **options):
 
 
 def test_each_image_is_one_line_of_json_with_what_the_table_says(model, images, tmp_path, capsys):
-    code, out, err = run(capsys, model, "--json", "--csv", tmp_path / "out.csv", images)
+    code, out, err = classified(capsys, model, "--json", "--csv", tmp_path / "out.csv", images)
     found = [json.loads(line) for line in out.splitlines()]
     with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -129,7 +120,7 @@ def test_sizes_at_both_ends_are_answered_or_refused(model, tmp_path, capsys):
     Image.new("RGB", (1, 1), "red").save(tmp_path / "a.png")
     Image.new("1", (10_000, 10_000)).save(tmp_path / "b.png")
     Image.new("1", (10_000, 10_001)).save(tmp_path / "c.png")
-    code, out, _ = run(capsys, model, tmp_path, "--json", "--threads", 1)
+    code, out, _ = classified(capsys, model, tmp_path, "--json", "--threads", 1)
     dot, large, larger = map(json.loads, out.splitlines())
     assert code == 1
     assert dot["class"] in ODD
@@ -158,7 +149,7 @@ def test_another_projects_model_is_refused_in_words_and_as_json(tmp_path, images
         (write("text.onnx", pocketscope="no JSON"), "not a model of pocketscope"),
         (write("graph.onnx", pocketscope=whole), "not a model of pocketscope: its graph has no input 'images'"),
     ):
-        code, out, err = run(capsys, file, images, "--json")
+        code, out, err = classified(capsys, file, images, "--json")
         assert code == 1
         assert told in err
         assert told in json.loads(out)["problem"]
@@ -178,7 +169,7 @@ def test_another_projects_model_is_refused_in_words_and_as_json(tmp_path, images
 )
 def test_what_does_not_go_together_is_named(model, images, capsys, arguments, told):
     named = {"MODEL": model, "FOLDER": images}
-    code, _, err = run(capsys, *(named.get(one, one) for one in arguments))
+    code, _, err = classified(capsys, *(named.get(one, one) for one in arguments))
     assert code == 1
     assert told in err
 

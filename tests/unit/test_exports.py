@@ -1,5 +1,6 @@
 """`pocketscope export` and its rule: what it refuses, and what it says then. Each kind has tests of its own."""
 
+import argparse
 import io
 import os
 import subprocess
@@ -15,6 +16,7 @@ from PIL import Image
 import tiny_models
 from pocketscope import __main__
 from pocketscope.core.errors import InputError
+from pocketscope.deploy.facts import write_model
 from pocketscope.exports import kinds, onnxruntime_web, phone, self_test
 from pocketscope.exports.ship_folder import ShipFolder
 from pocketscope.inference import onnx_model
@@ -41,7 +43,9 @@ def test_every_kind_declares_what_it_needs():
     for name, kind in kinds.KINDS.items():
         module = kinds.module_of(name)
         assert callable(module.export)
-        assert callable(module.add_arguments)
+        parser = argparse.ArgumentParser()
+        kinds.add_arguments(name, parser)
+        assert parser.parse_args([]).precision is None
         assert kind.mem_mb > 0
         assert kind.runtime > 0
         assert all(path.is_file() for path in kinds.templates_of(name))
@@ -127,11 +131,22 @@ def test_nothing_in_the_page_ends_a_script_or_is_markup(shipped, tmp_path, monke
     assert text.count("</script>") == text.count("<script")
 
 
+@pytest.mark.parametrize("recommended", ["fp32", "int8", None])
+def test_the_recommended_model_leaves_where_none_is_named(tmp_path, recommended):
+    folder = tiny_models.ship(tmp_path)
+    for precision in ("fp32", "int8"):
+        path = folder / f"model.{precision}.onnx"
+        write_model(path, path, {"recommended": precision == recommended})
+    ship = ShipFolder.open(folder)
+    assert ship.model().precision == (recommended or "int8")
+    assert ship.model("fp32").path == folder / "model.fp32.onnx"
+
+
 def test_a_class_that_is_named_like_a_way_out_of_the_folder_takes_no_image_from_there(shipped, tmp_path):
     (tmp_path / "images" / "dark").mkdir(parents=True)
     Image.new("RGB", (9, 9)).save(tmp_path / "outside.png")
     Image.new("RGB", (9, 9)).save(tmp_path / "images" / "dark" / "a.png")
-    model = ShipFolder.open(shipped).opened("fp32")
+    model = ShipFolder.open(shipped).model("fp32").shipped
     model.classes[:] = ["..", "dark", "../images"]
     assert list(phone._examples(tmp_path / "images", model)) == [1]
 

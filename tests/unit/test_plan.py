@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pocketscope.config.study import load_config
+from pocketscope.plan import shipping
 from pocketscope.plan.layout import Layout
 from pocketscope.plan.resources import growing, memory_of_training
 from pocketscope.plan.study_plan import StudyPlan, any_of
@@ -136,7 +137,7 @@ def test_candidates_are_methods_times_networks_and_precisions_on_every_split():
 
 def test_what_ships_is_judged_by_the_splits_of_most_labels_and_one_seed():
     candidate = {"method": "slow", "network": "squeezenet", "precision": "fp32"}
-    found = plan().what_ships("one", candidate)
+    found = shipping.what_ships(plan(), "one", candidate)
     assert found["fp32"] == "cells/runs/one/ship/human@paper/squeezenet/model.fp32.onnx"
     assert found["int8"] == "cells/runs/one/ship/human@paper/squeezenet/model.int8.onnx"
     assert found["labels"] == "cells/runs/one/ship/human/labels.parquet"

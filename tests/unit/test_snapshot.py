@@ -10,7 +10,7 @@ from pocketscope.core import files, parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data import corrections, packing
 from pocketscope.data.sources import kinds
-from pocketscope.plan import history
+from pocketscope.plan import history, shipping
 from pocketscope.plan.study_plan import StudyPlan
 from pocketscope.tables.images import IMAGES
 from pocketscope.tables.source_labels import SKIPPED, SOURCE_LABELS
@@ -119,7 +119,7 @@ def recommended(method, passing=(), undecided=()):
     ],
 )
 def test_the_default_method_ships_where_the_test_cannot_tell_methods_apart(plan, given, shipped):
-    assert plan.candidate_that_ships(given) == {
+    assert shipping.candidate_that_ships(plan, given) == {
         "method": shipped,
         "network": "shufflenet_v2_x0_5",
         "precision": "int8",
@@ -130,7 +130,8 @@ def test_the_default_method_can_be_named(tmp_path):
     path = write_config(tmp_path, study(ship={"method": "supervised"}), CATALOGUE)
     config, networks = read_config(path, tmp_path)
     named = StudyPlan(config, networks, tmp_path)
-    assert named.candidate_that_ships(recommended("plain", passing=["plain", "supervised"]))["method"] == "supervised"
+    given = recommended("plain", passing=["plain", "supervised"])
+    assert shipping.candidate_that_ships(named, given)["method"] == "supervised"
     with pytest.raises(InputError, match=r"ship.method: there is no method 'plane'; did you mean 'plain'"):
         read_config(write_config(tmp_path, study(ship={"method": "plane"}), CATALOGUE), tmp_path)
 

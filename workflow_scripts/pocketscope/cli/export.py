@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument(
             "-o", "--output", type=Path, metavar="OUT", help=f"the folder to write to (default: `./DATASET-{name}`)"
         )
-        kinds.module_of(name).add_arguments(command)
+        kinds.add_arguments(name, command)
 
 
 def main(parsed: argparse.Namespace) -> None:

@@ -97,11 +97,6 @@ def called_now(labels: pa.Table, renamed: Mapping[str, str | None]) -> pa.Table:
     return labels.set_column(place, labels.schema.field("label"), pa.array(now, pa.string()))
 
 
-def renamed_in(table: str | os.PathLike | None) -> dict[str, str | None]:
-    """Return what classes of the source are called now by a journal's table; nothing where there is no such table."""
-    return {} if table is None or not is_of_journal(Path(table)) else journal_rows(Path(table))[1]
-
-
 def of_images(table: str | os.PathLike | None, image_ids: Collection[str]) -> dict[str, str]:
     """Return what a journal's table says of some images, by identity; nothing where there is no such table."""
     if table is None or not is_of_journal(Path(table)):

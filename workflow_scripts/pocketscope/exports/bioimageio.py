@@ -19,7 +19,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
-from pocketscope.exports.ship_folder import PRECISIONS, ShipFolder
+from pocketscope.exports.pictures import png
+from pocketscope.exports.ship_folder import ShipFolder
 from pocketscope.inference.onnx_model import INPUT, Shipped
 from pocketscope.version import VERSION
 
@@ -34,7 +35,6 @@ _BEGINNING = (1980, 1, 1, 0, 0, 0)  # of every file in the zip, so that equal fi
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this kind on `parser`."""
-    parser.add_argument("--precision", choices=PRECISIONS, help="of the model (default: int8, if there is one)")
     parser.add_argument("--author", action="append", metavar="NAME", help="who made the model; again for each author")
     parser.add_argument(
         "--cite",
@@ -57,7 +57,7 @@ def export(ship: ShipFolder, out: Path, options: argparse.Namespace) -> list[Pat
     """
     import yaml
 
-    source, model = ship.model(options.precision), ship.opened(options.precision)
+    precision, source, model = ship.model(options.precision)
     images = synthetic_images(model.image_size)
     probabilities = model.session.run(None, {INPUT: images})[0]  # as the graph gives them: no temperature
     card = ship.card.read_text(encoding="utf-8") if ship.card else ""
@@ -66,14 +66,15 @@ def export(ship: ShipFolder, out: Path, options: argparse.Namespace) -> list[Pat
         source.name: source.read_bytes(),
         "test_input.npy": _npy(images),
         "test_output.npy": _npy(probabilities),
-        "sample_input.png": _png(Image.fromarray(images[0])),
-        "cover.png": _png(cover(ship.name, model.classes, images)),
+        "sample_input.png": png(Image.fromarray(images[0])),
+        "cover.png": png(cover(ship.name, model.classes, images)),
     }
     described = description(
         ship.name,
         model,
         {name: hashlib.sha256(content).hexdigest() for name, content in parts.items()},
         weights=source.name,
+        precision=precision,
         opset=opset_of(source),
         authors=options.author or [],
         cite=[_cited(text) for text in options.cite or []],
@@ -96,6 +97,7 @@ def description(
     digests: Mapping[str, str],
     *,
     weights: str,
+    precision: str,
     opset: int,
     authors: Sequence[str],
     cite: Sequence[Mapping[str, str]],
@@ -112,8 +114,8 @@ def description(
         The model file, opened.
     digests
         By the name of each other file of the package, its SHA-256.
-    weights, opset
-        The name of the model file, and the version of ONNX's operators that it takes.
+    weights, precision, opset
+        The name of the model file, `int8` or `fp32`, and the version of ONNX's operators that it takes.
     authors, cite
         Names; entries with `text`, and `doi` or `url`.
     licence
@@ -122,7 +124,6 @@ def description(
         The largest probability in the test tensor.
     """
     about = model.about
-    precision = about.get("precision", "int8" if ".int8." in weights else "fp32")
 
     def file(key: str) -> dict[str, str]:
         return {"source": key, "sha256": digests[key]}
@@ -308,10 +309,4 @@ def _plain(text: str) -> str:
 def _npy(array: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.save(file, array, allow_pickle=False)
-    return file.getvalue()
-
-
-def _png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
     return file.getvalue()

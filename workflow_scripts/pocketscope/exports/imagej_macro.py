@@ -4,15 +4,10 @@ import argparse
 from pathlib import Path
 
 from pocketscope.core import files
-from pocketscope.exports.ship_folder import PRECISIONS, ShipFolder
+from pocketscope.exports.ship_folder import ShipFolder
 
 HERE = Path(__file__).parent / "imagej"
 MACRO = "Classify_with_pocketscope.ijm"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of this kind on `parser`."""
-    parser.add_argument("--precision", choices=PRECISIONS, help="of the model (default: int8, if there is one)")
 
 
 def export(ship: ShipFolder, out: Path, options: argparse.Namespace) -> list[Path]:
@@ -23,12 +18,11 @@ def export(ship: ShipFolder, out: Path, options: argparse.Namespace) -> list[Pat
     pocketscope.core.errors.InputError
         The model file is damaged, another project's, or not there.
     """
-    source = ship.model(options.precision)
-    classes = ship.opened(options.precision).classes
+    _, source, shipped = ship.model(options.precision)
     macro, page, model = out / MACRO, out / "README.md", out / source.name
     files.copy(HERE / MACRO, macro)
     files.copy(source, model)
-    listed = "\n".join(f"- {' '.join(name.split())}" for name in classes)
+    listed = "\n".join(f"- {' '.join(name.split())}" for name in shipped.classes)
     text = (HERE / "README.md").read_text(encoding="utf-8")
     files.write_text(page, text.replace("DATASET", ship.name).replace("MODEL", source.name).replace("CLASSES", listed))
     return [macro, page, model]

@@ -1,8 +1,9 @@
 """The kinds of exports: what `pocketscope export` and the rule `export` can make.
 
-A kind is a module of this room with two functions: `add_arguments(parser)`, which declares the options of its own, and
-`export(ship, out, options)`, which writes into the folder `out` and returns the files that a person opens, the first
-one first. `options` holds what `add_arguments` declared, and is complete when no option was given.
+A kind is a module of this room with a function `export(ship, out, options)`, which writes into the folder `out` and
+returns the files that a person opens, the first one first; and, where it has options of its own, a function
+`add_arguments(parser)`, which declares them. `options` holds these and those of every kind, and is complete when no
+option was given.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from pocketscope.exports.ship_folder import ShipFolder
+from pocketscope.exports.ship_folder import PRECISIONS, ShipFolder
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,17 @@ def templates_of(kind: str) -> list[Path]:
     return sorted(found)
 
 
+def add_arguments(kind: str, parser: argparse.ArgumentParser) -> None:
+    """Declare the options of a kind on `parser`."""
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help=f"of the model (default: the recommended one; {PRECISIONS[0]} where the files recommend none)",
+    )
+    if own := getattr(module_of(kind), "add_arguments", None):
+        own(parser)
+
+
 def export(kind: str, folder: Path, out: Path, options: argparse.Namespace | None = None) -> list[Path]:
     """Make an export of a shipped model.
 
@@ -68,7 +80,7 @@ def export(kind: str, folder: Path, out: Path, options: argparse.Namespace | Non
     out
         The folder to write to.
     options
-        Of the kind, see `add_arguments` of its module. Default: none was given.
+        See `add_arguments`. Default: none was given.
 
     Returns
     -------
@@ -80,9 +92,8 @@ def export(kind: str, folder: Path, out: Path, options: argparse.Namespace | Non
     pocketscope.core.errors.InputError
         The folder holds no usable model, or the kind needs what is not there.
     """
-    module = module_of(kind)
     if options is None:
         parser = argparse.ArgumentParser()
-        module.add_arguments(parser)
+        add_arguments(kind, parser)
         options = parser.parse_args([])
-    return module.export(ShipFolder.open(folder), out, options)
+    return module_of(kind).export(ShipFolder.open(folder), out, options)

@@ -5,7 +5,6 @@ import base64
 import gzip
 import hashlib
 import html
-import io
 import json
 import math
 import re
@@ -21,7 +20,8 @@ from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole, write_text
 from pocketscope.deploy import answers_page
 from pocketscope.exports import onnxruntime_web, self_test
-from pocketscope.exports.ship_folder import PRECISIONS, ShipFolder
+from pocketscope.exports.pictures import png
+from pocketscope.exports.ship_folder import ShipFolder
 from pocketscope.images import decode
 from pocketscope.images.files import images_in, read_file
 from pocketscope.images.pixels import Unreadable
@@ -36,7 +36,6 @@ COLOUR = "#0b6e69"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the phone page."""
-    parser.add_argument("--precision", choices=PRECISIONS, help="which model file (default: int8, where there is one)")
     parser.add_argument("--title", help="the page's heading (default: the data set's name)")
     parser.add_argument(
         "--include-images",
@@ -76,11 +75,10 @@ def export(ship: ShipFolder, out: Path, options: argparse.Namespace) -> list[Pat
     pocketscope.core.errors.InputError
         There is no usable model, no runtime (see `onnxruntime_web.files`), or no image of any class.
     """
-    path = ship.model(options.precision)
-    model = ship.opened(options.precision)
+    precision, path, model = ship.model(options.precision)
     runtime = onnxruntime_web.files(options.runtime)
     title = options.title or str(model.about.get("dataset") or ship.name)
-    facts = _facts(model, "fp32" if path.name.endswith("fp32.onnx") else "int8")
+    facts = _facts(model, precision)
     if options.include_images:
         facts["examples"] = _examples(options.include_images, model)
         licence = options.images_licence or model.about.get("data_licence") or "not stated"
@@ -226,9 +224,7 @@ def _icon(side: int) -> bytes:
     draw.ellipse([22 * unit - unit * 0.5, 22 * unit - unit * 0.5, 24.5 * unit, 24.5 * unit], fill="white")
     draw.ellipse(lens.tolist(), outline="white", width=round(2.2 * unit))
     draw.ellipse([12.2 * unit, 12.2 * unit, 15.8 * unit, 15.8 * unit], fill="white")
-    written = io.BytesIO()
-    big.resize((side, side), Image.Resampling.LANCZOS).save(written, "PNG", optimize=True)
-    return written.getvalue()
+    return png(big.resize((side, side), Image.Resampling.LANCZOS))
 
 
 def _packed(content: bytes) -> str:

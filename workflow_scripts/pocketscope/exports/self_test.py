@@ -3,12 +3,12 @@
 No picture of anyone is in them, so that they can go into a file that is shared.
 """
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from pocketscope.exports.pictures import png
 from pocketscope.images import decode
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
@@ -54,15 +54,15 @@ def samples(model: Shipped, bound: float) -> list[Sample]:
         best, clearest = None, -np.inf
         for seed in range(TRIES):
             random = np.random.default_rng([kind, seed])
-            png = _png(shape, random)
-            pixels = decode.load(png, size, model.resize)
+            file = _blocks(shape, random)
+            pixels = decode.load(file, size, model.resize)
             noise = random.integers(-1, 2, (NOISY, *pixels.shape))
             noisy = np.clip(pixels + noise, 0, 255).astype(np.uint8)
             probabilities, *others = onnx_model.probabilities(model, np.concatenate([pixels[None], noisy]))
             change = float(np.abs(np.array(others) - probabilities).max())
             clear = min(_gap(probabilities) - 2 * bound, bound / 3 - change)
             if clear > clearest:
-                best, clearest = Sample(png, probabilities), clear
+                best, clearest = Sample(file, probabilities), clear
             if clear > 0:
                 break
         found.append(best)
@@ -74,7 +74,7 @@ def _gap(probabilities: np.ndarray) -> float:
     return float(ordered[0] - ordered[1]) if len(ordered) > 1 else 1.0
 
 
-def _png(shape: tuple[int, int], random: np.random.Generator) -> bytes:
+def _blocks(shape: tuple[int, int], random: np.random.Generator) -> bytes:
     """Return an image of coloured blocks on a tint, and a ramp across it: edges and slopes, and a small file."""
     height, width = shape
     tint, rows, columns = random.integers(40, 216, 3), int(random.integers(2, 9)), int(random.integers(2, 9))
@@ -82,6 +82,4 @@ def _png(shape: tuple[int, int], random: np.random.Generator) -> bytes:
     down, across = np.arange(height) * rows // height, np.arange(width) * columns // width
     ramp = (np.arange(width) * 24 // width - 12)[None, :, None]
     pixels = np.clip(blocks[down][:, across] + ramp, 0, 255).astype(np.uint8)
-    written = io.BytesIO()
-    Image.fromarray(pixels).save(written, "PNG", optimize=True)
-    return written.getvalue()
+    return png(Image.fromarray(pixels))

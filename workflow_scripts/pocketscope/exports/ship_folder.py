@@ -3,13 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from pocketscope.core.errors import InputError
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
 
 PRECISIONS = ("int8", "fp32")  # the usual one first
+
+
+class Model(NamedTuple):
+    """A model file: its precision, where it is, and the file opened, in a session of one thread."""
+
+    precision: str
+    path: Path
+    shipped: Shipped
 
 
 @dataclass(frozen=True)
@@ -60,29 +68,16 @@ class ShipFolder:
         """The data set's name, which is the folder's."""
         return self.folder.resolve().name
 
-    def model(self, precision: str | None = None) -> Path:
-        """Return a model file: of a precision, or the first of `PRECISIONS` that there is.
+    def model(self, precision: str | None = None) -> Model:
+        """Open a model file: of a precision; else the one that says it is recommended, else the first there is.
 
         Raises
         ------
         pocketscope.core.errors.InputError
-            The folder has none of this precision.
+            The folder has none of this precision, or the file is cut short or another project's.
         """
-        precision = precision or next(iter(self.models))
-        if precision not in self.models:
+        if precision is not None and precision not in self.models:
             raise InputError(f"{self.folder}: there is no model.{precision}.onnx; it has {', '.join(self.models)}")
-        return self.models[precision]
-
-    def opened(self, precision: str | None = None) -> Shipped:
-        """Open a model file: its metadata, and a session of one thread.
-
-        Raises
-        ------
-        pocketscope.core.errors.InputError
-            It is cut short, another project's, or not there.
-        """
-        return onnx_model.open_model(self.model(precision), threads=1)
-
-    def about(self, precision: str | None = None) -> Mapping[str, Any]:
-        """Return what a model file says of itself."""
-        return self.opened(precision).about
+        wanted = self.models if precision is None else (precision,)
+        found = [Model(name, self.models[name], onnx_model.open_model(self.models[name], threads=1)) for name in wanted]
+        return next((model for model in found if model.shipped.about.get("recommended")), found[0])
