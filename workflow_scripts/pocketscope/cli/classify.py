@@ -4,9 +4,10 @@ import argparse
 import csv
 import io
 import os
+import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pocketscope.version import VERSION
 
 EVERY = 0.5  # seconds between two lines of progress on a terminal
 EVERY_IN_LOGS = 30.0
+HEAR = 0.2  # seconds after which Ctrl-C is heard
 LOOK = 1.0  # seconds between two looks at a watched folder; more where a look takes long
 INTERRUPTED, PIPE_CLOSED = 130, 141  # exit codes as shells give them for SIGINT and SIGPIPE
 STDIN = "-"
@@ -154,10 +156,10 @@ def _classify(parsed: argparse.Namespace, model: Shipped) -> None:
 def _watch(parsed: argparse.Namespace, model: Shipped) -> None:
     """Answer files as they come, until the user interrupts."""
     unlike = 0
-    with _growing(parsed.csv, model.classes) as (rows, done), _Progress(None) as progress, suppress(KeyboardInterrupt):
+    with _growing(parsed.csv, model.classes) as (rows, done), _Progress(None) as progress, _until_interrupt() as ended:
         watch, lost = Watch(parsed.watch, done, settled=parsed.settled), False
         progress.say(f"watching {watch.folder}, {len(done):,} files have an answer; Ctrl-C ends")
-        while True:
+        while not ended():
             began = time.monotonic()
             try:
                 paths, lost = watch.look(began), False
@@ -172,9 +174,37 @@ def _watch(parsed: argparse.Namespace, model: Shipped) -> None:
                 _put(answer, model, rows, progress, json=parsed.json, quiet=parsed.csv)
                 sys.stdout.flush()
                 progress.step()
+                if ended():
+                    break
             progress.wait(watch.waiting)
-            time.sleep(max(LOOK, 5 * (time.monotonic() - began)) if not paths else 0)
+            again = time.monotonic() + (max(LOOK, 5 * (time.monotonic() - began)) if not paths else 0)
+            while not ended() and (left := again - time.monotonic()) > 0:
+                time.sleep(min(left, HEAR))
     _warn(unlike, progress.done)
+
+
+@contextmanager
+def _until_interrupt() -> Iterator[Callable[[], bool]]:
+    """Give what says whether the user has interrupted; the second Ctrl-C raises.
+
+    An exception out of a signal is lost where it comes while Python runs a callback, such as that of a pool of threads
+    that ends: a watch then went on.
+    """
+    said = False
+
+    def note(*_: object) -> None:
+        nonlocal said
+        said = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.getsignal(signal.SIGINT)
+    if before != signal.SIG_IGN:  # as for a process that a shell starts in the background
+        signal.signal(signal.SIGINT, note)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield lambda: said
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _put(
