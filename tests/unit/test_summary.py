@@ -50,6 +50,20 @@ def test_it_leads_with_what_is_not_known(tmp_path, capsys):
     assert "cells: 11 of 11 are right. It scores best.\n" in capsys.readouterr().out
 
 
+def test_a_terminal_breaks_sentences_between_words_and_no_path(tmp_path, capsys, monkeypatch):
+    (tmp_path / "statistics").mkdir()
+    (tmp_path / "ship/cells").mkdir(parents=True)
+    (tmp_path / "ship/cells/answers.csv").write_text("path,class\n")
+    told = {"cells": {"tested": {"text": "11 of 11 are right."}, "text": "model/shufflenet_scratch int8 scores best."}}
+    (tmp_path / "statistics/recommendation.json").write_text(json.dumps({"datasets": told}))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    summary.show(tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["cells: 11 of 11 are right.", "model/shufflenet_scratch int8 scores"]
+    assert all(len(line) <= 40 or str(tmp_path) in line for line in lines)
+
+
 def test_a_run_that_failed_shows_no_scores_of_an_earlier_one(tmp_path, capsys):
     summary.show(tmp_path, complete=False)
     assert capsys.readouterr().out == f"What is done is in {tmp_path}\n"

@@ -1,6 +1,7 @@
 """What a run ends with: the table of F1, what is recommended, where all is, and what to do next."""
 
 import json
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -44,16 +45,25 @@ def show(study: Path, complete: bool = True) -> None:
         _show_scores(parquet.read(path, SCORES), parquet.notes(path)["positive"], console)
     for classes in sorted(study.glob("runs/*/classes.parquet")):
         for said in parquet.notes(classes).get("remarks", []):
-            print(f"{classes.parent.name}: {said}.")
+            _say(console, f"{classes.parent.name}: {said}.")
     recommendation = study / "statistics" / "recommendation.json"
     if recommendation.is_file():
         for dataset, told in json.loads(recommendation.read_text(encoding="utf-8"))["datasets"].items():
             tested = told.get("tested") or {}  # results of an older version lack it
-            print(f"{dataset}: {' '.join(filter(None, [tested.get('text'), told['text']]))}")
-    print(f"All results: {study.resolve()} (all scores: scores.csv)")
+            _say(console, f"{dataset}: {' '.join(filter(None, [tested.get('text'), told['text']]))}")
+    _say(console, f"All results: {study.resolve()} (all scores: scores.csv)")
     print("\nWhat to do next:")
     for step in _next_steps(study, shipped):
-        print(f"  - {step}")
+        _say(console, f"  - {step}", indent="    ")
+
+
+def _say(console: Console, text: str, indent: str = "") -> None:
+    """Print a text: on a terminal between words, but no path is broken; in a file as one line."""
+    if console.is_terminal:
+        text = textwrap.fill(
+            text, console.width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+    print(text)
 
 
 def _next_steps(study: Path, shipped: list[Path]) -> Iterator[str]:
