@@ -45,6 +45,27 @@ def full():
     return given, decision.decide(synthetic_study.scores(given), synthetic_study.costs(), given)
 
 
+def test_what_int8_costs_is_told_of_each_network_that_is_measured_in_both_precisions():
+    ids = [str(number) for number in range(200)]
+    truth = pd.DataFrame({"image_id": ids, "label": ["x", "y"] * 100})
+
+    def predicted(wrong):
+        sure = [[0.9, 0.1] if (number % 2 == 0) != (number < wrong) else [0.1, 0.9] for number in range(200)]
+        return pd.DataFrame({"image_id": ids, "probabilities": sure})
+
+    errors = {("a", "fp32"): 0, ("a", "int8"): 20, ("b", "fp32"): 8}
+    names = {key: score_table.candidate_name("plain", *key) for key in errors}
+    predictions = {(names[key], "k5_s0"): predicted(wrong) for key, wrong in errors.items()}
+    rows = [("d", "plain", *key, 1 - wrong / 200) for key, wrong in errors.items()]
+    frame = pd.DataFrame(rows, columns=["dataset", "method", "network", "precision", "f1"])
+    scores = score_table.check_scores(score_table.overall(frame))
+    given = {"d": bootstrap.Evidence(predictions, truth, ["x", "y"])}
+    (line,) = decision.decide(scores, evidence=given).found["datasets"]["d"]["int8"]
+    assert (line["method"], line["network"]) == ("plain", "a")
+    assert line["difference"] == pytest.approx(0.1)
+    assert 0.04 < line["lower"] < 0.1 < line["upper"] < 0.17
+
+
 def test_what_is_written_is_what_is_read(full, tmp_path):
     _, decided = full
     written = decision.write(decided, tmp_path)

@@ -216,6 +216,7 @@ def about_card(reliable, precision="fp32", **more):
         },
         "known": "5 test images: between 28 and 99 % right",
         "answers": 300, "reliable_answers": 200, "same": 98, "compared": 100, "recommendation": "Take it.",
+        "instead_of": {},
     } | more  # fmt: skip
 
 
@@ -250,6 +251,20 @@ def test_the_card_of_a_candidate_that_the_configuration_names_claims_no_interval
     assert "| int8 | 0 | – | – |" in text
     assert "| a\\|b &lt;c> | 0 |" in text  # a row of a table stays one row
     assert "model.int8.onnx` | the model in int8: this one is recommended" in text
+
+
+def test_the_card_says_why_fp32_ships_where_int8_was_recommended_and_what_int8_loses():
+    lost = {"method": "plain", "network": "tiny", "difference": 0.021, "lower": 0.012, "upper": 0.03}
+    decided = {"method": "plain", "network": "tiny", "precision": "int8", "candidate": "plain/tiny int8"}
+    given = {
+        "recommendation": None,
+        "instead_of": decided | {"int8": [lost | {"network": "other"}, lost]},
+        "pinned": None,
+    }
+    text = model_card(about_card(Reliable(None, 0, 0), **given))
+    assert "recommends `plain` in `int8`, and shows that the rounding to int8 loses more than a point of F1" in text
+    assert text.count("points of F1 against fp32") == 1
+    assert "int8 loses 2.1 points of F1 against fp32 (1.2 to 3.0 with 95 % confidence)" in text
 
 
 def test_a_model_file_says_what_is_known_of_it_and_computes_as_before(tmp_path):

@@ -126,6 +126,15 @@ def test_the_default_method_ships_where_the_test_cannot_tell_methods_apart(plan,
     }
 
 
+@pytest.mark.parametrize(("lower", "shipped"), [(0.011, "fp32"), (0.009, "int8"), (None, "int8")])
+def test_fp32_ships_where_int8_is_shown_to_lose_more_than_a_point(plan, lower, shipped):
+    line = {"network": "shufflenet_v2_x0_5", "difference": 0.02, "lower": lower, "upper": 0.03}
+    # Of the default method, which ships, and not of the one that the test set recommends.
+    lost = [line | {"method": "plain"}, line | {"method": "supervised", "lower": 0.02}]
+    given = recommended("supervised", passing=["supervised", "plain"]) | {"int8": lost}
+    assert shipping.candidate_that_ships(plan, given)["precision"] == shipped
+
+
 def test_the_default_method_can_be_named(tmp_path):
     path = write_config(tmp_path, study(ship={"method": "supervised"}), CATALOGUE)
     config, networks = read_config(path, tmp_path)

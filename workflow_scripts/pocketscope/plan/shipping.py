@@ -5,6 +5,8 @@ from typing import Any
 
 from pocketscope.plan.study_plan import SHIP, StudyPlan
 
+INT8_MAY_LOSE = 1.0  # points of F1, shown to be lost: beyond, fp32 ships
+
 
 def default_method(plan: StudyPlan) -> str:
     """Return the method that ships where the test cannot tell methods apart.
@@ -19,7 +21,9 @@ def candidate_that_ships(plan: StudyPlan, recommended: Mapping[str, Any]) -> dic
     """Return method, network and precision of what ships, by what is recommended for a data set.
 
     The same network and precision by the default method goes first, unless the test set shows it to lose more than
-    the margin: of candidates of equal cost, a dozen test images recommend whichever chance favours.
+    the margin: of candidates of equal cost, a dozen test images recommend whichever chance favours. In fp32, if int8 is
+    shown to lose more than a point of F1: a network that is much cheaper may be within a wider margin all the same, and
+    yet is better whole.
 
     Parameters
     ----------
@@ -27,13 +31,30 @@ def candidate_that_ships(plan: StudyPlan, recommended: Mapping[str, Any]) -> dic
         The study.
     recommended
         Of `pocketscope.statistics.recommendation.recommend`: `candidate` with its `method`, `network` and
-        `precision`, `passing` and `undecided`.
+        `precision`, `passing` and `undecided`; and `int8`, of `pocketscope.statistics.decision.decide`.
     """
     chosen = {key: recommended[key] for key in ("method", "network", "precision")}
     twin = default_method(plan) + recommended["candidate"].removeprefix(chosen["method"])
     if twin in (*recommended["passing"], *recommended["undecided"]):
         chosen["method"] = default_method(plan)
+    lost = int8_loss(recommended, chosen)
+    if chosen["precision"] == "int8" and lost and (lost["lower"] or 0) > INT8_MAY_LOSE / 100:
+        chosen["precision"] = "fp32"
     return chosen
+
+
+def int8_loss(recommended: Mapping[str, Any], candidate: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return what int8 costs a candidate's network: `difference`, `lower` and `upper`; None where nothing measured it.
+
+    Parameters
+    ----------
+    recommended
+        See `candidate_that_ships`.
+    candidate
+        Its method and network.
+    """
+    of = (candidate["method"], candidate["network"])
+    return next((line for line in recommended.get("int8", ()) if (line["method"], line["network"]) == of), None)
 
 
 def what_ships(plan: StudyPlan, dataset: str, candidate: Mapping[str, str]) -> dict[str, str | list[str]]:

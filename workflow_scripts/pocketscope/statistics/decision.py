@@ -27,7 +27,8 @@ class Decision(NamedTuple):
     `found` is ready for JSON: `overall` (None for the reason `no_overall`) and `datasets` (those with test
     predictions), each as `recommendation.recommend` returns it, with `gain`: what the same network gained over the
     `baseline` (`reference`, `difference`, `lower`, `upper`; None where there is nothing to compare with), and of a
-    data set its `classes` and the `positive` one; `best_mean`, the candidate of the best mean over data sets;
+    data set its `classes`, the `positive` one, and `int8`, what int8 costs each network; `best_mean`, the candidate of
+    the best mean over data sets;
     `baseline`, `alpha`.
     """
 
@@ -85,6 +86,7 @@ def decide(
     for dataset, one in given.items():
         named = None if one.positive is None else one.classes[one.positive]
         found["datasets"][dataset] |= {"classes": list(one.classes), "positive": named}
+        found["datasets"][dataset]["int8"] = list(_int8_losses(resamples[dataset], candidates, alpha))
     found |= {"best_mean": _best_mean(cells, candidates), "baseline": baseline, "alpha": alpha}
     chosen = {dataset: about["candidate"] for dataset, about in found["datasets"].items()}
     control = next((name for name in controls if name in set(candidates.index)), None)
@@ -152,6 +154,17 @@ def _gain_of(
     rows = [result.rows.index(name) for name in (chosen["candidate"], reference)]
     line = bootstrap.difference(result, rows[:1], rows[1:], alpha=alpha)
     return {"reference": reference} | {key: None if math.isnan(value) else value for key, value in line.items()}
+
+
+def _int8_losses(result: bootstrap.Bootstrap, candidates: pd.DataFrame, alpha: float) -> Iterator[dict[str, Any]]:
+    """Yield, for each network that is measured in both precisions, F1 in fp32 less F1 in int8, with its interval."""
+    known = candidates.reindex(result.rows).reset_index(drop=True)
+    place = {tuple(line): index for index, line in enumerate(known[["method", "network", "precision"]].to_numpy())}
+    for (method, network, precision), index in place.items():
+        if precision == "int8" and (fp32 := place.get((method, network, "fp32"))) is not None:
+            line = bootstrap.difference(result, [fp32], [index], alpha=alpha)
+            measured = {key: None if math.isnan(value) else value for key, value in line.items()}
+            yield {"method": method, "network": network} | measured
 
 
 def _gains(
