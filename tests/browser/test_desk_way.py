@@ -108,6 +108,22 @@ def test_answers_are_shown_most_doubtful_first(desk):
     assert shares == sorted(shares)
 
 
+def test_the_images_behind_a_number_of_the_confusion_matrix_are_shown(desk):
+    button(desk, "Results").click()
+    desk.until(lambda: desk.find(".matrix .right button"), "the confusion matrix")
+    counts = [int(one.text) for one in desk.find(".matrix td.right button, .matrix td.wrong button")]
+    assert sum(counts) == 30  # the exam
+    cell = desk.find(".matrix .right button")[0]
+    count = cell.text
+    cell.click()
+    desk.until(lambda: f"{count} shown" in shown(desk), "the images of the cell")
+    assert "round, answered round" in shown(desk)
+    assert all("round" in one.get_attribute("title") for one in desk.cells())
+    assert all("→" in one for one in desk.captions())
+    button(desk, "Back to the results").click()
+    desk.until(lambda: desk.find(".matrix"), "the results")
+
+
 def test_what_is_taken_away_answers_as_the_desk_does(desk, downloads):
     button(desk, "Results").click()
     desk.until(lambda: "model.fp32.onnx" in shown(desk), "the files")

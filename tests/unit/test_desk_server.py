@@ -364,3 +364,49 @@ def test_the_chooser_tells_names_of_folders_alone(server, folder):
     status, found = server.json(f"/api/folders?of={urllib.request.quote(str(folder))}")
     assert (status, found["folders"]) == (200, ["sub"])
     assert server.json("/api/folders?of=/no/such/place")[0] == 422
+
+
+# ---- labels of a table
+
+
+def send_table(server, content, name="labels.csv"):
+    data = content if isinstance(content, bytes) else content.encode()
+    request = urllib.request.Request(f"{server.base}/api/take-table?name={name}", data, server.headers)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_a_table_of_labels_is_taken_on_the_page(server, folder):
+    lines = ["path;label", "img 1.png;cell", f"{folder}/img 2.png;cell", "img 3.png;Trümmer", "img 4.png;Trümmer"]
+    status, found = send_table(server, "\n".join([*lines, "img 5.png;"]).encode("cp1252"))
+    assert (status, found["new"], found["known"]) == (200, 4, 0)
+    assert "is read as Windows-1252, such as 'Trümmer'" in found["remarks"][0]
+    _, state = server.json("/api/state")
+    assert [one["name"] for one in state["categories"]] == ["Trümmer", "cell"]
+    names = {one["id"]: one["name"] for one in state["categories"]}
+    said = {state["images"][number]: names[category] for number, category, _ in state["labels"]}
+    assert said == {"img 1.png": "cell", "img 2.png": "cell", "img 3.png": "Trümmer", "img 4.png": "Trümmer"}
+    assert send_table(server, "\n".join(lines))[1]["known"] == 4
+    server.json("/api/turn", {"request": request_id()})
+    assert not any(category for _, category, _ in server.json("/api/state")[1]["labels"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("path,label\nimg 9.png,cell\n", "labels.csv: 1 rows with a label name images that are not in the data set"),
+        ("path,label\nimg 1.png,cell\nbroken.png,cell\n", "row 2: 'broken.png': no image, or damaged"),
+        ("path,label\nimg 1.png,\n", "no row has a label"),
+        ("PK\x03\x04", "is a workbook, not a table of text"),
+        ("", "labels.csv"),
+    ],
+)
+def test_of_a_table_that_is_wrong_nothing_is_taken(server, content, said):
+    status, found = send_table(server, content)
+    assert status == 422
+    assert said in found["error"]
+    assert "/tmp" not in found["error"]
+    assert server.json("/api/state")[1]["labels"] == []

@@ -9,6 +9,8 @@ import time
 import zipfile
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
@@ -16,11 +18,13 @@ from PIL import Image
 from pocketscope.api import workflow
 from pocketscope.config.study import read_config
 from pocketscope.core.errors import InputError
+from pocketscope.tables.decision import ANSWERS
 from pocketscope.web import project as projects
-from pocketscope.web import running, wizard
+from pocketscope.web import running, tested, wizard
 from pocketscope.web.desk import Desk
 from pocketscope.web.events import Events
 from pocketscope.web.running import Runs
+from pocketscope.web.study import Study
 
 
 @pytest.fixture
@@ -98,6 +102,48 @@ def test_labelled_images_are_taken_away_as_class_folders(desk, tmp_path):
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         assert sorted(archive.namelist()) == ["cell/patient 0_0.png", "de_bris_ 'x'/patient 1_11.png"]
+
+
+# ---- the test
+
+
+def answers_of(project, rows):
+    """Write answers to the test as a study does: number of the image, truth, answer, confidence."""
+    path = project.results / "answers.parquet"
+    pq.write_table(pa.Table.from_pylist([{"dataset": project.dataset} | row for row in rows], ANSWERS), path)
+    return path
+
+
+def test_every_cell_of_the_confusion_matrix_names_its_images(desk, project):
+    known = desk.index.image_ids
+    said = [(0, "cell", "cell", 0.9), (1, "cell", "debris", 0.8), (2, "debris", "debris", 0.7)]
+    rows = [
+        {"split": split, "image_id": known[n], "truth": truth, "answer": answer, "confidence": confidence}
+        for split, wrong in (("all_s0", 0), ("all_s1", 1))  # of two seeds the first one counts
+        for n, truth, answer, confidence in said[wrong:]
+    ]
+    rows.append(rows[0] | {"image_id": "of a file that is gone", "answer": "debris"})
+    desk.study.tested = tested.read(answers_of(project, rows), project.dataset)
+    assert desk.study.answered() == {
+        "classes": ["cell", "debris"],
+        "counts": [[1, 2], [0, 1]],
+        "images": [[0, 0, 0, 0.9], [1, 0, 1, 0.8], [2, 1, 1, 0.7]],
+    }
+    assert tested.read(project.results / "nowhere.parquet", project.dataset) == {}
+
+
+def test_who_has_seen_the_answers_to_the_test_is_blind_no_more(desk, project):
+    desk.study.set_exam("request-exam", 0.3, by_folder=False)
+    number = desk.index.numbers[min(desk.labels.exam)][0]
+    assert desk.study.not_blind([number]) == set()
+    desk.labels.label("request-blind", [number], "cell", seen={})
+    row = {"split": "all_s0", "image_id": min(desk.labels.exam), "truth": "cell", "answer": "debris", "confidence": 1.0}
+    desk.study.tested = tested.read(answers_of(project, [row]), project.dataset)
+    assert desk.study.not_blind([number]) == set()  # nobody has looked
+    desk.study.answered()
+    assert Study(desk, lambda _: None).answers_shown
+    desk.labels.label("request-seen", [number], "debris", seen={}, guess_shown=desk.study.not_blind([number]))
+    assert [said.name for said in desk.journal.blind()] == ["cell"]
 
 
 # ---- runs

@@ -22,6 +22,7 @@ from pocketscope.web.labels import Overtaken
 from pocketscope.web.wizard import Choice
 
 STATIC = Path(__file__).parent / "static"
+MOST_BYTES_OF_TABLE = 64 * 2**20
 MOST_BYTES = 8 * 2**20  # of what a page sends: the numbers of a hundred thousand images, and some
 FOREVER = "private, max-age=31536000, immutable"
 
@@ -104,6 +105,7 @@ class Server:
             Route("/api/label", self._doing(Label, self._label), methods=["POST"]),
             Route("/api/turn", self._doing(Turn, self._turn), methods=["POST"]),
             Route("/api/category", self._doing(Change, self._change), methods=["POST"]),
+            Route("/api/take-table", self._table, methods=["POST"]),
             Route("/api/take-folders", self._doing(_Sent, self._take_folders), methods=["POST"]),
             Route("/api/exam", self._doing(SetAside, self._exam), methods=["POST"]),
             Route("/api/run", self._doing(Run, self._run), methods=["POST"]),
@@ -111,6 +113,7 @@ class Server:
             Route("/api/enough", self._answering(lambda desk, _: desk.suggestions.enough())),
             Route("/api/similar/{number:int}", self._answering(_similar)),
             Route("/api/results", self._answering(lambda desk, _: desk.study.results() | desk.study.counts())),
+            Route("/api/tested", self._answering(lambda desk, _: desk.study.answered())),
             Route("/report/{file:path}", self._report),
             Route("/take/labelled-images.zip", self._archive),
             Route("/take/{name}", self._take),
@@ -205,11 +208,8 @@ class Server:
         """Return the endpoint that reads a request of a kind, does it in a thread, and answers in JSON."""
 
         async def endpoint(request: Request) -> Response:
-            body = b""
-            async for part in request.stream():
-                body += part
-                if len(body) > MOST_BYTES:
-                    return JSONResponse({"error": "too much at once"}, 413)
+            if (body := await _body(request, MOST_BYTES)) is None:
+                return JSONResponse({"error": "too much at once"}, 413)
             try:
                 sent = kind.model_validate_json(body)
             except ValidationError as error:
@@ -232,7 +232,8 @@ class Server:
         if len(sent.seen) != len(sent.images) or not all(number in there for number in sent.images):
             raise InputError("the page and the desk do not mean the same images; load the page anew")
         seen = dict(zip(sent.images, sent.seen, strict=True))
-        lines = desk.labels.label(sent.request, sent.images, sent.category, seen=seen, guess_shown=sent.guess_shown)
+        shown = {*sent.guess_shown, *desk.study.not_blind(sent.images)}
+        lines = desk.labels.label(sent.request, sent.images, sent.category, seen=seen, guess_shown=shown)
         desk.suggestions.again()
         self.events.tell("labelled", labels=lines, request=sent.request)
         return {"labels": lines}
@@ -250,6 +251,17 @@ class Server:
         self.desk.labels.change(sent.request, sent.what, **body)
         self.desk.tell_labels()
         return {"categories": self.desk.labels.as_json()}
+
+    async def _table(self, request: Request) -> Response:
+        if self.desk is None:
+            return JSONResponse({"error": "no project is open"}, 409)
+        if (content := await _body(request, MOST_BYTES_OF_TABLE)) is None:
+            return JSONResponse({"error": "the table is too large; use `pocketscope label --from`"}, 413)
+        name = request.query_params.get("name", "table.csv")
+        try:
+            return JSONResponse(await run_in_threadpool(self.desk.take_table, name, content))
+        except InputError as error:
+            return JSONResponse({"error": str(error)}, 422)
 
     def _take_folders(self, sent: _Sent) -> dict[str, Any]:
         return self.desk.take_folders(sent.request)
@@ -291,6 +303,16 @@ class Server:
             self.open(project)
             self.events.tell("reload")
         return {"name": project.name}
+
+
+async def _body(request: Request, most: int) -> bytes | None:
+    """Return what was sent; None where it is more than `most` bytes."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            return None
+    return bytes(body)
 
 
 def _similar(desk: Desk, request: Request) -> list[list[float]]:

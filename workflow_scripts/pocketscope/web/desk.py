@@ -1,12 +1,18 @@
 """One open project: its images, its labels, and what watches them while pages are open."""
 
+import contextlib
 import logging
 import secrets
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from pocketscope.core.errors import InputError
+from pocketscope.data.sources.record import Record
+from pocketscope.images.pixels import Unreadable
 from pocketscope.journal.store import Journal
 from pocketscope.web.events import Events
 from pocketscope.web.index import Index
@@ -129,6 +135,47 @@ class Desk:
         threading.Thread(target=label, name="folders", daemon=True).start()
         return {"categories": len(inside), "images": sum(map(len, inside.values()))}
 
+    def take_table(self, name: str, content: bytes) -> dict[str, Any]:
+        """Take the labels of a table that a person chose, as `pocketscope label --from` does.
+
+        Parameters
+        ----------
+        name, content
+            Of the file: CSV or Parquet.
+
+        Returns
+        -------
+        dict
+            `new` and `known`, numbers of labels; `remarks` on how the table was read.
+
+        Raises
+        ------
+        pocketscope.core.errors.InputError
+            Something in it is wrong; then nothing of it is taken.
+        """
+        from pocketscope.api import label_tables  # Arrow takes a while to import: the page comes first
+
+        dataset = {"source": {"kind": "folder", "unlabelled": str(self.project.folder)}, "classes": None, "page": None}
+        with tempfile.TemporaryDirectory() as folder, _remarks() as remarks:
+            table = Path(folder) / f"table{Path(name).suffix}"
+            table.write_bytes(content)
+            try:
+                given = dataset, self.project.folder, self.who
+                (taken,) = label_tables.take(self.journal, [table], *given, identify=self._identified)
+            except InputError as error:
+                raise InputError(str(error).replace(str(table), name)) from error
+        self.labels.refresh()
+        self.tell_labels()
+        return {"new": taken.new, "known": taken.known, "remarks": [one.replace(str(table), name) for one in remarks]}
+
+    def _identified(self, record: Record) -> tuple[str, str | None]:
+        number = self.index.number_of(record.path)
+        if number is None:
+            raise Unreadable("came a moment ago; try again")
+        if (image_id := self.index.identify(number)) is None:
+            raise Unreadable(self.index.problems[number] or "is gone")
+        return image_id, self.index.hashes[number]
+
     # ---- in the background
 
     def _watching(self) -> None:
@@ -190,3 +237,19 @@ class Desk:
         problems = {n: problem for n in numbers if (problem := self.index.problems[n]) is not None}
         exam = [n for n in numbers if self.index.image_ids[n] in self.labels.exam]
         self.events.tell("identified", labels=labels, unreadable=problems, exam=exam, identified=self.identified())
+
+
+@contextlib.contextmanager
+def _remarks() -> Iterator[list[str]]:
+    """Collect the warnings that are given in this thread."""
+    found: list[str] = []
+    thread = threading.get_ident()
+    handler = logging.Handler(logging.WARNING)
+    handler.addFilter(lambda record: record.thread == thread)
+    handler.emit = lambda record: found.append(record.getMessage())
+    logger = logging.getLogger("pocketscope")
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)

@@ -126,6 +126,10 @@ class Index:
         """Return where a file is; only files of the index have a number."""
         return self.folder / self.paths[number]
 
+    def number_of(self, path: str) -> int | None:
+        """Return the number of a file by its path relative to the folder; None where there is no such file."""
+        return self._number.get(path)
+
     # ---- what is in them
 
     def identify(self, number: int) -> str | None:

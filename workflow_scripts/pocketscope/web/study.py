@@ -6,7 +6,7 @@ import json
 import secrets
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from pocketscope.core.errors import InputError
 from pocketscope.plan.study_plan import StudyPlan
 from pocketscope.suggest import exam
 from pocketscope.web import project as projects
-from pocketscope.web import wizard
+from pocketscope.web import tested, wizard
 from pocketscope.web.running import Runs
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Study:
 
     def __init__(self, desk: "Desk", told: Callable[[dict[str, Any]], None]) -> None:
         self.desk, self.project = desk, desk.project
+        self.tested: dict[str, tested.Answer] = {}  # by identity of the image; once answers were shown, nobody is blind
+        self.answers_shown = bool(projects.about(self.project.home).get("answers_shown"))
         self.runs = Runs(desk.project, told)
         self.runs.when_ended(self._ended)
 
@@ -176,6 +178,18 @@ class Study:
             }
         return {"recommendation": None, "report": False, "files": {}, "card": None}
 
+    def answered(self) -> dict[str, Any]:
+        """Return how the test images were answered (see `tested.for_page`), which the person has seen from then on."""
+        if self.tested and not self.answers_shown:
+            projects.write(self.project, answers_shown=True)
+            self.answers_shown = True
+        return tested.for_page(self.tested, self.desk.index)
+
+    def not_blind(self, numbers: Iterable[int]) -> set[int]:
+        """Return which of some images were answered by a model, with the answers shown to the person."""
+        known = self.tested if self.answers_shown else {}
+        return {number for number in numbers if self.desk.index.image_ids[number] in known}
+
     def report(self) -> Path:
         """Return where the report is."""
         return self.project.results / self._plan(self.project.config).layout.report
@@ -236,6 +250,7 @@ class Study:
             plan = self._plan(self.project.config)
             answers = self.project.results / plan.layout.shipped(self.project.dataset, "answers.parquet")
             self.desk.suggestions.load_answers(answers)
+            self.tested = tested.read(self.project.results / plan.layout.statistics("answers"), self.project.dataset)
 
     def _ended(self, _: dict[str, Any]) -> None:
         with contextlib.suppress(InputError, OSError):

@@ -56,6 +56,13 @@ export async function postOnce(path, body) {
   return answer;
 }
 
+export async function sendFile(path, file) {
+  const response = await fetch(`${path}?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
+  const answer = await readJson(response);
+  if (!response.ok) throw new Refused(response.status, answer);
+  return answer;
+}
+
 async function send() {
   if (sending) return;
   sending = true;

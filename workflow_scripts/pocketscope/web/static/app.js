@@ -6,7 +6,7 @@ import { Categories } from "./categories.js";
 import { Chooser } from "./chooser.js";
 import { Grid } from "./grid.js";
 import { Help } from "./help.js";
-import { FILTERS, guessOf, shown, SORTS } from "./select.js";
+import { FILTERS, guessOf, shown, SORTS, testedName } from "./select.js";
 import { Results } from "./results.js";
 import { Enough, Exam, Suggestions } from "./steps.js";
 import { Train } from "./train.js";
@@ -166,6 +166,16 @@ function Desk() {
     return () => removeEventListener("keydown", onKey);
   });
 
+  state.answers = view.filter.startsWith("tested:");
+  const openTested = (filter, number) => {
+    setTab("label");
+    change({ ...BEGIN, filter });
+    if (number === undefined) return;
+    const position = shown({ ...BEGIN, filter }).indexOf(number);
+    setSelected(new Set([number]));
+    setCursor(position);
+    anchor.current = position;
+  };
   const change = (about) => { setView({ ...view, ...about }); setSelected(new Set()); setCursor(-1); anchor.current = -1; grid.current && (grid.current.scrollTop = 0); };
   const people = useMemo(() => [...new Set(state.by.filter(Boolean))].sort(), [round, state.images.length, view]);
   const labelled = state.label.reduce((sum, one) => sum + (one !== null), 0);
@@ -189,10 +199,11 @@ function Desk() {
     </header>
     ${!state.connected || state.waiting > 0 ? html`<p class="banner" role="alert">${state.waiting > 0 ? `The desk does not answer. ${state.waiting} changes wait here and are sent when it is back; leave this page open.` : "The desk does not answer. Start it again with pocketscope open, and open the address that it prints."}</p>` : ""}
     ${state.trouble && html`<p class="banner" role="alert">${state.trouble}</p>`}
-    ${tab === "train" ? html`<${Train} />` : tab === "results" ? html`<${Results} onShow=${(sort) => { setTab("label"); change({ filter: "unlabelled", sort }); }} />` : html`
+    ${tab === "train" ? html`<${Train} />` : tab === "results" ? html`<${Results} onShow=${(sort) => { setTab("label"); change({ filter: "unlabelled", sort }); }} onOpen=${openTested} />` : html`
     <nav class="bar" aria-label="What is shown">
       <label>Show <select value=${view.filter} onChange=${(event) => change({ filter: event.target.value })}>
         ${Object.entries(FILTERS).map(([key, name]) => (key !== "exam" || state.exam.size) && (key !== "suspicious" || state.suspicious.size || view.filter === key) && html`<option value=${key} selected=${key === view.filter}>${name}</option>`)}
+        ${view.filter.startsWith("tested:") && html`<option value=${view.filter} selected>${testedName(view.filter)}</option>`}
         ${state.categories.map((one) => html`<option value=${`category:${one.id}`} selected=${view.filter === `category:${one.id}`}>${one.name}</option>`)}
         ${state.guess.size > 0 && state.categories.map((one) => html`<option value=${`guess:${one.id}`} selected=${view.filter === `guess:${one.id}`}>${one.name}? (guess)</option>`)}
       </select></label>
@@ -205,6 +216,7 @@ function Desk() {
       <button onClick=${() => setRound((n) => n + 1)} title="Filter and sort anew (L)">List anew</button>
       <label>Size <select value=${size} onChange=${(event) => setSize(event.target.value)}>${Object.keys(SIZES).map((key) => html`<option value=${key} selected=${key === size}>${key}</option>`)}</select></label>
     </nav>
+    ${state.answers && html`<p class="note"><button class="link" onClick=${() => setTab("results")}>Back to the results</button> What you correct here of the exam is kept; the test keeps what you said before you saw an answer.</p>`}
     <main>
       <aside>
         <${Categories} hasSelection=${selected.size > 0} onLabel=${labelSelection} onShow=${(id) => change({ filter: `category:${id}` })} />

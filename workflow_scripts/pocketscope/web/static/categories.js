@@ -1,7 +1,7 @@
 // The categories: add, rename, merge, delete, colour, key; and how many images each has.
 
 import { html, useRef, useState } from "./vendor/htm-preact-3.1.1.js";
-import { post } from "./api.js";
+import { post, sendFile } from "./api.js";
 import { change, counts, say, state } from "./store.js";
 
 export const TAKEN = new Set(["z", "a", "l", "x", "0", " "]); // keys that do something else
@@ -34,6 +34,7 @@ export function Categories({ wanted, onLabel, onShow, hasSelection }) {
       <input ref=${field} aria-label="Name of a new category" placeholder="New category" maxlength="200" />
       <button>Add</button>
     </form>
+    <${Table} />
   </section>`;
 }
 
@@ -61,6 +62,24 @@ function Editor({ one, count, close }) {
           <button class="danger" onClick=${() => change("delete", { category: one.id })}>Delete</button> <button onClick=${() => setAsking(false)}>Keep</button></p>`
       : html`<button class="danger" onClick=${() => setAsking(true)}>Delete</button>`}
   </div>`;
+}
+
+// Labels from elsewhere: a table with the columns path and label.
+function Table() {
+  const [busy, setBusy] = useState(false);
+  const take = async (event) => {
+    const [file] = event.target.files;
+    if (!file) return;
+    setBusy(true);
+    try {
+      const found = await sendFile("/api/take-table", file);
+      say([`${found.new.toLocaleString()} labels taken from ${file.name}${found.known ? `, ${found.known.toLocaleString()} known already` : ""}.`, ...found.remarks].join(" "), found.remarks.length ? "error" : "done");
+    } catch (error) { say(error.message, "error"); }
+    setBusy(false);
+    event.target.value = ""; // the same file may be chosen again, corrected
+  };
+  return html`<label class="file small">${busy ? "Reading ..." : "Take labels from a table (CSV)"}
+    <input type="file" accept=".csv,.tsv,.txt,.parquet,.pq" disabled=${busy} onChange=${take} aria-description="With the columns path and label" /></label>`;
 }
 
 // The folders inside may be categories already.

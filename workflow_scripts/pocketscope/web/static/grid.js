@@ -1,7 +1,7 @@
 // The grid: only the rows in sight are in the page. Selecting by click, Shift, Ctrl, a frame, arrows and touch.
 
 import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from "./vendor/htm-preact-3.1.1.js";
-import { described, guessOf } from "./select.js";
+import { answerOf, described, guessOf } from "./select.js";
 import { categoryOf, labelOf, nameOf, state, thumbnail } from "./store.js";
 
 const GAP = 8;
@@ -130,6 +130,7 @@ function Cell({ number, at, column, size, chosen, current }) {
   const category = label === null ? null : categoryOf(label);
   const pending = state.pending.has(number);
   const guess = guessOf(number);
+  const answer = answerOf(number);
   const problem = state.unreadable.get(number);
   return html`<div role="gridcell" id=${`image-${number}`} data-at=${at} data-number=${number} aria-colindex=${column + 1}
     aria-selected=${chosen} aria-label=${described(number)} title=${state.images[number]}
@@ -139,7 +140,8 @@ function Cell({ number, at, column, size, chosen, current }) {
       ? html`<div class="unreadable" style=${{ height: `${size}px` }}>${problem}</div>`
       : html`<img src=${thumbnail(number)} alt="" draggable="false" decoding="async" style=${{ height: `${size}px` }} />`}
     <span class="caption">${
-      category ? html`<b class="label">${category.name}</b>`
+      category ? html`<b class="label">${category.name}</b>${answer && html`<span class="guess"> → ${answer}</span>`}`
+      : answer ? html`<span class="guess">→ ${answer}</span>`
       : guess ? html`<span class="guess">${nameOf(guess[0])}? ${Math.round(100 * guess[1])} %</span>`
       : problem ? state.images[number] : ""}</span>
     ${state.exam.has(number) && html`<span class="badge" title="Exam image: it tests the models, and is labelled without seeing a guess">exam</span>`}

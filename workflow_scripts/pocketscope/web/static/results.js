@@ -2,7 +2,8 @@
 
 import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.js";
 import { get } from "./api.js";
-import { state } from "./store.js";
+import { Matrix } from "./matrix.js";
+import { readTested, state } from "./store.js";
 import { Running } from "./train.js";
 
 const ABOUT = {
@@ -12,9 +13,12 @@ const ABOUT = {
   "config.yaml": "the configuration; it runs without the desk",
 };
 
-export function Results({ onShow }) {
+export function Results({ onShow, onOpen }) {
   const [found, setFound] = useState(null);
-  useEffect(() => { get("/api/results").then(setFound, (error) => setFound({ error: error.message })); }, [state.run.state]);
+  useEffect(() => {
+    get("/api/results").then(setFound, (error) => setFound({ error: error.message }));
+    readTested();
+  }, [state.run.state]);
   if (!found) return html`<div class="page"><p class="hint">Loading ...</p></div>`;
   const files = Object.entries(found.files || {}).filter(([name]) => name in ABOUT || name.endsWith(".onnx"));
   const overall = found.recommendation?.datasets ? Object.values(found.recommendation.datasets)[0] : null;
@@ -26,6 +30,7 @@ export function Results({ onShow }) {
     ${overall && html`<section class="headline"><p>${overall.text}</p></section>`}
     ${found.report && html`<p><a class="button" href="/report/" target="_blank" rel="noopener">Open the report</a>
       ${state.by_model === "model" && html` <button onClick=${() => onShow("doubt")}>Look at the answers, most doubtful first</button>`}</p>`}
+    <${Matrix} onOpen=${onOpen} />
     ${files.length > 0 && html`<section><h2>Take away</h2><ul class="take">${files.map(([name, bytes]) => html`<li>
       <a class="button" href=${`/take/${encodeURIComponent(name)}`} download>${name}</a> <span>${ABOUT[name] || "a model file"}, ${size(bytes)}</span></li>`)}
       <li><a class="button" href="/take/labelled-images.zip" download>labelled-images.zip</a> <span>the images that you labelled, one folder a category</span></li></ul></section>`}

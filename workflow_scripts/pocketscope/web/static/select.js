@@ -14,6 +14,30 @@ export const SORTS = { next: "What to label next", name: "Name", doubt: "Doubt, 
 
 const collator = new Intl.Collator(undefined, { numeric: true });
 
+// The test images of a cell of the confusion matrix (`tested:0:2`: of class 0, answered 2), of a row or column
+// (`tested:0:`, `tested::2`), or all errors (`tested:errors`).
+function isTested(filter, number) {
+  const found = state.tested.images.get(number);
+  if (!found) return false;
+  const [truth, answer] = found;
+  const [, first, second] = filter.split(":");
+  if (first === "errors") return truth !== answer;
+  return (first === "" || truth === Number(first)) && (second === "" || answer === Number(second));
+}
+
+export function testedName(filter) {
+  const [, first, second] = filter.split(":");
+  const { classes } = state.tested;
+  if (first === "errors") return "Test: errors";
+  return `Test: ${first === "" ? "any" : classes[first]}, answered ${second === "" ? "anything" : classes[second]}`;
+}
+
+const surest = (a, b) => state.tested.images.get(b)[2] - state.tested.images.get(a)[2];
+
+export function errors() {
+  return [...state.tested.images].filter(([number, [truth, answer]]) => truth !== answer && !state.gone.has(number)).map(([number]) => number).sort(surest);
+}
+
 // The numbers to show. It is computed when a person asks for it and when files come or go, not after each label: images
 // should not jump away under the pointer.
 export function shown({ filter, who, sort, text, similar }) {
@@ -26,6 +50,7 @@ export function shown({ filter, who, sort, text, similar }) {
     if (filter === "unlabelled" && label !== null) continue;
     if (filter === "labelled" && label === null) continue;
     if (filter === "suspicious" && !state.suspicious.has(number)) continue;
+    if (filter.startsWith("tested:") && !isTested(filter, number)) continue;
     if (filter === "exam" && !state.exam.has(number)) continue;
     if (filter.startsWith("category:") && label !== filter.slice(9)) continue;
     if (filter.startsWith("guess:") && (label !== null || state.guess.get(number)?.[0] !== filter.slice(6))) continue;
@@ -34,6 +59,7 @@ export function shown({ filter, who, sort, text, similar }) {
     found.push(number);
   }
   if (filter === "suspicious") found.sort((a, b) => state.suspicious.get(a) - state.suspicious.get(b));
+  else if (filter.startsWith("tested:")) found.sort(surest);
   else if (sort === "name") {
     const paths = state.images;
     found.sort((a, b) => collator.compare(paths[a], paths[b]));
@@ -59,8 +85,15 @@ export function described(number) {
   else parts.push("unlabelled");
   if (state.exam.has(number)) parts.push("exam image");
   const guess = guessOf(number);
+  if (state.answers && state.tested.images.has(number)) parts.push(`the tested model's answer: ${answerOf(number)}`);
   if (guess) parts.push(`the model's guess: ${nameOf(guess[0])}, ${Math.round(100 * guess[1])} %`);
   return parts.join("; ");
+}
+
+// What the tested model answered, while the answers to the test are what is shown.
+export function answerOf(number) {
+  const found = state.answers && state.tested.images.get(number);
+  return found ? `${state.tested.classes[found[1]]} ${Math.round(100 * found[2])} %` : null;
 }
 
 // The model's guess, where it may be shown: an exam image is labelled blind.

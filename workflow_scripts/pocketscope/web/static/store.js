@@ -25,6 +25,8 @@ export const state = {
   suspicious: new Map(), // labels that may be slips: number -> place, the most suspicious first
   similar: null, // number -> distance to the image that was asked for
   enough: null, // the learning curve that was asked for last
+  tested: { classes: [], counts: [], images: new Map() }, // number -> [truth, answer, confidence]: places in classes
+  answers: false, // whether the answers to the test are what the grid shows
   run: { state: "idle" },
   asked: { choice: null, exam: null, processes: {}, presets: {} },
   message: null,
@@ -113,6 +115,13 @@ export async function suggest() {
   state.suspicious = new Map(read.suspicious.map((number, place) => [number, place]));
   state.by_model = read.by;
   state.features = read.features;
+  changed();
+}
+
+export async function readTested() {
+  const read = await get("/api/tested").catch(() => null);
+  if (!read) return;
+  state.tested = { ...read, images: new Map(read.images.map(([number, ...about]) => [number, about])) };
   changed();
 }
 

@@ -1,7 +1,7 @@
 // One image, large. Keys label here too, and go on to the next image.
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/htm-preact-3.1.1.js";
-import { described, guessOf } from "./select.js";
+import { answerOf, described, guessOf } from "./select.js";
 import { categoryOf, labelOf, nameOf, picture, state } from "./store.js";
 
 const STEPS = [1, 2, 4, 8];
@@ -21,6 +21,7 @@ export function Zoom({ list, position, onMove, onClose, onLabel, categories }) {
   const label = labelOf(number);
   const category = label === null ? null : categoryOf(label);
   const guess = guessOf(number);
+  const answer = answerOf(number);
   const problem = state.unreadable.get(number);
   return html`<dialog class="zoom" ref=${dialog} tabindex="-1" aria-label=${described(number)}
     onClose=${onClose} onCancel=${onClose}>
@@ -43,7 +44,7 @@ export function Zoom({ list, position, onMove, onClose, onLabel, categories }) {
         <button class="choice" onClick=${() => onLabel(null)} disabled=${label === null}><kbd>0</kbd> No label</button>
       </div>
       <button onClick=${() => onMove(1)} disabled=${position + 1 >= list.length} aria-label="Next (arrow right)">▶</button>
-      <p class=${`said${state.pending.has(number) ? " pending" : ""}`}>${category ? `Labelled ${category.name}` : guess ? `The model's guess: ${nameOf(guess[0])}` : "Unlabelled"}</p>
+      <p class=${`said${state.pending.has(number) ? " pending" : ""}`}>${category ? `Labelled ${category.name}` : guess ? `The model's guess: ${nameOf(guess[0])}` : "Unlabelled"}${answer ? `. The tested model answered ${answer}` : ""}</p>
     </footer>
   </dialog>`;
 }
