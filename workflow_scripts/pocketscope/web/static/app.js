@@ -43,6 +43,15 @@ function Desk() {
   useEffect(() => { // the same image stays current where it is still shown
     if (cursor >= list.length) setCursor(list.length - 1);
   }, [list]);
+  const listAnew = () => { // and begin with what is asked for first
+    setRound((n) => n + 1);
+    if (cursor < 0) return;
+    const now = shown({ ...view, similar: state.similar });
+    const position = view.sort === "name" ? Math.max(0, now.indexOf(list[cursor])) : 0;
+    anchor.current = position;
+    setSelected(new Set(now.slice(position, position + 1)));
+    setCursor(position);
+  };
 
   const select = (positions, current) => {
     setSelected(new Set(positions.map((position) => list[position]).filter((number) => number !== undefined)));
@@ -77,7 +86,7 @@ function Desk() {
   };
 
   const labelSelection = (category) => {
-    const { list, selected, cursor, zoomed } = at.current;
+    const { list, selected, zoomed } = at.current;
     if (zoomed !== null) {
       label([list[zoomed]], category);
       if (category !== null && zoomed + 1 < list.length) { setZoomed(zoomed + 1); setCursor(zoomed + 1); }
@@ -86,11 +95,14 @@ function Desk() {
     const numbers = [...selected];
     if (!numbers.length) return say("Nothing is selected. Click an image, or press an arrow key.", "error");
     label(numbers, category);
-    if (category !== null && numbers.length === 1) { // on to the next image without a label
-      let next = cursor + 1;
-      while (next < list.length && labelOf(list[next]) !== null) next++;
-      if (next < list.length) moveTo(next);
-    }
+    if (category !== null && numbers.length === 1) onward();
+  };
+
+  const onward = () => { // to the next image without a label
+    const { list, cursor } = at.current;
+    let next = cursor + 1;
+    while (next < list.length && labelOf(list[next]) !== null) next++;
+    if (next < list.length) moveTo(next);
   };
 
   const acceptGuesses = () => {
@@ -102,6 +114,7 @@ function Desk() {
     }
     if (!by.size) return say("There is no guess to accept on what is selected.", "error");
     for (const [category, numbers] of by) label(numbers, category);
+    if (zoomed === null && selected.size === 1) onward();
     if (zoomed !== null && zoomed + 1 < list.length) { setZoomed(zoomed + 1); setCursor(zoomed + 1); }
   };
 
@@ -152,7 +165,7 @@ function Desk() {
       else if (key === "z") turn(event.shiftKey);
       else if (key === "0") labelSelection(null);
       else if (key === "?") setHelp(true);
-      else if (key === "l") setRound((n) => n + 1);
+      else if (key === "l") listAnew();
       else if (key === "enter" && !target.closest("button, summary, a")) acceptGuesses();
       else if (key === "a" && zoomed === null) setSelected(new Set(list));
       else {
@@ -209,11 +222,11 @@ function Desk() {
       </select></label>
       ${people.length > 1 && html`<label>by <select value=${view.who} onChange=${(event) => change({ who: event.target.value })}>
         <option value="">anybody</option>${people.map((one) => html`<option value=${one}>${one}</option>`)}</select></label>`}
-      ${sorts.length > 1 && html`<label>sorted by <select value=${view.sort} onChange=${(event) => change({ sort: event.target.value })}>${sorts.map(([key, name]) => html`<option value=${key} selected=${key === view.sort}>${name}</option>`)}</select></label>`}
+      ${sorts.length > 1 && !state.answers && view.filter !== "suspicious" && html`<label>sorted by <select value=${view.sort} onChange=${(event) => change({ sort: event.target.value })}>${sorts.map(([key, name]) => html`<option value=${key} selected=${key === view.sort}>${name}</option>`)}</select></label>`}
       <label class="grow">Name <input type="search" value=${view.text} onInput=${(event) => change({ text: event.target.value })} placeholder="part of a name" /></label>
       <span class="found">${list.length.toLocaleString()} shown${selected.size > 0 ? `, ${selected.size.toLocaleString()} selected` : ""}</span>
       ${state.features && selected.size === 1 && html`<button onClick=${async () => { if (await findSimilar([...selected][0])) change({ sort: "similar", filter: "all" }); }}>Similar ones</button>`}
-      <button onClick=${() => setRound((n) => n + 1)} title="Filter and sort anew (L)">List anew</button>
+      <button onClick=${listAnew} title="Filter and sort anew (L)">List anew</button>
       <label>Size <select value=${size} onChange=${(event) => setSize(event.target.value)}>${Object.keys(SIZES).map((key) => html`<option value=${key} selected=${key === size}>${key}</option>`)}</select></label>
     </nav>
     ${state.answers && html`<p class="note"><button class="link" onClick=${() => setTab("results")}>Back to the results</button> What you correct here of the exam is kept; the test keeps what you said before you saw an answer.</p>`}

@@ -130,7 +130,7 @@ function Cell({ number, at, column, size, chosen, current }) {
   const category = label === null ? null : categoryOf(label);
   const pending = state.pending.has(number);
   const guess = guessOf(number);
-  const answer = answerOf(number);
+  const answer = answerOf(number, false);
   const problem = state.unreadable.get(number);
   return html`<div role="gridcell" id=${`image-${number}`} data-at=${at} data-number=${number} aria-colindex=${column + 1}
     aria-selected=${chosen} aria-label=${described(number)} title=${state.images[number]}

@@ -10,7 +10,7 @@ export const FILTERS = {
   suspicious: "Labels to check",
   unreadable: "Cannot be read",
 };
-export const SORTS = { next: "What to label next", name: "Name", doubt: "Doubt, most first", similar: "Similar to the selected one" };
+export const SORTS = { next: "What to label next", name: "Name", doubt: "Doubt, most first", sure: "Guess, surest first", similar: "Similar to the selected one" };
 
 const collator = new Intl.Collator(undefined, { numeric: true });
 
@@ -66,6 +66,9 @@ export function shown({ filter, who, sort, text, similar }) {
   } else if (sort === "doubt") {
     const sure = (number) => (labelOf(number) === null ? state.guess.get(number)?.[1] ?? 2 : 3);
     found.sort((a, b) => sure(a) - sure(b) || a - b);
+  } else if (sort === "sure") {
+    const sure = (number) => (labelOf(number) === null ? state.guess.get(number)?.[1] ?? 0 : -1);
+    found.sort((a, b) => sure(b) - sure(a) || a - b);
   } else if (sort === "similar" && similar) {
     found.sort((a, b) => (similar.get(a) ?? 1e9) - (similar.get(b) ?? 1e9) || a - b);
   } else if (sort === "next" && state.order) {
@@ -91,9 +94,9 @@ export function described(number) {
 }
 
 // What the tested model answered, while the answers to the test are what is shown.
-export function answerOf(number) {
+export function answerOf(number, sure = true) {
   const found = state.answers && state.tested.images.get(number);
-  return found ? `${state.tested.classes[found[1]]} ${Math.round(100 * found[2])} %` : null;
+  return found ? `${state.tested.classes[found[1]]}${sure ? ` ${Math.round(100 * found[2])} %` : ""}` : null;
 }
 
 // The model's guess, where it may be shown: an exam image is labelled blind.

@@ -70,7 +70,7 @@ export function Running() {
       <button onClick=${stop} disabled=${run.state === "stopping"}>Stop</button> <span class="small soft">What is finished stays, and a later start goes on from there. It also goes on if this page or the desk is closed.</span>`}
     ${run.state === "stopped" && html`<p>What is finished stays. Start goes on from there.</p>`}
     ${run.state === "failed" && run.failed && html`<p><b>${run.failed.title}</b></p><pre class="text">${run.failed.lines.join("\n")}</pre>${run.failed.remedy && html`<p>${run.failed.remedy}</p>`}`}
-    ${run.warnings?.length > 0 && html`<details><summary>${run.warnings.length} warnings</summary><ul>${run.warnings.map((one) => html`<li>${one}</li>`)}</ul></details>`}
+    ${run.warnings?.length > 0 && html`<details><summary>${run.warnings.length === 1 ? "1 warning" : `${run.warnings.length} warnings`}</summary><ul>${run.warnings.map((one) => html`<li>${one}</li>`)}</ul></details>`}
   </section>`;
 }
 
