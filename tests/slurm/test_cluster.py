@@ -10,7 +10,9 @@ from itertools import combinations
 
 import psutil
 import pytest
+import yaml
 
+import pocketscope
 from helpers import ROOT, clone, study, write_config
 
 WEIGHTS = "shufflenet_from_file"
@@ -219,6 +221,27 @@ def test_through_every_fault_the_same_tables_come_out(cluster, undisturbed, dist
     expected, found = made(undisturbed), made(folder)
     assert expected.keys() == found.keys()  # no file too many either: what killed writers left is gone
     assert [name for name in expected if expected[name] != found[name]] == []
+
+
+def test_a_call_from_python_submits_its_jobs_to_the_cluster(cluster, tmp_path):
+    """As a user's script does it: the profile that comes with pocketscope, with this cluster's names."""
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    profile["default-resources"] |= {"mem_mb": 500, "runtime": 5, "slurm_account": "ci", "slurm_partition": "main"}
+    profile |= {"cores": 2, "latency-wait": 10, "slurm-init-seconds-before-status-checks": 2,
+                "seconds-between-status-checks": 1, "set-threads": {"time_inference": 1}}  # fmt: skip
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours/config.yaml").write_text(yaml.safe_dump(profile))
+    config = study(methods={"supervised": {"labels": "human"}}, compute={"threads": 1, "device": "cpu"})
+    told = []
+    result = pocketscope.run(
+        write_config(tmp_path, config), output=tmp_path / "out", workspace=tmp_path / "results",
+        executor="slurm", profile=tmp_path / "ours", jobs=4, progress=told.append,
+    )  # fmt: skip
+    table = jobs(tmp_path)
+    assert {row["State"] for row in table} == {"COMPLETED"}
+    assert len(of_rule(table, "train")) == 1
+    assert result.scores["f1"].notna().all()
+    assert told[-1].done == told[-1].total
 
 
 def state(folder, job):
