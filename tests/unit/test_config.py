@@ -129,6 +129,12 @@ def test_the_demo_shows_every_key():
         (["split", "labelled"], [10, 10], "'split.labelled': '10' is named twice"),
         (["split", "seeds"], [0, 1, 0], "'split.seeds': '0' is named twice"),
         (["datasets", "digits", "classes"], ["1", "2", "1"], "'datasets.digits.classes': '1' is named twice"),
+        (
+            ["datasets", "digits", "page"],
+            "max",
+            "'max' is neither the number of a page nor one of middle, maximum_proj",
+        ),
+        (["datasets", "digits", "page"], -1, "'datasets.digits.page': Input should be greater than or equal to 0"),
         (["datasets", "digits", "symmetries"], ["vertical_flip"] * 2, "'vertical_flip' is named twice"),
         (["statistics", "controls"], ["supervised"] * 2, "'supervised' is named twice"),
         (["statistics", "controls"], ["supervisd"], "'supervisd' is not a method, student, family, precision"),

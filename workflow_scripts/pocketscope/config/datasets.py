@@ -2,13 +2,31 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from pocketscope.config.base import Model, Share, each_once
 from pocketscope.core.group_rules import DICOM_KEYS, FOLDER, GROUP, expression
 from pocketscope.core.messages import did_you_mean
+from pocketscope.core.stack_pages import WORDS
 
 Symmetry = Literal["horizontal_flip", "vertical_flip", "quarter_turn"]
+
+
+def _known_page(page: Any) -> Any:
+    if page not in WORDS:
+        raise ValueError(f"'{page}' is neither the number of a page nor one of {', '.join(WORDS)}")
+    return page
+
+
+def _form_of_page(page: Any) -> str:
+    return "[word]" if isinstance(page, str) else "[number]"
+
+
+Page = Annotated[
+    Annotated[Literal[WORDS], BeforeValidator(_known_page), Tag("[word]")]
+    | Annotated[int, Field(ge=0), Tag("[number]")],
+    Discriminator(_form_of_page),
+]
 
 
 class GroupTable(Model):
@@ -146,8 +164,11 @@ class Dataset(Model):
     classes: Annotated[list[str], AfterValidator(each_once)] | None = Field(
         None, description="The classes to keep. Default: all.", min_length=2
     )
-    page: int = Field(
-        0, ge=0, description="The page of a TIFF file, or the frame of a DICOM file, that is the image; counted from 0."
+    page: Page = Field(
+        0,
+        description="What is the image of a TIFF file with several pages, or a DICOM file with several frames: the "
+        "number of a page, counted from 0; middle; maximum_projection, minimum_projection or mean_projection of all "
+        "pages; or channels, two or three grey pages as red, green and blue.",
     )
     image_size: int = Field(
         224, ge=16, le=1024, description="Side of the square images that every network gets, in pixels."

@@ -16,7 +16,8 @@ import pyarrow as pa
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import LISTED
-from pocketscope.tables.identities import IDENTITIES
+from pocketscope.core.stack_pages import Page
+from pocketscope.tables.identities import IDENTITIES, IDENTITIES_BY_NUMBER
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def remarks(notes: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def read(folder: Path, page: int) -> dict[str, str]:
+def read(folder: Path, page: Page) -> dict[str, str]:
     """Return the identity of each file that was packed before, by its SHA-256, here or in another form of the data set.
 
     Parameters
@@ -88,7 +89,7 @@ def read(folder: Path, page: int) -> dict[str, str]:
     folder
         Of a data set's packed images, `{dataset}-{digest}`; those of other sizes lie beside it.
     page
-        Which page of a file is the image.
+        What of a file is the image, see `pocketscope.images.decode.decode`: another projection is another image.
     """
     known: dict[str, str] = {}
     dataset = folder.name.rpartition("-")[0]
@@ -97,25 +98,33 @@ def read(folder: Path, page: int) -> dict[str, str]:
         if not path.is_file():
             continue
         try:
-            rows = parquet.read(path, IDENTITIES).to_pylist()
+            rows = _rows(path)
         except InputError as error:
             log.warning("%s; it is passed over", error)
             continue
         for row in rows:
-            if row["page"] == page:
+            if row["page"] == str(page):
                 known.setdefault(row["sha256"], row["image_id"])
     return known
 
 
-def write(folder: Path, page: int, known: Mapping[str, str]) -> None:
+def write(folder: Path, page: Page, known: Mapping[str, str]) -> None:
     """Remember the identities of files for `read`; those of other pages stay."""
     path = folder / _NAME
     rows = []
     if path.is_file():
         try:
-            rows = [row for row in parquet.read(path, IDENTITIES).to_pylist() if row["page"] != page]
+            rows = [row for row in _rows(path) if row["page"] != str(page)]
         except InputError as error:
             log.warning("%s; it is written anew", error)
-    rows += [{"sha256": sha256, "page": page, "image_id": identity} for sha256, identity in known.items()]
+    rows += [{"sha256": sha256, "page": str(page), "image_id": identity} for sha256, identity in known.items()]
     rows.sort(key=lambda row: (row["sha256"], row["page"]))
     parquet.write(pa.Table.from_pylist(rows, schema=IDENTITIES), path, IDENTITIES)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        return parquet.read(path, IDENTITIES).to_pylist()
+    except InputError:
+        rows = parquet.read(path, IDENTITIES_BY_NUMBER).to_pylist()
+        return [row | {"page": str(row["page"])} for row in rows]

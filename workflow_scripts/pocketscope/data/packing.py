@@ -20,6 +20,7 @@ from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import named, whole
 from pocketscope.core.messages import LISTED, did_you_mean, listing
+from pocketscope.core.stack_pages import Page
 from pocketscope.data import identities, preparing
 from pocketscope.data.label_remarks import note_of_doubled
 from pocketscope.data.preparing import FACTS
@@ -43,7 +44,7 @@ def pack(
     image_size: int,
     resize: str,
     classes: Sequence[str] | None = None,
-    page: int = 0,
+    page: Page = 0,
     processes: int = 1,
     max_skipped_share: float = 0.1,
     remembered: str | os.PathLike | None = None,

@@ -15,6 +15,7 @@ from itertools import islice
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.extras import FORMATS, lacking
+from pocketscope.core.stack_pages import Page
 from pocketscope.data.sources.record import Record
 from pocketscope.images import codec, decode
 from pocketscope.images.pixels import Unreadable, is_of_one_colour
@@ -53,7 +54,7 @@ class Prepared:
     group: str | None
 
 
-def prepare(record: Record, *, image_size: int, resize: str, page: int, group_by: str | None = None) -> Prepared | str:
+def prepare(record: Record, *, image_size: int, resize: str, page: Page, group_by: str | None = None) -> Prepared | str:
     """Return the image of a record, or the reason why there is none.
 
     Parameters
@@ -74,7 +75,7 @@ def prepare(record: Record, *, image_size: int, resize: str, page: int, group_by
         return f"cannot be opened ({error.strerror or error})"
     except ImportError as error:
         raise InputError(f"{record.path}: to read it {lacking(str(error.name), FORMATS)}") from error
-    further, damage = decode.has_further_pages(content), decode.accepted_damage(content)
+    further, damage = decode.has_further_pages(content, page), decode.accepted_damage(content)
     facts = image.shape[1], image.shape[0], is_of_one_colour(image), further, damage
     patient = _digest(decode.header_value(content, PATIENT))
     group = _digest(decode.header_value(content, group_by)) if group_by else None

@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 
+from pocketscope.core.stack_pages import in_words
 from pocketscope.deploy.facts import CONFUSIONS, FEW
 
 
@@ -27,7 +28,13 @@ def model_card(about: Mapping[str, Any]) -> str:
     """
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=loader, keep_trailing_newline=True)
-    environment.filters |= {"percent": _percent, "points": _points, "in_line": _in_line, "in_cell": _in_cell}
+    environment.filters |= {
+        "percent": _percent,
+        "points": _points,
+        "in_line": _in_line,
+        "in_cell": _in_cell,
+        "stack": in_words,
+    }
     classes = about["scores"]["classes"]
     few = [name for name in about["classes"] if classes[name]["images"] < FEW]
     # By its name, so that no digest of a rule's code depends on the version.

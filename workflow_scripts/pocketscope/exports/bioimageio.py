@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
+from pocketscope.core.stack_pages import in_words
 from pocketscope.exports.pictures import png
 from pocketscope.exports.ship_folder import ShipFolder
 from pocketscope.inference.onnx_model import INPUT, Shipped
@@ -213,11 +214,12 @@ def documentation(name: str, model: Shipped, card: str) -> str:
         if model.temperature != 1
         else ""
     )
+    stack = f"Of files with several pages or frames the image is {page}.\n" if (page := in_words(model.page)) else ""
     return f"""# {" ".join(name.split())}
 
 Input `{INPUT}`: uint8, (batch, {model.image_size}, {model.image_size}, 3), RGB, 0 to 255. Normalisation is part of the
 model. Images of another size are made square by `{model.resize}`, bilinear with antialiasing.
-
+{stack}
 Output `probabilities`: float32, (batch, classes), in this order:
 
 {listed}

@@ -4,10 +4,15 @@ import argparse
 from pathlib import Path
 
 from pocketscope.core import files
+from pocketscope.core.stack_pages import in_words
 from pocketscope.exports.ship_folder import ShipFolder
 
 HERE = Path(__file__).parent / "imagej"
 MACRO = "Classify_with_pocketscope.ijm"
+_STACKS = """
+Of the pages or frames of a file the model has learnt {}. So it is in a folder of files. Of a stack that is open, make
+that image first (Image > Stacks > Z Project..., say), and classify the image, not each slice.
+"""
 
 
 def export(ship: ShipFolder, out: Path, options: argparse.Namespace) -> list[Path]:
@@ -24,5 +29,7 @@ def export(ship: ShipFolder, out: Path, options: argparse.Namespace) -> list[Pat
     files.copy(source, model)
     listed = "\n".join(f"- {' '.join(name.split())}" for name in shipped.classes)
     text = (HERE / "README.md").read_text(encoding="utf-8")
+    if page := in_words(shipped.page):
+        text += _STACKS.format(page)
     files.write_text(page, text.replace("DATASET", ship.name).replace("MODEL", source.name).replace("CLASSES", listed))
     return [macro, page, model]

@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from pocketscope.core.stack_pages import Page, reads_all
 from pocketscope.images import not_read
 from pocketscope.images.formats import format_of
 from pocketscope.images.pixels import (
@@ -31,7 +32,7 @@ _WARNINGS = ("Corrupt JPEG data", "Premature end of JPEG")  # in libjpeg's words
 _PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "AVIF")  # AVIF where Pillow was built with it
 
 
-def load(data: bytes, size: int, how: str, page: int = 0) -> np.ndarray:
+def load(data: bytes, size: int, how: str, page: Page = 0) -> np.ndarray:
     """Decode a file and fit it: what a network sees, before normalisation.
 
     Parameters
@@ -54,7 +55,7 @@ def load(data: bytes, size: int, how: str, page: int = 0) -> np.ndarray:
     return to_square(decode(data, page=page), size, how)
 
 
-def decode(data: bytes, *, page: int = 0) -> np.ndarray:
+def decode(data: bytes, *, page: Page = 0) -> np.ndarray:
     """Decode the bytes of an image file to upright 8-bit RGB.
 
     Grey is repeated in three channels; what is transparent lies on white, but for an alpha that its writer never
@@ -67,7 +68,10 @@ def decode(data: bytes, *, page: int = 0) -> np.ndarray:
         The content of a JPEG, PNG, TIFF, BMP, WebP, GIF, AVIF or DICOM file; of a HEIC file where `pillow-heif` is
         installed.
     page
-        Which page of a TIFF or frame of a DICOM file, counted from 0. The other formats hold one image.
+        Which page of a TIFF or frame of a DICOM file, counted from 0; `middle`, of an even number the later of two; a
+        projection of all (`maximum_projection`, `minimum_projection`, `mean_projection`), whose values are scaled to 8
+        bits afterwards; or `channels`: two or three grey pages, each scaled by itself, as red, green and blue. Smaller
+        copies and masks are counted by numbers alone. The other formats hold one image.
 
     Returns
     -------
@@ -78,7 +82,7 @@ def decode(data: bytes, *, page: int = 0) -> np.ndarray:
     ------
     Unreadable
         Empty, cut short, damaged, of no size, of more than `MAX_PIXELS` pixels, animated, without the page asked for,
-        or no image at all.
+        of pages that do not go together, or no image at all.
     """
     if not data:
         raise Unreadable("the file is empty")
@@ -101,8 +105,10 @@ def decode(data: bytes, *, page: int = 0) -> np.ndarray:
         raise Unreadable(f"damaged or cut short ({said})") from error
 
 
-def has_further_pages(data: bytes) -> bool:
-    """Say whether a TIFF or DICOM file that `decode` reads holds further images, thumbnails and masks not counted."""
+def has_further_pages(data: bytes, page: Page = 0) -> bool:
+    """Say whether a TIFF or DICOM file holds images that `decode` does not read, thumbnails and masks not counted."""
+    if reads_all(page):
+        return False
     match format_of(data):
         case "tiff":
             from pocketscope.images.tiff import pages_of_tiff as pages_of
@@ -146,7 +152,7 @@ def header_value(data: bytes, key: str) -> str | None:
 # ---- JPEG, PNG, BMP, WebP, GIF, AVIF, HEIC
 
 
-def _decode_with_pillow(data: bytes, page: int) -> np.ndarray:
+def _decode_with_pillow(data: bytes, page: Page) -> np.ndarray:
     try:
         picture = _opened(data)
     except UnidentifiedImageError as error:

@@ -1,11 +1,14 @@
 """DICOM files, by pydicom: palette, rescale, window, and the codings that hospitals use."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from pocketscope.images.pixels import Unreadable, check_page, check_size, grey_to_rgb, rounded, to_8_bits
+from pocketscope.core.stack_pages import CHANNELS, Page
+from pocketscope.images import stacks
+from pocketscope.images.pixels import Unreadable, check_size, grey_to_rgb, rounded, to_8_bits
 
 _JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"  # lossy; pydicom decodes 8 bits alone
 _BY_IMAGECODECS = {  # DICOM transfer syntaxes, and what decodes them
@@ -22,40 +25,79 @@ _JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 # ---- DICOM
 
 
-def decode_dicom(data: bytes, page: int) -> np.ndarray:
+def decode_dicom(data: bytes, page: Page) -> np.ndarray:
     import pydicom
-    from pydicom.pixels import pixel_array
 
     dataset = pydicom.dcmread(io.BytesIO(data), force=True)
     if "PixelData" not in dataset:
         raise Unreadable("a DICOM file without an image, or no image at all")
     check_size(int(dataset.Columns), int(dataset.Rows))
-    check_page(page, int(dataset.get("NumberOfFrames", None) or 1))
+    frames = int(dataset.get("NumberOfFrames", None) or 1)
+    places = stacks.chosen(page, frames, lambda: range(frames))
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit = dataset.original_encoding[0]
         dataset.file_meta.TransferSyntaxUID = (
             pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
         )
-    _lift_frame_values(dataset, page)
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax in _BY_IMAGECODECS and not (syntax == _JPEG_EXTENDED and dataset.BitsAllocated == 8):
-        values = _by_imagecodecs(dataset, page, _BY_IMAGECODECS[syntax])
-    elif not _is_read(syntax):
-        raise Unreadable(f"a DICOM file with the coding '{syntax.name}', which is not supported: save it uncompressed")
-    else:
-        try:
-            values = pixel_array(dataset, index=page)  # YBR comes as RGB
-        except RuntimeError:
-            if syntax not in _JPEG_2000:
-                raise
-            values = _by_imagecodecs(dataset, page, "jpeg2k_decode")  # which also knows the file's container, say
+    if len(places) == 1:
+        return _picture(dataset, places[0])
+    if page == CHANNELS:
+        return stacks.joined([_picture(dataset, place) for place in places])
+    return _projection(dataset, places, str(page))
+
+
+def _picture(dataset: Any, place: int) -> np.ndarray:
+    """Return one frame as `decode` does."""
+    _lift_frame_values(dataset, place)
+    values = _stored(dataset, place)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         colours, first = _palette(dataset)
         return _at(colours, values, first)
+    return _seen(values, dataset)
+
+
+def _seen(values: np.ndarray, dataset: Any) -> np.ndarray:
+    """Return colours or grey that were stored as they are seen: uint8, (height, width, 3)."""
     if dataset.SamplesPerPixel == 3:
         return to_8_bits(values if int(dataset.BitsStored) > 8 else values.astype(np.uint8))
     grey = _grey(values, dataset)
     return grey_to_rgb(255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey)
+
+
+def _projection(dataset: Any, places: Sequence[int], how: str) -> np.ndarray:
+    """Return what is made of several frames; grey is seen through the window of the first."""
+    stacks.check_stack(len(places), int(dataset.Columns), int(dataset.Rows))
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        return stacks.project((_picture(dataset, place) for place in places), how)
+    scales = set()
+    for place in places:
+        _lift_frame_values(dataset, place)
+        scales.add((dataset.get("RescaleSlope", None), dataset.get("RescaleIntercept", None)))
+    if len(scales) > 1:  # each frame counts in units of its own
+        raise Unreadable(
+            "its frames are rescaled one by one, and cannot be projected: save the projection as an image of its own"
+        )
+    _lift_frame_values(dataset, places[0])
+    dark = (dataset.PhotometricInterpretation == "MONOCHROME1") != (float(dataset.get("RescaleSlope", None) or 1) < 0)
+    values = (_stored(dataset, place) for place in places)
+    return _seen(stacks.project(values, stacks.inverted(how) if dark else how), dataset)
+
+
+def _stored(dataset: Any, place: int) -> np.ndarray:
+    """Decode a frame: the values as they are stored, colours as RGB."""
+    from pydicom.pixels import pixel_array
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in _BY_IMAGECODECS and not (syntax == _JPEG_EXTENDED and dataset.BitsAllocated == 8):
+        return _by_imagecodecs(dataset, place, _BY_IMAGECODECS[syntax])
+    if not _is_read(syntax):
+        raise Unreadable(f"a DICOM file with the coding '{syntax.name}', which is not supported: save it uncompressed")
+    try:
+        return pixel_array(dataset, index=place)  # YBR comes as RGB
+    except RuntimeError:
+        if syntax not in _JPEG_2000:
+            raise
+        return _by_imagecodecs(dataset, place, "jpeg2k_decode")  # which also knows the file's container, say
 
 
 def pages_of_dicom(data: bytes) -> range:

@@ -1,17 +1,19 @@
 """TIFF files, by tifffile."""
 
 import io
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from pocketscope.core.stack_pages import CHANNELS, Page
+from pocketscope.images import stacks
 from pocketscope.images.pixels import (
     MAX_PIXELS,
     ORIENTATION_TAG,
     Unreadable,
-    check_page,
     check_size,
     grey_to_rgb,
     is_never_filled,
@@ -22,29 +24,21 @@ from pocketscope.images.pixels import (
     to_8_bits,
 )
 
-# ---- TIFF
+_CUT_SHORT = "cut short: its pixels end beyond the file"
+_AXES = {"C": "channels", "Z": "planes", "T": "times"}  # as tifffile calls them
 
 
-def decode_tiff(data: bytes, page: int) -> np.ndarray:
+def decode_tiff(data: bytes, page: Page) -> np.ndarray:
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        check_page(page, len(file.pages))
-        leaf = file.pages[page]
-        check_size(leaf.imagewidth, leaf.imagelength)
-        # Missing ends would otherwise be filled with black.
-        if any(start + count > len(data) for start, count in zip(leaf.dataoffsets, leaf.databytecounts, strict=False)):
-            raise Unreadable("cut short: its pixels end beyond the file")
-        planes, depth, height, width, samples = leaf.shaped
-        if depth > 1:
-            raise Unreadable(f"a volume of {depth} planes in one page: save the plane to use as a page of its own")
-        if width * height * planes * samples > 4 * MAX_PIXELS:
-            raise Unreadable(f"has {planes * samples} channels of {width} x {height} pixels, which is too large")
-        _check_colours(leaf)
-        values = _pixels(leaf)[:, 0]
-        values = np.moveaxis(values[..., 0], 0, -1) if planes > 1 else values[0]
-        orientation = leaf.tags[ORIENTATION_TAG].value if ORIENTATION_TAG in leaf.tags else 1
-        return orient(_rgb_of_tiff(leaf, values), orientation)
+        stack = _Stack(file, data)
+        places = stacks.chosen(page, len(stack), stack.images)
+        if len(places) == 1:
+            return stack.picture(places[0])
+        if page == CHANNELS:
+            return stacks.joined([stack.picture(place) for place in places])
+        return stack.projection(places, str(page))
 
 
 def pages_of_tiff(data: bytes) -> Iterator[int]:
@@ -52,9 +46,117 @@ def pages_of_tiff(data: bytes) -> Iterator[int]:
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        for place in range(len(file.pages)):
-            if not file.pages[place].subfiletype & 0b101:
-                yield place
+        yield from _Stack(file, data).images()
+
+
+class _Stack:
+    """The images of a file: its pages, or the planes behind the one page that describes them."""
+
+    def __init__(self, file: Any, data: bytes) -> None:
+        self._file, self._data = file, data
+        self._planes = _planes_of_one_page(file) if len(file.pages) == 1 else 0
+
+    def __len__(self) -> int:
+        return self._planes or len(self._file.pages)
+
+    def images(self) -> list[int]:
+        """Return the places of pages that are images of their own: not smaller copies, nor masks, of others."""
+        if self._planes:
+            return list(range(self._planes))
+        return [place for place, leaf in enumerate(self._file.pages) if not leaf.subfiletype & 0b101]
+
+    def picture(self, place: int) -> np.ndarray:
+        """Return one image as `decode` does."""
+        leaf = self._leaf(place)
+        return orient(_rgb_of_tiff(leaf, self._values(place)), _orientation(leaf))
+
+    def projection(self, places: list[int], how: str) -> np.ndarray:
+        """Return what is made of several images, as `decode` returns it."""
+        self._check_axes(len(places))
+        leaf = self._leaf(places[0])
+        stacks.check_stack(len(places), leaf.imagewidth, leaf.imagelength)
+        kind = _name(leaf.photometric)
+        if leaf.dtype in (None, np.uint8, np.bool_) or kind in (
+            "PALETTE",
+            "SEPARATED",
+        ):  # seen alike whatever its range
+            return stacks.project((self.picture(place) for place in places), how)
+        if leaf.extrasamples:
+            raise Unreadable(
+                "its pages are transparent, of more than 8 bits, and cannot be projected: save them as RGB"
+            )
+        values = (self._values(place) for place in places)
+        projected = stacks.project(values, stacks.inverted(how) if kind == "MINISWHITE" else how)
+        return orient(_rgb_of_tiff(leaf, projected), _orientation(leaf))
+
+    def _leaf(self, place: int) -> Any:
+        return self._file.pages[0 if self._planes else place]
+
+    def _values(self, place: int) -> np.ndarray:
+        """Return the samples of one image, (height, width, samples)."""
+        leaf = self._leaf(place)
+        check_size(leaf.imagewidth, leaf.imagelength)
+        # Missing ends would otherwise be filled with black.
+        ends = (start + count for start, count in zip(leaf.dataoffsets, leaf.databytecounts, strict=False))
+        if any(end > len(self._data) for end in ends):
+            raise Unreadable(_CUT_SHORT)
+        planes, depth, height, width, samples = leaf.shaped
+        if depth > 1 and not self._planes:
+            raise Unreadable(f"a volume of {depth} planes in one page: save the plane to use as a page of its own")
+        if width * height * planes * samples > 4 * MAX_PIXELS:
+            raise Unreadable(f"has {planes * samples} channels of {width} x {height} pixels, which is too large")
+        _check_colours(leaf)
+        if self._planes and depth == 1:
+            values = self._behind(leaf, place)
+        else:
+            values = _pixels(leaf)[:, place if self._planes else 0]
+        return np.moveaxis(values[..., 0], 0, -1) if planes > 1 else values[0]
+
+    def _behind(self, leaf: Any, place: int) -> np.ndarray:
+        """Return the samples of one of the images that lie behind the first, undescribed."""
+        kind = leaf.dtype.newbyteorder(self._file.byteorder)
+        size = math.prod(leaf.shaped)
+        start = leaf.dataoffsets[0] + place * size * kind.itemsize
+        if start + size * kind.itemsize > len(self._data):
+            raise Unreadable(_CUT_SHORT)
+        return np.frombuffer(self._data, kind, size, start).astype(leaf.dtype).reshape(leaf.shaped)[:, 0]
+
+    def _check_axes(self, pages: int) -> None:
+        """Refuse to mix channels, depths and times."""
+        try:
+            series = self._file.series[0]
+        except Exception:  # what is said of the pages is damaged; they are as they are
+            return
+        axes = {
+            axis: size for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "YXS" and size > 1
+        }
+        if len(axes) > 1 and math.prod(axes.values()) == pages:
+            listed = ", ".join(f"{size} {_AXES.get(axis, axis)}" for axis, size in axes.items())
+            raise Unreadable(
+                f"its {pages} pages are {listed}, and only one of these can be projected: save one channel, or each "
+                "projection, as a file of its own"
+            )
+
+
+def _planes_of_one_page(file: Any) -> int:
+    """Return how many images there are behind a file's only page; 0 where it is the only image."""
+    leaf = file.pages[0]
+    if leaf.shaped[1] > 1:
+        return leaf.shaped[1]
+    if not (file.is_imagej or file.is_shaped) or len(leaf.dataoffsets) != 1:
+        return 0
+    # Long stacks of ImageJ, and files that tifffile was told to write so: the others follow the first.
+    try:
+        if file.is_imagej:  # tifffile itself forgets those that are said to be there when the file is cut short
+            return max(int((file.imagej_metadata or {}).get("images", 0)), 0)
+        series = file.series[0]
+        return math.prod(series.shape) // math.prod(leaf.shaped) if series.is_truncated else 0
+    except Exception:  # what is said of the page is damaged; it is as it is
+        return 0
+
+
+def _orientation(leaf: Any) -> int:
+    return leaf.tags[ORIENTATION_TAG].value if ORIENTATION_TAG in leaf.tags else 1
 
 
 def _name(code: Any) -> str:

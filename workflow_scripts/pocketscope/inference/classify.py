@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pocketscope.core.extras import FORMATS, lacking
+from pocketscope.core.stack_pages import Page
 from pocketscope.images import decode
 from pocketscope.images.codec import content_id
 from pocketscope.images.familiarity import is_unlike
@@ -114,7 +115,7 @@ def _said(probabilities: np.ndarray, unlike: float | None, model: Shipped) -> di
     return said
 
 
-def _prepare(image: Image, *, size: int, how: str, page: int) -> Answer:
+def _prepare(image: Image, *, size: int, how: str, page: Page) -> Answer:
     """Return an image as the network sees it, without an answer yet, or why there is none."""
     path, pixels = (image, None) if isinstance(image, str) else image
     try:

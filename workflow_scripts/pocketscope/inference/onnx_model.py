@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 
 from pocketscope.core.errors import InputError
+from pocketscope.core.stack_pages import Page, is_known
 from pocketscope.core.temperature import scale
 from pocketscope.images.familiarity import Familiar
 
@@ -45,7 +46,7 @@ class Shipped:
     classes: list[str]
     image_size: int
     resize: str
-    page: int
+    page: Page
     temperature: float = 1.0
     reliable_from: float | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -73,6 +74,11 @@ def open_model(path: str | os.PathLike, *, threads: int) -> Shipped:
         about = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
         known = [about[key] for key in ("classes", "image_size", "resize", "page")]
         learnt = about.get("learnt_images")
+        if not is_known(about["page"]):
+            raise InputError(
+                f"{path}: its images are 'page: {about['page']}' of their files, which this version does not know; "
+                "update pocketscope"
+            )
         familiar = Familiar.from_plain(learnt) if learnt else None
         if [one.name for one in session.get_inputs()] != [INPUT]:
             raise InputError(f"{path}: not a model of pocketscope: its graph has no input '{INPUT}'; {_GIVE}")
