@@ -143,7 +143,7 @@ def dataset_remarks(
         )
     if stacks := _names(images, "further_pages"):
         said.append(
-            "images that are one page of a file with several ('page' of the data set says which, or takes all together) "
+            "images that are one page of a file with several ('page' of the data set says which, or joins all) "
             f"({len(stacks)} of {len(images)}): {_first(stacks, len(stacks))}"
         )
     if damaged := _names(images, "damage"):
