@@ -3,6 +3,8 @@
 import csv
 import inspect
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -243,6 +245,24 @@ def test_rows_that_the_page_leaves_out_are_in_the_files():
     assert len(exports.as_csv(block).splitlines()) == 1501
     assert "500 more rows" in exports.as_latex(block)
     assert r"\begin{longtable}" in exports.as_latex(block)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed (pdflatex)")
+def test_latex_sets_every_table_no_wider_than_a_line(full, tmp_path):
+    tables = sorted((full[0] / "tables").glob("*.tex"))
+    wide = pd.DataFrame({f"a long name of column {i}": ["a value of some length"] * 3 for i in range(9)})
+    pages = pd.DataFrame({"key": [f"training.augmentation.{i}" for i in range(60)], "value": ["many words " * 20] * 60})
+    for name, frame in {"wide": wide, "pages": pages}.items():
+        block = page.table(name, name, frame, {column: column for column in frame})
+        (tmp_path / f"{name}.tex").write_text(exports.as_latex(block))
+        tables.append(tmp_path / f"{name}.tex")
+    text = r"\documentclass{article}\usepackage{booktabs,longtable,graphicx}\begin{document}"
+    (tmp_path / "all.tex").write_text(text + "".join(rf"\input{{{path}}}" for path in tables) + r"\end{document}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    for _ in range(2):  # a table over pages learns its columns' widths from the first run
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
 
 
 def test_words_are_explained_where_they_first_stand_and_nowhere_else():

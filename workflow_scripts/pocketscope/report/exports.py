@@ -10,6 +10,8 @@ from typing import Any
 from pocketscope.core import files
 
 LONG = 40  # rows, beyond which a table runs over pages
+NARROW = 3  # columns
+_NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "\u00a0": "~",
@@ -49,20 +51,30 @@ def as_csv(block: Mapping[str, Any]) -> str:
 
 
 def as_latex(block: Mapping[str, Any]) -> str:
-    """Return a table as LaTeX, as the page shows it; it needs the package booktabs, and longtable where it is long."""
-    long = len(block["rows"]) > LONG
+    """Return a table as LaTeX, as the page shows it, and no wider than a line.
+
+    It needs the packages booktabs and graphicx, or longtable where it is long and narrow.
+    """
     form = "".join("r" if head["numeric"] else "l" for head in block["heads"])
     heads = _line(head["label"] for head in block["heads"])
-    caption = rf"\caption{{{latex(block['caption'])}}}\label{{tab:{block['id']}}}"
     rows = [_line(cell["text"] for cell in row) for row in block["rows"]]
-    body = [r"\toprule", heads, r"\midrule", *([r"\endhead"] if long else []), *rows, r"\bottomrule"]
-    if long:
-        lines = [rf"\begin{{longtable}}{{{form}}}", caption + r"\\", *body, r"\end{longtable}"]
-        needed = r"\usepackage{booktabs,longtable}"
-    else:
-        table = [rf"\begin{{tabular}}{{{form}}}", *body, r"\end{tabular}"]
-        lines = [r"\begin{table}", r"\centering", caption, *table, r"\end{table}"]
-        needed = r"\usepackage{booktabs}"
+    # A table over pages cannot be made smaller: where it has many columns it is cut into several that can.
+    over_pages = len(rows) > LONG and len(form) <= NARROW
+    per_part = len(rows) if over_pages or not rows else LONG
+    lines: list[str] = []
+    for start in range(0, max(1, len(rows)), max(1, per_part)):
+        label = rf"\label{{tab:{block['id']}}}" if not start else ""
+        caption = rf"\caption{{{latex(block['caption'])}{', continued' if start else ''}}}{label}"
+        body = [r"\toprule", heads, r"\midrule", *([r"\endhead"] if over_pages else [])]
+        body += [*rows[start : start + per_part], r"\bottomrule"]
+        if over_pages:
+            words = form[:-1] + r"p{0.5\linewidth}" if form.endswith("l") else form  # which are broken
+            begun = [r"{\footnotesize", rf"\begin{{longtable}}{{{words}}}", caption + r"\\"]
+            lines += [*begun, *body, r"\end{longtable}}"]
+        else:
+            table = [_NO_WIDER, rf"\begin{{tabular}}{{{form}}}", *body, r"\end{tabular}}"]
+            lines += [r"\begin{table}", r"\centering", caption, *table, r"\end{table}"]
+    needed = r"\usepackage{booktabs,longtable}" if over_pages else r"\usepackage{booktabs,graphicx}"
     left_out = [f"% {block['left_out']} more rows are in the CSV file."] if block["left_out"] else []
     return "\n".join([f"% {needed}", *left_out, *lines]) + "\n"
 
