@@ -7,6 +7,7 @@ once. Keys, clicks and held Shift or Ctrl keys count one each.
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -100,6 +101,8 @@ class Person:
         self.browser.set_window_size(1280, 900)
         self.browser.get(address)
         self.until(lambda: len(self.cells()) > 5)
+        for skip in self.find(".tour button")[:1]:
+            self.click(skip)
 
     def __enter__(self) -> "Person":
         return self
@@ -243,17 +246,17 @@ class Person:
         names = [one.text for one in self.find(".categories .use .name")]
         self.presses += 2
         self.sort = "Guess, surest first"
-        turn = 0
-        while self.labelled() - before < WANTED:
-            self.show_guesses(names[turn % len(names)])
-            turn += 1
+        in_vain = 0
+        for name in itertools.cycle(names):
+            if self.labelled() - before >= WANTED or in_vain == len(names):
+                break
+            in_vain += 1
+            self.show_guesses(name)
             cells = self.cells()
-            if len(cells) < 2:
-                continue
-            wrong = [cell for cell in cells if self.category(cell) != names[(turn - 1) % len(names)]]
-            if len(wrong) > len(cells) / 2:
+            wrong = [cell for cell in cells if self.category(cell) != name]
+            if len(cells) - len(wrong) < 3 or len(wrong) > len(cells) / 2:
                 continue  # not worth it
-            now = self.labelled()
+            now, in_vain = self.labelled(), 0
             self.click(cells[0])
             self.click(cells[-1], held=Keys.SHIFT)
             for cell in wrong:
@@ -261,6 +264,10 @@ class Person:
             self.keys(Keys.ENTER)
             self.until(lambda now=now: self.labelled() > now)
             self.saved()
+        if (left := WANTED - (self.labelled() - before)) > 0:
+            self.begin()
+            for _ in range(left):
+                self.label_chosen()
         return self.presses / (self.labelled() - before)
 
     def show_guesses(self, name: str) -> None:

@@ -42,6 +42,8 @@ class Desk:
     def show(self):
         self.browser.get(self.address)
         self.until(lambda: len(self.cells()) > 5, "the images")
+        for button in self.find(".tour button")[:1]:
+            button.click()  # Skip
 
     def stop(self, how=signal.SIGINT):
         self.process.send_signal(how)
@@ -108,6 +110,19 @@ def desk(browser, tmp_path_factory):
     )
 
 
+def test_the_tour_has_five_steps_and_comes_back_from_help_alone(desk):
+    desk.show()
+    assert not desk.find(".tour")  # it was dismissed
+    desk.press("?")
+    desk.until(lambda: desk.find("dialog.help"), "help")
+    next(one for one in desk.find("dialog.help button") if one.text == "Show the tour").click()
+    for step in range(1, 6):
+        desk.until(lambda step=step: f"{step} of 5" in desk.find(".tour")[0].text, f"step {step}")
+        desk.until(lambda: len(desk.find(".toured")) == 1, "what it speaks of")
+        desk.find(".tour button.main")[0].click()
+    desk.until(lambda: not desk.find(".tour, .toured"), "the end")
+
+
 def test_categories_are_added_and_names_are_text(desk):
     for name in ("cell", "debris", ODD):
         desk.add(name)
@@ -160,6 +175,17 @@ def test_keys_label_in_the_zoom_and_go_on(desk):
     desk.until(lambda: not desk.find("dialog.zoom"), "the grid")
     desk.confirmed()
     assert {desk.on_disk()[f"img {number}.png"] for number in (10, 11)} == {"cell", "debris"}
+
+
+def test_labels_of_a_table_are_taken_on_the_page(desk, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\nimg 40.png,cell\nimg 41.png,debris\n")
+    desk.find(".file input")[0].send_keys(str(table))
+    desk.until(lambda: "2 labels taken from labels.csv" in desk.find(".toast")[0].text, "word of the labels")
+    desk.until(lambda: desk.on_disk().get("img 41.png") == "debris", "the labels")
+    desk.browser.execute_script("document.activeElement.blur()")
+    desk.press("z")
+    desk.until(lambda: "img 41.png" not in desk.on_disk(), "the labels to go")
 
 
 def test_what_cannot_be_read_is_listed_with_the_reason(desk):

@@ -18,6 +18,7 @@ from PIL import Image
 from pocketscope.api import workflow
 from pocketscope.config.study import read_config
 from pocketscope.core.errors import InputError
+from pocketscope.data import corrections
 from pocketscope.tables.decision import ANSWERS
 from pocketscope.web import project as projects
 from pocketscope.web import running, tested, wizard
@@ -98,10 +99,38 @@ def test_labelled_images_are_taken_away_as_class_folders(desk, tmp_path):
     desk.labels.label("request-label-1", [0], "cell", seen={})
     desk.labels.label("request-label-2", [11], "debris", seen={})
     path = tmp_path / "taken.zip"
-    path.write_bytes(b"".join(desk.study.archive()))
+    path.write_bytes(b"".join(desk.study.labelled_images()))
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         assert sorted(archive.namelist()) == ["cell/patient 0_0.png", "de_bris_ 'x'/patient 1_11.png"]
+
+
+def test_a_study_is_taken_elsewhere_with_all_that_it_needs(desk, project, tmp_path):
+    desk.study.set_exam("request-exam", 0.3, by_folder=False)
+    number = desk.index.numbers[min(desk.labels.exam)][0]
+    desk.labels.change("request-rename", "rename", category="cell", name="white cell")
+    desk.labels.label("request-label", [number], "cell", seen={})
+    path = tmp_path / "study.zip"
+    path.write_bytes(b"".join(desk.study.elsewhere(wizard.Choice(preset="quick"))))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path / "elsewhere")
+    top = tmp_path / "elsewhere" / "images"
+    assert sorted(one.name for one in top.iterdir()) == [
+        "README.md", "config.yaml", "images", "labels.csv", "study-colab.ipynb", "study.ipynb",
+    ]  # fmt: skip
+    assert len(list((top / "images").rglob("*.png"))) == 40
+    config, _ = read_config(top / "config.yaml", workflow.root())
+    dataset = config.datasets["images"]
+    assert (dataset.source.unlabelled, dataset.labels) == ("images/images", "images/labels.csv")
+    rows, _ = corrections.journal_rows(top / "labels.csv")
+    assert [(row["path"], row["class"], row["role"]) for row in rows] == [
+        (desk.index.paths[number], "white cell", "exam")
+    ]
+    notebook = (top / "study.ipynb").read_text()
+    assert "'unlabelled': 'images'" in notebook
+    assert str(project.folder) not in notebook
+    assert 'DATA + \\"/labels.csv\\"' in (top / "study-colab.ipynb").read_text()
 
 
 # ---- the test

@@ -61,7 +61,7 @@ def absolute(raw: dict[str, Any], base: Path) -> dict[str, Any]:
     if isinstance(training := raw.get("training"), dict):
         set_own(training.get("augmentation"), "own")
     for dataset in _values(raw.get("datasets")):
-        set_absolute(dataset, "corrections")
+        set_absolute(dataset, "labels")
         for key in SOURCE_PATHS:
             set_absolute(dataset.get("source"), key)
     return raw

@@ -208,9 +208,10 @@ def _for_each_dataset(call: str, plan: StudyPlan) -> str:
 
 
 def _paths(raw: Mapping[str, Any]) -> list[str]:
-    """Return the paths of the images that a configuration names."""
+    """Return the paths of the images, and of tables of labels, that a configuration names."""
     sources = [dataset.get("source", {}) for dataset in raw["datasets"].values()]
-    return [source[key] for source in sources for key in configuration.SOURCE_PATHS if source.get(key)]
+    found = [source[key] for source in sources for key in configuration.SOURCE_PATHS if source.get(key)]
+    return found + [dataset["labels"] for dataset in raw["datasets"].values() if dataset.get("labels")]
 
 
 def _as_code(raw: Mapping[str, Any], colab: bool) -> str:

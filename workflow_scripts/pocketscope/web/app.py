@@ -1,7 +1,7 @@
 """The addresses of the desk: what a page asks for, and what a person does on it."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from pocketscope.web.desk import Desk
 from pocketscope.web.events import Events
 from pocketscope.web.guard import OF_REPORT, Guard
 from pocketscope.web.labels import Overtaken
+from pocketscope.web.study import Study
 from pocketscope.web.wizard import Choice
 
 STATIC = Path(__file__).parent / "static"
@@ -81,6 +82,12 @@ class Open(BaseModel):
     folder: str
 
 
+class Toured(BaseModel):
+    """The tour was seen or dismissed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
 class Server:
     """The desk's application: at most one project is open in it.
 
@@ -115,8 +122,14 @@ class Server:
             Route("/api/results", self._answering(lambda desk, _: desk.study.results() | desk.study.counts())),
             Route("/api/tested", self._answering(lambda desk, _: desk.study.answered())),
             Route("/report/{file:path}", self._report),
-            Route("/take/labelled-images.zip", self._archive),
+            Route("/take/labelled-images.zip", self._labelled_images),
+            Route("/take/study.zip", self._elsewhere),
             Route("/take/{name}", self._take),
+            Route(
+                "/api/tour",
+                self._doing(Toured, lambda _: {"seen": projects.set_toured(self.kept_in)}),
+                methods=["POST"],
+            ),
             Route("/api/projects", self._projects),
             Route("/api/folders", self._folders),
             Route("/api/open", self._doing(Open, self._open, project=False), methods=["POST"]),
@@ -148,7 +161,7 @@ class Server:
     async def _state(self, _: Request) -> Response:
         if self.desk is None:
             return JSONResponse({"project": None})
-        return JSONResponse(await run_in_threadpool(self.desk.state))
+        return JSONResponse(await run_in_threadpool(self.desk.state) | {"tour": not projects.toured(self.kept_in)})
 
     async def _events(self, _: Request) -> Response:
         return StreamingResponse(self.events.listen(), media_type="text/event-stream")
@@ -196,11 +209,25 @@ class Server:
             return Response(status_code=404)
         return FileResponse(path, filename=path.name)  # to be saved, and never shown as a page of the desk
 
-    async def _archive(self, _: Request) -> Response:
+    async def _labelled_images(self, _: Request) -> Response:
+        return await self._archive("labelled-images.zip", lambda study: study.labelled_images())
+
+    async def _elsewhere(self, request: Request) -> Response:
+        try:
+            choice = Choice.model_validate_json(request.query_params.get("choice", "{}"))
+        except ValidationError as error:
+            return JSONResponse({"error": f"choice: {error.errors()[0]['msg']}"}, 400)
+        return await self._archive("study.zip", lambda study: study.elsewhere(choice))
+
+    async def _archive(self, name: str, made: Callable[[Study], Iterator[bytes]]) -> Response:
         if self.desk is None:
             return Response(status_code=404)
-        headers = {"Content-Disposition": 'attachment; filename="labelled-images.zip"'}
-        return StreamingResponse(self.desk.study.archive(), media_type="application/zip", headers=headers)
+        try:
+            pieces = await run_in_threadpool(made, self.desk.study)
+        except InputError as error:
+            return JSONResponse({"error": str(error)}, 422)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
     # ---- what a person does
 
@@ -288,6 +315,9 @@ class Server:
             case "stop":
                 study.runs.stop()
         return {"now": study.runs.now}
+
+    def _toured(self, _: Toured) -> dict[str, Any]:
+        return {"seen": projects.set_toured(self.kept_in)}
 
     # ---- which project
 

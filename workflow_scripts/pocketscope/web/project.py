@@ -14,6 +14,7 @@ from pocketscope.core import files
 from pocketscope.core.errors import InputError
 
 ABOUT = "project.json"
+TOURED = ".toured"
 VERSION = 1
 
 
@@ -122,6 +123,23 @@ def recent(projects: Path | None = None) -> list[dict[str, Any]]:
                 there = Path(known.get("folder", "")).is_dir()
                 found.append({key: known.get(key) for key in ("name", "folder", "opened")} | {"there": there})
     return sorted(found, key=lambda one: one["opened"] or 0, reverse=True)
+
+
+def toured(projects: Path | None = None) -> bool:
+    """Say whether a person who keeps projects there has seen the tour."""
+    try:
+        return ((projects or projects_folder()) / TOURED).exists()
+    except (OSError, InputError):
+        return True
+
+
+def set_toured(projects: Path | None = None) -> bool:
+    """Remember that the tour was seen, so that it never comes back by itself; say whether that could be written."""
+    try:
+        files.write_text((projects or projects_folder()) / TOURED, "")
+    except (OSError, InputError):
+        return False
+    return True
 
 
 def _short(name: str) -> str:

@@ -1,10 +1,8 @@
 """The study of a project: what is set aside, what is started, and what comes out."""
 
 import contextlib
-import io
 import json
 import secrets
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,8 +14,8 @@ from pocketscope.core import files
 from pocketscope.core.errors import InputError
 from pocketscope.plan.study_plan import StudyPlan
 from pocketscope.suggest import exam
+from pocketscope.web import archives, tested, wizard
 from pocketscope.web import project as projects
-from pocketscope.web import tested, wizard
 from pocketscope.web.running import Runs
 
 if TYPE_CHECKING:
@@ -153,13 +151,15 @@ class Study:
 
     def text(self, choice: wizard.Choice) -> str:
         """Return the text of the configuration file."""
+        command = f".venv/bin/snakemake ship --configfile {self.project.config} --directory {self.project.results}"
+        return wizard.as_text(self._configuration(choice), command)
+
+    def _configuration(self, choice: wizard.Choice) -> dict[str, Any]:
         labels = self.desk.labels
         known = sum(held.category is not None for held in labels.of.values())
         unlabelled = known < len(self.desk.index.numbers) or len(self.desk.index.numbers) < len(self.desk.index.paths)
         tested = bool(labels.exam) and any(labels.of.get(one, (None,))[0] for one in labels.exam)
-        made = wizard.configuration(self.project, choice, exam=tested, unlabelled=unlabelled)
-        command = f".venv/bin/snakemake ship --configfile {self.project.config} --directory {self.project.results}"
-        return wizard.as_text(made, command)
+        return wizard.configuration(self.project, choice, exam=tested, unlabelled=unlabelled)
 
     # ---- what came out
 
@@ -207,29 +207,13 @@ class Study:
                 yield path.name, path
         yield "config.yaml", self.project.config
 
-    def labelled_images(self) -> Iterator[tuple[str, Path]]:
-        """Yield name in an archive, one folder a category, and place of each labelled image."""
-        names = {one.identity: one.name for one in self.desk.labels.categories}
-        index, taken = self.desk.index, set()
-        for image_id, held in sorted(self.desk.labels.of.items()):
-            for number in index.numbers.get(image_id, ())[:1] if held.category is not None else ():
-                folder = "".join("_" if c in '/\\:*?"<>|' or ord(c) < 32 else c for c in names[held.category]).strip(
-                    ". "
-                )
-                name = f"{folder or 'category'}/{index.paths[number].replace('/', '_')}"
-                if name not in taken:
-                    taken.add(name)
-                    yield name, index.place(number)
-
-    def archive(self) -> Iterator[bytes]:
+    def labelled_images(self) -> Iterator[bytes]:
         """Yield a ZIP file of the labelled images as class folders, piece by piece."""
-        buffer = _Pieces()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # images are compressed already
-            for name, place in self.labelled_images():
-                with contextlib.suppress(OSError):
-                    archive.write(place, name)
-                yield buffer.taken()
-        yield buffer.taken()
+        return archives.packed(archives.labelled_images(self.desk))
+
+    def elsewhere(self, choice: wizard.Choice) -> Iterator[bytes]:
+        """Yield a ZIP file of all that runs the study on another machine, piece by piece."""
+        return archives.packed(archives.study(self.desk, self._configuration(choice), workflow.root()))
 
     # ---- helpers
 
@@ -255,24 +239,6 @@ class Study:
     def _ended(self, _: dict[str, Any]) -> None:
         with contextlib.suppress(InputError, OSError):
             self._take_in()
-
-
-class _Pieces(io.RawIOBase):
-    """What is written to it can be taken away at any time: an archive need not fit into memory."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def taken(self) -> bytes:
-        taken, self._parts = b"".join(self._parts), []
-        return taken
 
 
 def _json(path: Path) -> Any:

@@ -11,6 +11,7 @@ import { Results } from "./results.js";
 import { Enough, Exam, Suggestions } from "./steps.js";
 import { Train } from "./train.js";
 import { changed, findSimilar, label, labelOf, listen, load, nameOf, say, state, subscribe, turn } from "./store.js";
+import { Tour } from "./tour.js";
 import { Zoom } from "./zoom.js";
 
 const SIZES = { small: 96, medium: 136, large: 192 };
@@ -31,6 +32,7 @@ function Desk() {
   const [zoomed, setZoomed] = useState(null);
   const [size, setSize] = useState("medium");
   const [help, setHelp] = useState(false);
+  const [tour, setTour] = useState(state.tour);
   const [tab, setTab] = useState("label");
   const anchor = useRef(-1);
   const before = useRef(new Set());
@@ -244,7 +246,8 @@ function Desk() {
     `}
     ${zoomed !== null && list[zoomed] !== undefined && html`<${Zoom} list=${list} position=${zoomed} categories=${state.categories}
       onMove=${(step) => { setZoomed(zoomed + step); setCursor(zoomed + step); }} onClose=${close} onLabel=${labelSelection} />`}
-    ${help && html`<${Help} close=${() => setHelp(false)} />`}
+    ${help && html`<${Help} close=${() => setHelp(false)} onTour=${() => { setHelp(false); setTab("label"); setTour(true); }} />`}
+    ${tour && html`<${Tour} close=${() => { setTour(false); grid.current?.focus({ preventScroll: true }); }} />`}
     <div class="toast" role="status" aria-live="polite">${state.message && html`<p class=${state.message.kind}>${state.message.text}</p>`}</div>
   </div>`;
 }

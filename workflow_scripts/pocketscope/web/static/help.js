@@ -15,13 +15,13 @@ const KEYS = [
   ["Esc", "select nothing, or close"],
 ];
 
-export function Help({ close }) {
+export function Help({ close, onTour }) {
   const dialog = useRef(null);
   useLayoutEffect(() => dialog.current.showModal(), []);
   return html`<dialog class="help" ref=${dialog} onClose=${close} aria-label="Keys and help">
     <h2>Keys</h2>
     <dl>${KEYS.map(([key, what]) => html`<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`)}</dl>
     <p>Labels are saved as you give them: a label with a hatched mark is on its way, one without is on the disk. Your images are never changed.</p>
-    <button class="main" onClick=${close}>Close</button>
+    <div class="buttons"><button class="main" onClick=${close}>Close</button><button onClick=${onTour}>Show the tour</button></div>
   </dialog>`;
 }

@@ -33,7 +33,8 @@ export function Results({ onShow, onOpen }) {
     <${Matrix} onOpen=${onOpen} />
     ${files.length > 0 && html`<section><h2>Take away</h2><ul class="take">${files.map(([name, bytes]) => html`<li>
       <a class="button" href=${`/take/${encodeURIComponent(name)}`} download>${name}</a> <span>${ABOUT[name] || "a model file"}, ${size(bytes)}</span></li>`)}
-      <li><a class="button" href="/take/labelled-images.zip" download>labelled-images.zip</a> <span>the images that you labelled, one folder a category</span></li></ul></section>`}
+      <li><a class="button" href="/take/labelled-images.zip" download>labelled-images.zip</a> <span>the images that you labelled, one folder a category</span></li>
+      <li><a class="button" href=${`/take/study.zip?choice=${encodeURIComponent(JSON.stringify(state.asked.choice || {}))}`} download>study.zip</a> <span>to run the study elsewhere: images, labels, configuration and notebooks</span></li></ul></section>`}
     ${found.card && html`<details><summary>Model card</summary><pre class="text">${found.card}</pre></details>`}
   </div>`;
 }

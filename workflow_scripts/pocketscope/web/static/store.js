@@ -29,6 +29,7 @@ export const state = {
   answers: false, // whether the answers to the test are what the grid shows
   run: { state: "idle" },
   asked: { choice: null, exam: null, processes: {}, presets: {} },
+  tour: false, // whether nobody has seen the tour yet
   message: null,
   waiting: 0,
 };
@@ -72,6 +73,7 @@ export async function load() {
   });
   state.run = read.run;
   state.asked = read.asked;
+  state.tour = read.tour;
   suggest();
   document.title = `${read.project.name} - pocketscope`;
   setLabels(read);

@@ -46,6 +46,7 @@ export function Train() {
       </details>
       <button class="main" onClick=${start}>Start</button>
     </fieldset>
+    <p><a class="button" href=${`/take/study.zip?choice=${encodeURIComponent(JSON.stringify(choice))}`} download>Take it elsewhere</a> <span class="small soft">One archive for a cluster, another computer or Google Colab: images, labels, configuration and notebooks.</span></p>
     <details><summary>The configuration file</summary><p class="small soft">An ordinary file; it runs without the desk, on a cluster too.</p><pre class="text">${text}</pre></details>
   </div>`;
 }
