@@ -65,6 +65,9 @@ def measured(number: int, work: Path) -> dict[str, float]:
         scan = time.monotonic() - began
         first, frames, page = looked_at(address)
         line = {"scan_s": round(scan, 1), "first_pictures_s": round(first, 2)} | labelled(ask, number)
+        while ask("/api/state")["identified"] < number:  # memory is looked at when all is known
+            time.sleep(2)
+        line["identified_s"] = round(time.monotonic() - began)
         line |= {
             "frames_below_100_ms": round(100 * float(np.mean(np.array(frames) < 100)), 1),
             "frames_per_second": round(1000 / statistics.mean(frames), 1),

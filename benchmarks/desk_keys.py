@@ -180,7 +180,7 @@ class Person:
         for name in classes:
             field = self.find(".add input")[0]
             field.send_keys(name, Keys.ENTER)
-            self.until(lambda name=name: name in [one.text for one in self.find(".categories .use .name")])
+            self.until(lambda name=name: name in [one.text for one in self.find(".categories li:not(.clear) .name")])
         self.browser.execute_script("document.activeElement.blur()")
 
     def draw_exam(self) -> None:
@@ -210,7 +210,7 @@ class Person:
         chosen = self.find(".cell.chosen")[0]
         number = chosen.get_attribute("data-number")
         name = self.category(chosen)
-        names = [one.text for one in self.find(".categories .use .name")]
+        names = [one.text for one in self.find(".categories li:not(.clear) .name")]
         self.keys(self.find(".categories .use kbd")[names.index(name)].text.lower())
         self.until(lambda: self.find(f"[data-number='{number}'].labelled, .grid:not(:has([data-number='{number}']))"))
 
@@ -243,7 +243,7 @@ class Person:
             if not dozen:
                 self.keys("l")
                 self.until(lambda: self.find(".cell.chosen"))
-        names = [one.text for one in self.find(".categories .use .name")]
+        names = [one.text for one in self.find(".categories li:not(.clear) .name")]
         self.presses += 2
         self.sort = "Guess, surest first"
         in_vain = 0

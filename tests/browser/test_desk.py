@@ -126,7 +126,7 @@ def test_the_tour_has_five_steps_and_comes_back_from_help_alone(desk):
 def test_categories_are_added_and_names_are_text(desk):
     for name in ("cell", "debris", ODD):
         desk.add(name)
-    assert [one.text for one in desk.find(".categories kbd")] == ["1", "2", "3"]
+    assert [one.text for one in desk.find(".categories kbd")] == ["1", "2", "3", "0"]
     assert not desk.find(".categories img")
 
 

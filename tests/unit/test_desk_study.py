@@ -2,11 +2,13 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +19,13 @@ from PIL import Image
 
 from pocketscope.api import workflow
 from pocketscope.config.study import read_config
+from pocketscope.config.training import Training
 from pocketscope.core.errors import InputError
 from pocketscope.data import corrections
+from pocketscope.plan.study_plan import StudyPlan
 from pocketscope.tables.decision import ANSWERS
+from pocketscope.web import cost, running, tested, wizard
 from pocketscope.web import project as projects
-from pocketscope.web import running, tested, wizard
 from pocketscope.web.desk import Desk
 from pocketscope.web.events import Events
 from pocketscope.web.running import Runs
@@ -293,3 +297,56 @@ def test_what_was_labelled_after_a_guess_never_tests(desk):
     desk.labels.label("request-label", list(range(20)), "cell", seen={}, guess_shown=range(20))
     desk.study.set_exam("request-exam", 0.3, by_folder=False, labelled_too=True)
     assert {n for one in desk.labels.exam for n in desk.index.numbers[one]} <= set(range(20, 40))
+
+
+# ---- what it costs
+
+
+def costs_of(project, tmp_path, monkeypatch, speeds):
+    """Return the estimates of a project whose probe says what is given."""
+    path = tmp_path / "config.yaml"
+    path.write_text(wizard.as_text(wizard.configuration(project, wizard.Choice(), exam=True, unlabelled=True), "x"))
+    monkeypatch.setattr(cost.Costs, "_probe", lambda self, *_: None)
+    made = cost.Costs(project, lambda: None)
+    made._place.parent.mkdir(parents=True, exist_ok=True)
+    made._place.write_text(json.dumps({f"{platform.node()} {name} 128": each for name, each in speeds.items()}))
+    return made, path
+
+
+def test_trainings_are_those_that_the_workflow_plans(project, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(wizard.as_text(wizard.configuration(project, wizard.Choice(), exam=True, unlabelled=True), "x"))
+    plan = StudyPlan(*read_config(path, workflow.root()), workflow.root())
+    found, splits = cost.trainings(plan, 100, 400)
+    assert splits == 6  # the study's, what ships, and its four folds
+    # In each: two teachers and their student. Supervised training of the student's network is one of the teachers.
+    assert Counter(one.network for one in found) == {"efficientnet_lite0": 12, "efficientnet_lite1": 6}
+    assert sorted({(one.images, one.steps) for one in found}) == [(75, 200), (100, 200), (475, 436), (500, 447)]
+    assert {one.views for one in found} == {0, 7 * 475, 7 * 500}
+
+
+@pytest.mark.parametrize("images", [12, 100, 101, 5000])
+@pytest.mark.parametrize("choice", [{}, {"epochs": 3}, {"steps": 50}, {"recipe": "frozen"}])
+def test_steps_are_those_that_a_training_takes(images, choice):
+    from pocketscope.training import optimization
+
+    settings = Training(**choice).model_dump()
+    assert cost.steps_of(settings, images) == optimization.budget(settings, images, pretrained=True)
+
+
+def test_minutes_grow_with_the_probes_seconds_and_are_replaced_by_those_of_earlier_trainings(
+    project, tmp_path, monkeypatch
+):
+    slow, path = costs_of(project, tmp_path, monkeypatch, {key: [1.0, 0.01] for key in wizard.TEACHERS})
+    first = slow.estimate(path, 100, 400)
+    quick, _ = costs_of(project, tmp_path, monkeypatch, {key: [0.5, 0.01] for key in wizard.TEACHERS})
+    second = quick.estimate(path, 100, 400)
+    assert first.by == second.by == "probe"
+    steps = 12 * 200 + 4 * 436 + 2 * 447
+    slots = max(1, os.cpu_count())
+    assert first.minutes - second.minutes == pytest.approx(0.5 * steps / slots / 60)
+    monkeypatch.setattr(cost.Costs, "_earlier", lambda *_: dict.fromkeys(wizard.TEACHERS, 0.5))
+    third = slow.estimate(path, 100, 400)
+    assert third.by == "earlier"
+    unknown, _ = costs_of(project, tmp_path, monkeypatch, {})
+    assert unknown.estimate(path, 100, 400) is None

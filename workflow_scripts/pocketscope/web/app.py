@@ -71,7 +71,7 @@ class Run(BaseModel):
     """Start what the person chose."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    kind: Literal["features", "study", "preview", "stop"]
+    kind: Literal["features", "study", "preview", "estimate", "stop"]
     choice: Choice = Choice()
 
 
@@ -312,6 +312,8 @@ class Server:
                 study.train(sent.choice)
             case "preview":
                 return {"text": study.text(sent.choice)}
+            case "estimate":
+                return study.estimate(sent.choice)
             case "stop":
                 study.runs.stop()
         return {"now": study.runs.now}

@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 SMALL = 192  # pixels of a thumbnail's longer side: sharp in cells of 96 to 192
 LARGE = 1600  # of the picture that is looked at alone
 WORKERS = 2
-TOGETHER = 64  # identities that are written at once
+TOLD = 0.5  # seconds between words on what was found: each costs all pages a new drawing
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -161,7 +162,7 @@ class Index:
     def identify_all(self, told: Callable[[list[int]], None]) -> None:
         """Decode what is not known yet, after all that somebody waits for; `told` gets the numbers, some at a time."""
         done: list[int] = []
-        number = 0
+        number, last = 0, 0.0
         while not self._stop.is_set() and number < len(self.paths):
             if self.image_ids[number] is None and self.problems[number] is None and number not in self.gone:
                 while self._asked and not self._stop.wait(0.01):  # what somebody looks at comes first
@@ -174,9 +175,9 @@ class Index:
                     return
                 done.append(number)
             number += 1
-            if done and (len(done) == TOGETHER or number == len(self.paths)):
+            if done and (time.monotonic() - last > TOLD or number == len(self.paths)):
                 told(done)
-                done = []
+                done, last = [], time.monotonic()
 
     def _wait_for(self, number: int) -> bytes | None:
         with self._asking():

@@ -16,6 +16,7 @@ from pocketscope.plan.study_plan import StudyPlan
 from pocketscope.suggest import exam
 from pocketscope.web import archives, tested, wizard
 from pocketscope.web import project as projects
+from pocketscope.web.cost import Costs
 from pocketscope.web.running import Runs
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Study:
         self.desk, self.project = desk, desk.project
         self.tested: dict[str, tested.Answer] = {}  # by identity of the image; once answers were shown, nobody is blind
         self.answers_shown = bool(projects.about(self.project.home).get("answers_shown"))
+        self.costs = Costs(desk.project, lambda: desk.events.tell("estimated"))
         self.runs = Runs(desk.project, told)
         self.runs.when_ended(self._ended)
 
@@ -49,6 +51,7 @@ class Study:
     def close(self) -> None:
         """Stop following; what runs goes on."""
         self.runs.close()
+        self.costs.close()
 
     # ---- what is asked
 
@@ -137,6 +140,18 @@ class Study:
         files.write_text(self.project.config, self.text(choice))
         projects.write(self.project, choice=choice.model_dump())
         self.runs.start("study", self.project.config, ["ship"])
+
+    def estimate(self, choice: wizard.Choice) -> dict[str, Any]:
+        """Return how long a study takes: `minutes` (None: not known), `by` what, and whether it is `probing`."""
+        if self.runs.running:
+            return {"minutes": None, "by": None, "probing": False}
+        path = self.project.home / "estimate.yaml"
+        files.write_text(path, self.text(choice))
+        labelled = sum(self.counts()["learnt"].values())
+        others = max(0, len(self.desk.index.paths) - len(self.desk.index.gone) - labelled - len(self.desk.labels.exam))
+        found = self.costs.estimate(path, labelled, others)
+        known = {"minutes": None, "by": None} if found is None else found._asdict()
+        return known | {"probing": self.costs.probing}
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return how many images are labelled, by name of the category: to learn from (`learnt`), and of the exam."""

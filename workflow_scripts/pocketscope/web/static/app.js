@@ -10,7 +10,7 @@ import { FILTERS, guessOf, shown, SORTS, testedName } from "./select.js";
 import { Results } from "./results.js";
 import { Enough, Exam, Suggestions } from "./steps.js";
 import { Train } from "./train.js";
-import { changed, findSimilar, label, labelOf, listen, load, nameOf, say, state, subscribe, turn } from "./store.js";
+import { changed, counts, findSimilar, label, labelOf, listen, load, nameOf, say, state, subscribe, turn } from "./store.js";
 import { Tour } from "./tour.js";
 import { Zoom } from "./zoom.js";
 
@@ -33,6 +33,8 @@ function Desk() {
   const [size, setSize] = useState("medium");
   const [help, setHelp] = useState(false);
   const [tour, setTour] = useState(state.tour);
+  const [panel, setPanel] = useState(false); // on a small screen: all beside the grid, not the categories alone
+  const [more, setMore] = useState(false); // and all that says what is shown
   const [tab, setTab] = useState("label");
   const anchor = useRef(-1);
   const before = useRef(new Set());
@@ -193,7 +195,7 @@ function Desk() {
   };
   const change = (about) => { setView({ ...view, ...about }); setSelected(new Set()); setCursor(-1); anchor.current = -1; grid.current && (grid.current.scrollTop = 0); };
   const people = useMemo(() => [...new Set(state.by.filter(Boolean))].sort(), [round, state.images.length, view]);
-  const labelled = state.label.reduce((sum, one) => sum + (one !== null), 0);
+  const labelled = counts().all;
   const total = state.images.length - state.gone.size;
   const sorts = Object.entries(SORTS).filter(([key]) => key === "name" || (key === "similar" ? state.similar : key === "next" ? state.order : state.guess.size));
   return html`<div class="desk">
@@ -207,33 +209,38 @@ function Desk() {
         ${!state.scanned ? " · listing the folder ..." : state.identified + state.unreadable.size < total ? ` · looking at the images: ${Math.floor((100 * state.identified) / Math.max(1, total))} %` : ""}
       </div>
       <div class="tools">
-        <button onClick=${() => turn(false)} title="Take back (Z)">Undo</button>
-        <button onClick=${() => turn(true)} title="Do again (Shift+Z)">Redo</button>
-        <button onClick=${() => setHelp(true)} title="Keys and help (?)">Help</button>
+        <button onClick=${() => turn(false)} aria-label="Undo" title="Take back (Z)"><span class="wide">Undo</span><span class="narrow" aria-hidden="true">↶</span></button>
+        <button onClick=${() => turn(true)} aria-label="Redo" title="Do again (Shift+Z)"><span class="wide">Redo</span><span class="narrow" aria-hidden="true">↷</span></button>
+        <button onClick=${() => setHelp(true)} aria-label="Help" title="Keys and help (?)"><span class="wide">Help</span><span class="narrow" aria-hidden="true">?</span></button>
       </div>
     </header>
     ${!state.connected || state.waiting > 0 ? html`<p class="banner" role="alert">${state.waiting > 0 ? `The desk does not answer. ${state.waiting} changes wait here and are sent when it is back; leave this page open.` : "The desk does not answer. Start it again with pocketscope open, and open the address that it prints."}</p>` : ""}
     ${state.trouble && html`<p class="banner" role="alert">${state.trouble}</p>`}
     ${tab === "train" ? html`<${Train} />` : tab === "results" ? html`<${Results} onShow=${(sort) => { setTab("label"); change({ filter: "unlabelled", sort }); }} onOpen=${openTested} />` : html`
-    <nav class="bar" aria-label="What is shown">
+    <nav class=${`bar${more ? " more" : ""}`} aria-label="What is shown">
       <label>Show <select value=${view.filter} onChange=${(event) => change({ filter: event.target.value })}>
         ${Object.entries(FILTERS).map(([key, name]) => (key !== "exam" || state.exam.size) && (key !== "suspicious" || state.suspicious.size || view.filter === key) && html`<option value=${key} selected=${key === view.filter}>${name}</option>`)}
         ${view.filter.startsWith("tested:") && html`<option value=${view.filter} selected>${testedName(view.filter)}</option>`}
         ${state.categories.map((one) => html`<option value=${`category:${one.id}`} selected=${view.filter === `category:${one.id}`}>${one.name}</option>`)}
         ${state.guess.size > 0 && state.categories.map((one) => html`<option value=${`guess:${one.id}`} selected=${view.filter === `guess:${one.id}`}>${one.name}? (guess)</option>`)}
       </select></label>
-      ${people.length > 1 && html`<label>by <select value=${view.who} onChange=${(event) => change({ who: event.target.value })}>
+      ${people.length > 1 && html`<label class="less">by <select value=${view.who} onChange=${(event) => change({ who: event.target.value })}>
         <option value="">anybody</option>${people.map((one) => html`<option value=${one}>${one}</option>`)}</select></label>`}
-      ${sorts.length > 1 && !state.answers && view.filter !== "suspicious" && html`<label>sorted by <select value=${view.sort} onChange=${(event) => change({ sort: event.target.value })}>${sorts.map(([key, name]) => html`<option value=${key} selected=${key === view.sort}>${name}</option>`)}</select></label>`}
-      <label class="grow">Name <input type="search" value=${view.text} onInput=${(event) => change({ text: event.target.value })} placeholder="part of a name" /></label>
+      ${sorts.length > 1 && !state.answers && view.filter !== "suspicious" && html`<label class="less">sorted by <select value=${view.sort} onChange=${(event) => change({ sort: event.target.value })}>${sorts.map(([key, name]) => html`<option value=${key} selected=${key === view.sort}>${name}</option>`)}</select></label>`}
+      <label class="grow less">Name <input type="search" value=${view.text} onInput=${(event) => change({ text: event.target.value })} placeholder="part of a name" /></label>
       <span class="found">${list.length.toLocaleString()} shown${selected.size > 0 ? `, ${selected.size.toLocaleString()} selected` : ""}</span>
       ${state.features && selected.size === 1 && html`<button onClick=${async () => { if (await findSimilar([...selected][0])) change({ sort: "similar", filter: "all" }); }}>Similar ones</button>`}
-      <button onClick=${listAnew} title="Filter and sort anew (L)">List anew</button>
-      <label>Size <select value=${size} onChange=${(event) => setSize(event.target.value)}>${Object.keys(SIZES).map((key) => html`<option value=${key} selected=${key === size}>${key}</option>`)}</select></label>
+      ${selected.size === 1 && html`<button onClick=${() => openAt(list.indexOf([...selected][0]))} title="Look at it large (Space)">Enlarge</button>`}
+      ${[...selected].some(guessOf) && html`<button onClick=${acceptGuesses} title="Label what is selected as guessed (Enter)">Accept guesses</button>`}
+      <button onClick=${() => setSelected(new Set(selected.size ? [] : list))} title=${selected.size ? "Select nothing (Esc)" : "Select all that is shown (A)"}>${selected.size ? "Select none" : "Select all"}</button>
+      <button class="less" onClick=${listAnew} title="Filter and sort anew (L)">List anew</button>
+      <label class="less">Size <select value=${size} onChange=${(event) => setSize(event.target.value)}>${Object.keys(SIZES).map((key) => html`<option value=${key} selected=${key === size}>${key}</option>`)}</select></label>
+      <button class="small-screen" aria-expanded=${more} onClick=${() => setMore(!more)}>Filter</button>
+      <button class="small-screen" aria-expanded=${panel} onClick=${() => setPanel(!panel)}>${panel ? "Images" : "Steps"}</button>
     </nav>
     ${state.answers && html`<p class="note"><button class="link" onClick=${() => setTab("results")}>Back to the results</button> What you correct here of the exam is kept; the test keeps what you said before you saw an answer.</p>`}
     <main>
-      <aside>
+      <aside class=${panel || !state.categories.length ? "open" : ""}>
         <${Categories} hasSelection=${selected.size > 0} onLabel=${labelSelection} onShow=${(id) => change({ filter: `category:${id}` })} />
         ${state.categories.length > 1 && html`<${Exam} onShow=${(filter) => change({ filter, sort: "name" })} />`}
         <${Suggestions} onSort=${(sort) => change(sort === "suspicious" ? { filter: sort, sort: "name" } : { filter: "unlabelled", sort })} />

@@ -1,6 +1,6 @@
 // The categories: add, rename, merge, delete, colour, key; and how many images each has.
 
-import { html, useRef, useState } from "./vendor/htm-preact-3.1.1.js";
+import { html, useMemo, useRef, useState } from "./vendor/htm-preact-3.1.1.js";
 import { post, sendFile } from "./api.js";
 import { change, counts, say, state } from "./store.js";
 
@@ -9,7 +9,7 @@ export const TAKEN = new Set(["z", "a", "l", "x", "0", " "]); // keys that do so
 export function Categories({ wanted, onLabel, onShow, hasSelection }) {
   const [edited, setEdited] = useState(null);
   const field = useRef(null);
-  const found = counts();
+  const found = counts().of;
   const add = async (event) => {
     event.preventDefault();
     const name = field.current.value.trim();
@@ -29,6 +29,7 @@ export function Categories({ wanted, onLabel, onShow, hasSelection }) {
         ${wanted && html`<progress max=${wanted} value=${Math.min(wanted, found.get(one.id))} aria-hidden="true"></progress>`}
         ${edited === one.id && html`<${Editor} one=${one} count=${found.get(one.id)} close=${() => setEdited(null)} />`}
       </li>`)}
+      ${state.categories.length > 0 && html`<li class="clear"><button class="use" disabled=${!hasSelection} onClick=${() => onLabel(null)} title="Take the label of what is selected away"><kbd>0</kbd><span class="name">No label</span></button></li>`}
     </ul>
     <form onSubmit=${add} class="add">
       <input ref=${field} aria-label="Name of a new category" placeholder="New category" maxlength="200" />
@@ -82,13 +83,18 @@ function Table() {
     <input type="file" accept=".csv,.tsv,.txt,.parquet,.pq" disabled=${busy} onChange=${take} aria-description="With the columns path and label" /></label>`;
 }
 
-// The folders inside may be categories already.
-function Folders() {
+function foldersInside() {
   const inside = new Map();
   for (const path of state.images) {
-    const [folder, rest] = path.split("/", 2);
-    if (rest !== undefined) inside.set(folder, (inside.get(folder) || 0) + 1);
+    const slash = path.indexOf("/");
+    if (slash > 0) inside.set(path.slice(0, slash), (inside.get(path.slice(0, slash)) || 0) + 1);
   }
+  return inside;
+}
+
+// The folders inside may be categories already.
+function Folders() {
+  const inside = useMemo(foldersInside, [state.images, state.images.length]);
   if (inside.size < 2) return "";
   const take = async () => {
     try {

@@ -40,11 +40,11 @@ function Table({ classes, counts, onOpen }) {
       ? html`<button onClick=${() => onOpen(`tested:${i}:${j}`)} aria-label=${`${count} images of ${classes[i]} answered ${classes[j]}; show them`}>${count.toLocaleString()}</button>` : html`<span class="none">0</span>`}</td>`;
   };
   const margin = (key, count, what) => html`<td class="sum">${count ? html`<button onClick=${() => onOpen(key)} aria-label=${`${count} ${what}; show them`}>${count.toLocaleString()}</button>` : 0}</td>`;
-  return html`<div class="scroll" role="region" aria-label="Confusion matrix" tabindex="0"><table class="matrix">
-    <caption>Rows: what you said. Columns: what the model answered.</caption>
+  return html`<p class="small soft">Rows: what you said. Columns: what the model answered.</p>
+    <div class="scroll" role="region" aria-label="Confusion matrix" tabindex="0"><table class="matrix">
     <thead><tr><td></td>${classes.map((name) => html`<th scope="col"><span>${name}</span></th>`)}<th scope="col"><span>all</span></th></tr></thead>
     <tbody>${classes.map((name, i) => html`<tr><th scope="row">${name}</th>${classes.map((_, j) => cell(i, j))}${margin(`tested:${i}:`, total(counts[i]), `images of ${name}`)}</tr>`)}
-      <tr><th scope="row">all</th>${classes.map((name, j) => margin(`tested::${j}`, total(counts.map((row) => row[j])), `images answered ${name}`))}<td></td></tr></tbody>
+      <tr><th scope="row">all</th>${classes.map((name, j) => margin(`tested::${j}`, total(counts.map((row) => row[j])), `images answered ${name}`))}<td class="sum"></td></tr></tbody>
   </table></div>`;
 }
 

@@ -14,6 +14,16 @@ export const SORTS = { next: "What to label next", name: "Name", doubt: "Doubt, 
 
 const collator = new Intl.Collator(undefined, { numeric: true });
 
+// All numbers in the order of their names. Comparing a hundred thousand names takes a second: done once.
+let named = { of: null, length: -1, order: [] };
+function byName() {
+  const { images } = state;
+  if (named.of !== images || named.length !== images.length) {
+    named = { of: images, length: images.length, order: images.map((_, number) => number).sort((a, b) => collator.compare(images[a], images[b])) };
+  }
+  return named.order;
+}
+
 // The test images of a cell of the confusion matrix (`tested:0:2`: of class 0, answered 2), of a row or column
 // (`tested:0:`, `tested::2`), or all errors (`tested:errors`).
 function isTested(filter, number) {
@@ -41,9 +51,10 @@ export function errors() {
 // The numbers to show. It is computed when a person asks for it and when files come or go, not after each label: images
 // should not jump away under the pointer.
 export function shown({ filter, who, sort, text, similar }) {
-  let found = [];
+  const found = [];
   const wanted = text.trim().toLocaleLowerCase();
-  for (let number = 0; number < state.images.length; number++) {
+  const all = sort === "name" ? byName() : state.images.keys();
+  for (const number of all) {
     const unreadable = state.unreadable.has(number);
     if (state.gone.has(number) || unreadable !== (filter === "unreadable")) continue;
     const label = labelOf(number);
@@ -60,10 +71,7 @@ export function shown({ filter, who, sort, text, similar }) {
   }
   if (filter === "suspicious") found.sort((a, b) => state.suspicious.get(a) - state.suspicious.get(b));
   else if (filter.startsWith("tested:")) found.sort(surest);
-  else if (sort === "name") {
-    const paths = state.images;
-    found.sort((a, b) => collator.compare(paths[a], paths[b]));
-  } else if (sort === "doubt") {
+  else if (sort === "doubt") {
     const sure = (number) => (labelOf(number) === null ? state.guess.get(number)?.[1] ?? 2 : 3);
     found.sort((a, b) => sure(a) - sure(b) || a - b);
   } else if (sort === "sure") {

@@ -9,6 +9,7 @@ export const state = {
   images: [],
   label: [], // identity of the category, or null
   by: [],
+  deeds: 0, // grows with every change of a label
   pending: new Map(), // number -> what it will be labelled as, until the server has it on its disk
   exam: new Set(),
   unreadable: new Map(),
@@ -30,6 +31,7 @@ export const state = {
   run: { state: "idle" },
   asked: { choice: null, exam: null, processes: {}, presets: {} },
   tour: false, // whether nobody has seen the tour yet
+  estimated: 0, // how often the machine's speed was measured
   message: null,
   waiting: 0,
 };
@@ -80,6 +82,7 @@ export async function load() {
 }
 
 function setLabels(read) {
+  state.deeds++;
   state.label = new Array(state.images.length).fill(null);
   state.by = new Array(state.images.length).fill(null);
   take(read.labels);
@@ -89,6 +92,7 @@ function setLabels(read) {
 }
 
 function take(lines) {
+  if (lines.length) state.deeds++;
   for (const [number, category, who] of lines) {
     state.label[number] = category;
     state.by[number] = who;
@@ -135,6 +139,7 @@ const handlers = {
     if (ended && now.kind === "study") say({ done: "The study is done. See Results.", failed: "The study failed.", stopped: "The study was stopped." }[now.state], now.state === "failed" ? "error" : "done");
     changed();
   },
+  estimated() { state.estimated++; changed(); },
   asked({ asked }) { state.asked = asked; changed(); },
   reload: () => load(),
   labels: setLabels,
@@ -151,6 +156,7 @@ const handlers = {
       state.version.set(number, (state.version.get(number) || 0) + 1);
       state.unreadable.delete(number);
       state.label[number] = state.by[number] = null;
+      state.deeds++;
     }
     Object.assign(state, { gone: new Set(gone), trouble, scanned });
     changed();
@@ -174,13 +180,22 @@ export const labelOf = (number) => (state.pending.has(number) ? state.pending.ge
 export const categoryOf = (id) => state.categories.find((one) => one.id === id) || null;
 export const nameOf = (id) => categoryOf(id)?.name ?? "";
 
+// How many images each category has, and all together. Counted anew only where a label changed: a hundred thousand images
+// are looked at for that.
+let counted = { deeds: -1, categories: null, of: null, all: 0 };
 export function counts() {
-  const found = new Map(state.categories.map((one) => [one.id, 0]));
+  const { deeds, categories } = state;
+  if (counted.deeds === deeds && counted.categories === categories) return counted;
+  const of = new Map(categories.map((one) => [one.id, 0]));
+  let all = 0;
   for (let number = 0; number < state.images.length; number++) {
     const id = labelOf(number);
-    if (id !== null && found.has(id)) found.set(id, found.get(id) + 1);
+    if (id === null) continue;
+    all++;
+    if (of.has(id)) of.set(id, of.get(id) + 1);
   }
-  return found;
+  counted = { deeds, categories, of, all };
+  return counted;
 }
 
 export async function label(numbers, category) {
@@ -189,6 +204,7 @@ export async function label(numbers, category) {
   const seen = images.map(labelOf);
   const shown = images.filter((number) => state.guess.has(number) && !state.exam.has(number));
   for (const number of images) state.pending.set(number, category);
+  state.deeds++;
   changed();
   try {
     const { labels } = await post("/api/label", { images, category, seen, guess_shown: shown });
@@ -198,10 +214,12 @@ export async function label(numbers, category) {
   } catch (error) {
     if (error.overtaken) {
       for (const [number, now] of error.overtaken) state.label[number] = now;
+      state.deeds++;
       say(`${error.message} What they are labelled as now is shown; press again to change it.`, "error");
     } else say(error.message, "error");
   } finally {
     for (const number of images) if (state.pending.get(number) === category) state.pending.delete(number);
+    state.deeds++;
     changed();
   }
 }

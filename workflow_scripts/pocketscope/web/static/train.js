@@ -5,7 +5,7 @@ import { postOnce } from "./api.js";
 import { say, state } from "./store.js";
 
 const PRESETS = {
-  quick: ["Quick look", "A linear head on a pretrained network that stays as it is. A minute or two: is the task learnable, and where does it err?"],
+  quick: ["Quick look", "A linear head on a pretrained network that stays as it is. The quickest: is the task learnable, and where does it err?"],
   recommended: ["Recommended", "Supervised training and distillation: two teachers label the rest, a compact student learns from all of it. The better one ships."],
   full: ["Full comparison", "Every process of the two studies, compared by tests. Hours on a laptop."],
 };
@@ -16,12 +16,18 @@ const BEGIN = { preset: "recommended", image_size: 128, symmetries: ["horizontal
 export function Train() {
   const [choice, setChoice] = useState(() => ({ ...BEGIN, ...clean(state.asked.choice || {}) }));
   const [text, setText] = useState("");
+  const [cost, setCost] = useState(null);
   const set = (about) => setChoice(clean({ ...choice, ...about }));
   useEffect(() => {
     postOnce("/api/run", { kind: "preview", choice }).then((found) => setText(found.text), (error) => setText(error.message));
   }, [choice]);
   const { run } = state;
   const busy = ["running", "stopping"].includes(run.state);
+  useEffect(() => { // after a moment, and again when a probe has ended
+    if (busy) return;
+    const wait = setTimeout(() => postOnce("/api/run", { kind: "estimate", choice }).then(setCost, () => setCost(null)), 300);
+    return () => clearTimeout(wait);
+  }, [choice, busy, state.estimated]);
   const start = () => postOnce("/api/run", { kind: "study", choice }).catch((error) => say(error.message, "error"));
   const processes = choice.processes || state.asked.presets[choice.preset];
   const toggled = (list, one) => (list.includes(one) ? list.filter((other) => other !== one) : [...list, one]);
@@ -44,11 +50,17 @@ export function Train() {
         <p>Views of teachers: ${VIEWS.map((one) => html`<label class="inline"><input type="checkbox" checked=${(choice.views || VIEWS).includes(one)} onChange=${() => set({ views: toggled(choice.views || VIEWS, one) })} /> ${one.replaceAll("_", " ")}</label>`)}</p>
         <label class="line">What belongs together <input placeholder="folder, or a pattern such as <group>_s#" value=${choice.group || ""} onChange=${(event) => set({ group: event.target.value.trim() || undefined })} /> <span class="soft small">Patients, slides, plates: never learnt from and tested on both.</span></label>
       </details>
-      <button class="main" onClick=${start}>Start</button>
+      <p class="start"><button class="main" onClick=${start}>Start</button> <span class="soft" role="status">${costInWords(cost)}</span></p>
     </fieldset>
     <p><a class="button" href=${`/take/study.zip?choice=${encodeURIComponent(JSON.stringify(choice))}`} download>Take it elsewhere</a> <span class="small soft">One archive for a cluster, another computer or Google Colab: images, labels, configuration and notebooks.</span></p>
     <details><summary>The configuration file</summary><p class="small soft">An ordinary file; it runs without the desk, on a cluster too.</p><pre class="text">${text}</pre></details>
   </div>`;
+}
+
+function costInWords(cost) {
+  if (!cost || cost.minutes === null) return cost?.probing ? "Measuring how fast this machine trains ..." : "";
+  const from = cost.by === "earlier" ? "earlier trainings here" : "a short probe";
+  return `About ${time(60 * cost.minutes)} on this machine: an estimate, from ${from}.`;
 }
 
 const whole = (event) => Math.round(Number(event.target.value)) || undefined;
