@@ -99,7 +99,7 @@ def test_what_is_no_group_is_refused_with_what_is(group, said):
 
 def test_a_table_names_its_groups_once():
     table = {"kind": "table", "path": "x.csv"}
-    for group, said in (("folder", "'<group>/\\*'"), ("<group>_#", "leave one out")):
+    for group, said in (("folder", "'<group>/\\*'"), ("folder_above", "'<group>/\\*'"), ("<group>_#", "leave one out")):
         with pytest.raises(InputError, match=said):
             validate(Dataset, {"source": table | {"group": group, "columns": {"group": "patient"}}}, "d")
 
@@ -122,9 +122,36 @@ def test_patients_who_are_in_several_classes_are_one_group_each(root):
     for label in "ab":
         for p in range(5):
             put(root / "same" / label / str(p) / "0.png", p)
-    with pytest.raises(InputError, match="set 'group: folder' of the source"):
+    with pytest.raises(InputError, match="inside the classes: set 'group: folder'"):
         groups(root, None, path="same")
     assert set(groups(root, "folder", path="same").values()) == set("01234")
+
+
+def test_patients_above_the_classes(root):
+    names = [f"patient {p}/{label}/{i}.png" for p in range(5) for label in "ab"[: 1 + p % 2] for i in range(2)]
+    for seed, name in enumerate([*names, "patient 0/a/deep/9.png"]):
+        put(root / "above" / name, seed)
+    put(root / "held" / "patient 9" / "b" / "1.png", 90)
+    put(root / "new" / "patient 8" / "1.png", 91)
+    put(root / "above" / "patient 1" / "loose.png", 92)
+    asked = {"kind": "folder", "path": "above", "test": "held", "unlabelled": "new", "group": "folder_above"}
+    found = {record.path: (record.label, record.group) for record in kinds.records(asked, root)}
+    assert found["patient 3/b/1.png"] == ("b", "patient 3")
+    assert found["patient 0/a/deep/9.png"] == ("a", "patient 0")
+    assert found["../held/patient 9/b/1.png"] == ("b", "patient 9")
+    assert found["../new/patient 8/1.png"] == (None, "patient 8")
+    assert found["patient 1/loose.png"] == (None, "patient 1")
+    rows, _ = packed(root, "folder_above", path="above")
+    assert rows["patient 3/b/1.png"] == "patient 3"
+    assert "patient 1/loose.png" not in rows  # skipped: it lies in no class
+    with pytest.raises(
+        InputError, match="'a', 'b', the groups; if it is the other way round, set 'group: folder_above'"
+    ):
+        groups(root, "folder", path="above")
+    with pytest.raises(InputError, match="set 'group: folder_above' of the source, where they are patients"):
+        groups(root, None, path="above")
+    with pytest.raises(InputError, match="'group: folder_above' of the source: no folder inside holds class folders"):
+        groups(root, "folder_above", path="above/patient 1")
 
 
 def test_folders_that_are_not_there_are_no_groups(root):

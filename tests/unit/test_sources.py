@@ -156,7 +156,13 @@ def test_folders_that_are_no_classes_by_their_names(root):
         (
             ["training_set/cats", "training_set/dogs", "test_set/cats", "test_set/dogs"],
             r"the folders 'test_set', 'training_set' would be the classes, and hold folders of the same names, "
-            r"'cats', 'dogs'; .*by 'path' of the source, and the one to test on by 'test'",
+            r"'cats', 'dogs'; name the one to learn from by 'path' of the source, and the one to test on by 'test' "
+            r"\('training_set' and 'test_set', by their names\); if the folders are classes indeed",
+        ),
+        (
+            [f"seg_{part}/seg_{part}/{kind}" for part in ("train", "test") for kind in ("ice", "sea")]
+            + ["seg_pred/seg_pred"],
+            r"same names, 'ice', 'sea'; .*\('seg_train/seg_train' and 'seg_test/seg_test', by their names\)",
         ),
         (["seg_train/sea", "seg_train/ice", "seg_test/sea", "seg_test/ice", "seg_pred"], "same names, 'ice', 'sea'"),
         ([f"{kind}/{plant}" for kind in ("color", "grayscale", "segmented") for plant in "abc"], "'a', 'b', 'c'"),
@@ -165,7 +171,10 @@ def test_folders_that_are_no_classes_by_their_names(root):
             "'10254' and more would be the classes",
         ),
         # Patients with one class each
-        ([f"p{patient}/{patient % 2}" for patient in range(4)], "'0', '1'.*a table with the column 'group'"),
+        (
+            [f"p{patient}/{patient % 2}" for patient in range(4)],
+            "'0', '1'.*set 'group: folder_above' of the source, where they are patients",
+        ),
         (
             ["train/a", "train/b", "test/a", "test/b", "more"],
             "'test' and 'train' are parts of a data set by their names",

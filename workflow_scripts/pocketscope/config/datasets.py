@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from pocketscope.config.base import Model, Share, each_once
-from pocketscope.core.group_rules import DICOM_KEYS, FOLDER, GROUP, expression
+from pocketscope.core.group_rules import DICOM_KEYS, FOLDERS, GROUP, expression
 from pocketscope.core.messages import did_you_mean
 from pocketscope.core.stack_pages import WORDS
 
@@ -40,10 +40,10 @@ class GroupTable(Model):
 def _known_group(group: str) -> str:
     if GROUP in group:
         expression(group)
-    elif group not in (FOLDER, *DICOM_KEYS):
+    elif group not in (*FOLDERS, *DICOM_KEYS):
         raise ValueError(
-            f"'{group}' is neither {FOLDER}, nor one of {', '.join(DICOM_KEYS)}, nor a pattern with <group>"
-            f"{did_you_mean(group, (FOLDER, *DICOM_KEYS), '')}"
+            f"'{group}' is neither {' nor '.join(FOLDERS)}, nor one of {', '.join(DICOM_KEYS)}, nor a pattern with "
+            f"<group>{did_you_mean(group, (*FOLDERS, *DICOM_KEYS), '')}"
         )
     return group
 
@@ -77,8 +77,9 @@ class FolderSource(Model):
     test: str | None = Field(None, description="A folder with one sub-folder per class; its images are the test set.")
     group: Group | None = Field(
         None,
-        description="What belongs together (patient, slide, plate): folder, the folder inside the class; PatientID, "
-        "StudyInstanceUID or SeriesInstanceUID of DICOM files; a pattern of names such as <group>_s#; or a table.",
+        description="What belongs together (patient, slide, plate): folder, the folder inside the class; "
+        "folder_above, the folder around the class folders; PatientID, StudyInstanceUID or SeriesInstanceUID of DICOM "
+        "files; a pattern of names such as <group>_s#; or a table.",
     )
 
     @model_validator(mode="after")
@@ -119,7 +120,7 @@ class TableSource(Model):
 
     @model_validator(mode="after")
     def _one_group(self) -> "TableSource":
-        if self.group == FOLDER:
+        if self.group in FOLDERS:
             raise ValueError("a table has no class folders; name the folder by a pattern such as '<group>/*'")
         if self.group and self.columns and self.columns.group:
             raise ValueError("'group' and 'columns.group' both name the groups; leave one out")

@@ -4,6 +4,8 @@ import re
 import unicodedata
 
 FOLDER = "folder"  # the folder inside that of the class
+FOLDER_ABOVE = "folder_above"  # that around those of the classes
+FOLDERS = (FOLDER, FOLDER_ABOVE)
 DICOM_KEYS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
 GROUP = "<group>"
 _PARTS = {GROUP: r"(?P<group>[^/]+?)", "*": r"[^/]*?", "?": r"[^/]", "#": r"[0-9]+"}

@@ -161,7 +161,8 @@ def _annotations(text: str) -> str | None:
     if head.startswith(("{", "[{", "[[")):
         return (
             "is JSON, not a table; export the labels as CSV (Label Studio: CSV; CVAT: 'ImageNet', which is one folder "
-            "per class), or write a table with the columns path and label"
+            "per class), or write a table with the columns path and label. (As the 'path' of a source, Label Studio's "
+            "JSON is read in a file that ends in '.json'.)"
         )
     if head.startswith("<?xml") or head.startswith("<annotations"):
         return "is XML, not a table; export the labels as CSV, or as one folder per class (CVAT: 'ImageNet')"

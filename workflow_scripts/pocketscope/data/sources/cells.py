@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -63,14 +63,24 @@ _DATE = (  # 2-Jan, 02. Jan, Jan-02; 1/2/2026, 2026-02-01; 1:02
 )
 
 COLUMNS = ("path", "label", "group", "role")
+# What programs call these columns: Roboflow, Hugging Face, ISIC, Label Studio and others.
+_USUAL = {
+    "path": {"filename", "file_name", "file", "filepath", "file_path", "image", "image_path", "image_name", "image_id"},
+    "label": {"choice"},
+}
+_LABELS = ("class", "class_name", "category", "diagnosis", "dx", "target", "species", "type")  # asked about, not taken
 
 
 def read_cells(
-    table: Path, columns: dict[str, str | None] | None = None, classes: Collection[str] = ()
+    table: Path,
+    columns: dict[str, str | None] | None = None,
+    classes: Collection[str] = (),
+    read: Callable[[Path], sheets.Sheet] = sheets.read,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the rows of a CSV or Parquet file as dicts of those of `COLUMNS` that it has, and remarks.
 
-    Where there is no column of labels, but one of 0 and 1 for each class, these are the labels.
+    Where there is no column of labels, but one of 0 and 1 for each class, these are the labels. Where there is no
+    column `path`, one that programs call `filename`, `image` or the like is, and Label Studio's `choice` is `label`.
 
     Parameters
     ----------
@@ -80,6 +90,8 @@ def read_cells(
         The table's own names of the columns, where they are others.
     classes
         Names of classes, even where they usually mean that there is no label.
+    read
+        What reads the file.
 
     Raises
     ------
@@ -89,10 +101,15 @@ def read_cells(
     """
     columns = columns or {}
     names = {column: columns.get(column) or column for column in COLUMNS}
-    sheet = sheets.read(table)
+    sheet = read(table)
     present = sheet.columns
     if not present:
         raise InputError(f"{table}: is empty; begin with the column names, {' and '.join(list(names.values())[:2])}")
+    taken = {}
+    for column, usual in _USUAL.items():
+        found = [name for name in present if name.casefold() in usual]
+        if names[column] not in present and not columns.get(column) and len(found) == 1:
+            taken[column] = names[column] = found[0]
     one_hot = None
     if names["path"] in present and names["label"] not in present and not columns.get("label"):
         one_hot = _one_hot(table, sheet, set(names.values()))
@@ -100,11 +117,15 @@ def read_cells(
         if column == "label" and one_hot:
             continue
         if name not in present and (column in ("path", "label") or columns.get(column)):
+            likely = [other for other in present if column == "label" and other.casefold() in _LABELS]
+            meant = f"; did you mean {likely[0]!r}?" if likely else did_you_mean(name, present)
+            as_in = f" (columns: {{{column}: {likely[0]}}})" if likely else ""
             raise InputError(
-                f"{table}: there is no column {name!r} for the {column}{did_you_mean(name, present)} "
-                f"The columns are {', '.join(map(repr, present))}; rename one, or name it with 'columns' of the source"
+                f"{table}: there is no column {name!r} for the {column}{meant} The columns are "
+                f"{', '.join(map(repr, present))}; rename one, or name it with 'columns' of the source{as_in}"
             )
     remarks = sheet.remarks + sheets.check_names(table, present, names.values())
+    remarks += [f"{table}: there is no column {key!r}; {name!r} is taken for it" for key, name in taken.items()]
     rows = [{column: row[name] for column, name in names.items() if name in row} for row in sheet.rows]
     if names["label"] not in present:
         found, labels = one_hot
@@ -114,6 +135,11 @@ def read_cells(
             + ", ".join(map(repr, found))
         )
     _check_errors(table, rows, classes)
+    for line, row in enumerate(rows, 1):
+        if str(row["label"]).startswith('{"choices"'):  # Label Studio's cell for several
+            raise InputError(
+                f"{table}: row {line}: the label is {row['label']!r}: an image has one class; keep the right one"
+            )
     return rows, remarks + [
         f"{table}: {count} cells {text!r} in the column {names[column]!r} are taken for "
         + (

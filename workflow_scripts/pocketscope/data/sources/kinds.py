@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pocketscope.core.group_rules import DICOM_KEYS, FOLDER
+from pocketscope.core.group_rules import DICOM_KEYS, FOLDERS
 from pocketscope.data.sources.record import Gone, Record
 from pocketscope.images.formats import DECODERS, HEAD, format_of
 
@@ -105,7 +105,7 @@ def header_of_groups(source: dict[str, Any]) -> str | None:
 def _is_grouped(source: dict[str, Any]) -> bool:
     """Say whether groups come from names or a table, and not from the source itself or the files' headers."""
     group = source.get("group")
-    return source["kind"] in _GROUPED and group is not None and group not in (FOLDER, *DICOM_KEYS)
+    return source["kind"] in _GROUPED and group is not None and group not in (*FOLDERS, *DICOM_KEYS)
 
 
 def state(source: dict[str, Any], root: Path, *known: Path | None) -> dict[str, Entry]:

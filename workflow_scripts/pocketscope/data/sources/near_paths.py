@@ -6,6 +6,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 # In what a path differs from a file's.
 _BACKSLASHES = "backslashes"
@@ -15,8 +16,10 @@ _NO_ENDING = "the ending that is left out"
 _ZEROS = "leading zeros"
 _CAPITALS = "capitals"
 _UNICODE = "the Unicode of its letters"
+_PREFIX = "eight digits and letters before the name, which Label Studio puts there"
 _ENDING = "the ending"
 _ABOVE = "folders above"
+_LOCAL_FILES = "/data/local-files/?d="  # Label Studio's address of a file on its own disk
 _NAMED_ONLY = {_ENDING, _ABOVE}  # the file may well be another one
 
 
@@ -104,13 +107,19 @@ def as_remark(taken: Mapping[str, str], near: Mapping[str, Near]) -> str:
 def _near(path: str, by_name: Mapping[str, list[str]], by_stem: Mapping[str, list[str]]) -> Near | None:
     kinds = {_BACKSLASHES} if "\\" in path else set()
     slashed = path.replace("\\", "/").strip()
-    absolute = re.match(r"/|~|[A-Za-z]:", slashed) is not None
+    if _LOCAL_FILES in slashed:
+        slashed = "/" + unquote(slashed.partition(_LOCAL_FILES)[2])
+    absolute = re.match(r"/|~|[A-Za-z][A-Za-z0-9+.-]*:", slashed) is not None  # an address, such as https:, too
     *folders, name = [part for part in slashed.split("/") if part not in ("", ".")] or [""]
     stem, ending = os.path.splitext(name)  # noqa: PTH122
+    uploaded = re.fullmatch(r"[0-9a-f]{8}-(.+)", name)
     if files := by_name.get(_bare(name)):
         pass
     elif files := by_stem.get(_bare(name)):
         kinds.add(_NO_ENDING)
+    elif uploaded and (files := by_name.get(_bare(uploaded[1]))):
+        name = uploaded[1]
+        kinds.add(_PREFIX)
     elif ending and (files := by_stem.get(_bare(stem))):
         kinds.add(_ENDING)
     else:

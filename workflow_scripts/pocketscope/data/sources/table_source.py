@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pocketscope.core import sheets
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import listing
+from pocketscope.data.sources import annotation_exports
 from pocketscope.data.sources.cells import as_label, is_cut_number, read_cells
 from pocketscope.data.sources.near_paths import as_remark, beyond_doubt, near_misses
 from pocketscope.data.sources.paths import place_of, top_of
@@ -77,7 +77,7 @@ def hints(source: dict[str, Any], root: Path) -> list[str]:
     if source.get("group") or asked.get("group"):
         return []
     table = place_of(source, root)
-    sheet = sheets.read(table)
+    sheet = annotation_exports.read(table)
     if "group" in sheet.columns:
         return []
     found = []
@@ -98,7 +98,7 @@ def _rows(source: dict[str, Any], root: Path) -> tuple[list[_Row], list[str]]:
     if not table.is_file():
         raise Gone(f"{table}: there is no such file ('path' of a table source); correct the path")
     classes = source.get("classes") or ()
-    cells, remarks = read_cells(table, source.get("columns"), classes)
+    cells, remarks = read_cells(table, source.get("columns"), classes, annotation_exports.read)
     written = [_row(of_row, line, folder, table, classes) for line, of_row in enumerate(cells, 1)]
     placed, missing, said = _placed(written, folder, table)
     merged: dict[str, _Row] = {}
