@@ -1,6 +1,7 @@
 """The desk's server: who may speak to it, what it stores, and what it does with bad folders and files."""
 
 import json
+import os
 import socket
 import threading
 import urllib.error
@@ -11,15 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pocketscope.cli import open as open_command
 from pocketscope.core.errors import InputError
 from pocketscope.journal.store import Journal
 from pocketscope.web import project as projects
 from pocketscope.web.index import Index
-from pocketscope.web.labels import Labels, Overtaken
+from pocketscope.web.labels import KEYS, Labels, Overtaken
 
 uvicorn = pytest.importorskip("uvicorn")
 
 SECRET = "a-secret-of-the-test"
+ODD = '<img src=x onerror=alert(1)> "it\'s" שלום 🎉'
 
 
 def picture(path, value, size=(24, 16)):
@@ -364,6 +367,128 @@ def test_the_chooser_tells_names_of_folders_alone(server, folder):
     status, found = server.json(f"/api/folders?of={urllib.request.quote(str(folder))}")
     assert (status, found["folders"]) == (200, ["sub"])
     assert server.json("/api/folders?of=/no/such/place")[0] == 422
+
+
+# ---- bad days
+
+
+@pytest.mark.parametrize(
+    "name", ['it\'s "quoted".png', "new\nline.png", "🎉 שלום.png", "a&b<i>%20#?.png", b"bad\xff.png"]
+)
+def test_a_file_may_be_called_anything(tmp_path, name):
+    picture(tmp_path / "one.png", 1)
+    os.rename(tmp_path / "one.png", os.path.join(os.fsencode(tmp_path), os.fsencode(name)))  # noqa: PTH104, PTH118
+    made = Index(tmp_path, tmp_path / "cache" / "images.sqlite")
+    made.scan()
+    number = len(made.paths) - 1
+    with Journal(tmp_path / "cache" / "labels.sqlite") as journal:
+        labels = Labels(journal, made, "ada")
+        labels.change("request-add", "add", name=ODD)
+        labels.label("request-label", [number], ODD, seen={number: None})
+        assert [said.path for said in journal.current()] == made.paths
+    assert json.loads(json.dumps(made.paths).encode()) == made.paths
+    assert made.thumbnail(number)
+    made.close()
+    again = Index(tmp_path, tmp_path / "cache" / "images.sqlite")
+    again.scan()
+    assert again.image_ids == [made.image_ids[number]]
+    again.close()
+
+
+def test_where_no_thumbnail_can_be_kept_they_are_shown_all_the_same(folder, tmp_path):
+    (tmp_path / "a file").write_text("no folder")
+    made = Index(folder, tmp_path / "a file" / "images.sqlite")
+    made.scan()
+    assert made.thumbnail(1) == made.thumbnail(1)
+    made.close()
+
+
+def test_a_damaged_cache_is_made_anew(folder, tmp_path):
+    cache = tmp_path / "images.sqlite"
+    cache.write_bytes(b"no database at all" * 100)
+    made = Index(folder, cache)
+    made.scan()
+    assert made.identify(1)
+    made.close()
+    assert cache.read_bytes().startswith(b"SQLite format 3")
+
+
+def test_a_full_disk_is_told_and_nothing_is_confirmed(server, monkeypatch):
+    _, added = server.json("/api/category", {"request": request_id(), "what": "add", "name": "cell"})
+    category = added["categories"][0]["id"]
+    journal = server.server.desk.journal
+    # As SQLite says it: no page more than there are.
+    pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
+    journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+    body = {"images": [1], "category": category, "seen": [None]}
+    for _ in range(200):
+        status, answer = server.json("/api/label", {"request": request_id()} | body)
+        if status != 200:
+            break
+        server.json("/api/turn", {"request": request_id()})
+    assert status == 422
+    assert "disk is full; free some space" in answer["error"]
+    journal._connection.execute("PRAGMA max_page_count = 1000000")
+    assert server.json("/api/label", {"request": request_id()} | body)[0] == 200
+
+
+def test_a_folder_that_is_away_is_told_and_comes_back(server, folder):
+    folder.rename(folder.with_name("away"))
+    desk = server.server.desk
+    desk._scan()
+    _, state = server.json("/api/state")
+    assert "labels are kept, and the images come back with the folder" in state["trouble"]
+    assert state["gone"] == []
+    status, answer = server.json("/api/run", {"kind": "features"})
+    assert (status, answer["error"]) == (422, state["trouble"])
+    folder.with_name("away").rename(folder)
+    desk._scan()
+    assert server.json("/api/state")[1]["trouble"] is None
+
+
+def test_an_empty_folder_is_no_error_and_nothing_is_started(server, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert server.json("/api/open", {"folder": str(tmp_path / "empty")})[0] == 200
+    for _ in range(200):
+        if server.server.desk.scanned:
+            break
+        threading.Event().wait(0.05)
+    assert server.json("/api/state")[1]["images"] == []
+    for path, body in (("/api/run", {"kind": "features"}), ("/api/exam", {"request": request_id(), "width": 0.2})):
+        status, answer = server.json(path, body)
+        assert status == 422
+        assert "images" in answer["error"]
+
+
+def test_three_hundred_categories_are_no_trouble(labels, index):
+    for number in range(300):
+        labels.change(f"request-{number:04d}", "add", name=f"kind {number}")
+    labels.label(request_id(), [1], "kind 299", seen={1: None})
+    assert labels.category_of(1) == "kind 299"
+    assert len(labels.as_json()) == 302
+    assert sum(one["key"] is not None for one in labels.as_json()) == len(KEYS)
+
+
+def test_a_second_open_of_a_project_finds_the_first(server, monkeypatch):
+    project = server.server.desk.project
+    (project.home / "secret").write_text(SECRET * 2)
+    (project.home / "secret").chmod(0o600)
+    assert open_command._open_already(project) is None  # another desk's secret, or none at that port
+    server.server.app.secret = SECRET * 2
+    assert open_command._open_already(project) is None  # it is not known where it listens
+    projects.write(project, port=server.port)
+    assert open_command._open_already(project) == f"{server.base}/?token={SECRET * 2}"
+
+
+def test_a_port_that_is_taken_is_told_or_left(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=rf"127\.0\.0\.1:{port}: .* leave --port out to take a free one"):
+            open_command._listening("127.0.0.1", port, None)
+        with open_command._listening("127.0.0.1", None, port) as free:  # where the project was last time
+            assert free.getsockname()[1] != port
 
 
 # ---- labels of a table

@@ -2,16 +2,23 @@
 
 import argparse
 import contextlib
+import http.client
+import json
 import logging
 import socket
 import sys
 import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pocketscope.core.errors import InputError
 from pocketscope.runtime import access
 
+if TYPE_CHECKING:
+    from pocketscope.web.project import Project
+
 HERE = "127.0.0.1"
+PATIENCE = 2.0  # seconds for a desk that may be open already to say so
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +55,11 @@ def main(parsed: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("PIL").setLevel(logging.ERROR)
     project = projects.open_project(parsed.folder, parsed.projects) if parsed.folder else None
+    if project and parsed.port is None and parsed.host == HERE and (address := _open_already(project)):
+        print(f"The desk of this folder is open already:\n\ndesk     {address}", flush=True)
+        if not parsed.no_browser:
+            webbrowser.open(address)
+        return
     listening = _listening(parsed.host, parsed.port, project and projects.about(project.home).get("port"))
     host, port = parsed.host, listening.getsockname()[1]
     named = f"[{host}]" if ":" in host else host
@@ -77,6 +89,25 @@ def main(parsed: argparse.Namespace) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         Running(config).run(sockets=[listening])
     print("The desk is closed.", file=sys.stderr)
+
+
+def _open_already(project: "Project") -> str | None:
+    """Return the address of a desk of this machine that has the project open; None where there is none."""
+    from pocketscope.web import guard
+    from pocketscope.web import project as projects
+
+    port, kept = projects.about(project.home).get("port"), project.home / "secret"
+    if not isinstance(port, int) or not kept.is_file():
+        return None
+    secret = guard.secret_of(kept)
+    cookie = {"Cookie": f"{guard.COOKIE}-{port}={secret}"}
+    with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+        connection = http.client.HTTPConnection(HERE, port, timeout=PATIENCE)
+        connection.request("GET", "/api/open", headers=cookie)
+        answer = connection.getresponse()
+        if answer.status == 200 and json.loads(answer.read()).get("home") == str(project.home):
+            return f"http://{HERE}:{port}/?token={secret}"
+    return None
 
 
 def _listening(host: str, port: int | None, usual: int | None) -> socket.socket:

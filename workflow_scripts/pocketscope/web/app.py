@@ -132,6 +132,7 @@ class Server:
             ),
             Route("/api/projects", self._projects),
             Route("/api/folders", self._folders),
+            Route("/api/open", self._which, methods=["GET"]),
             Route("/api/open", self._doing(Open, self._open, project=False), methods=["POST"]),
             Route("/thumbnail/{number:int}/{version}", self._thumbnail),
             Route("/picture/{number:int}/{version}", self._picture),
@@ -273,6 +274,8 @@ class Server:
 
     def _change(self, sent: Change) -> dict[str, Any]:
         body = sent.model_dump(exclude={"request", "what", "value"}, exclude_none=True)
+        if sent.name is not None:
+            body["name"] = " ".join(sent.name.split())  # one line
         if sent.what in ("colour", "key"):
             body[sent.what] = sent.value
         self.desk.labels.change(sent.request, sent.what, **body)
@@ -325,6 +328,10 @@ class Server:
 
     async def _projects(self, _: Request) -> Response:
         return JSONResponse(await run_in_threadpool(projects.recent, self.kept_in))
+
+    async def _which(self, _: Request) -> Response:
+        """Say which project is open: a second `pocketscope open` of it asks."""
+        return JSONResponse({"home": self.desk and str(self.desk.project.home)})
 
     async def _folders(self, request: Request) -> Response:
         return await run_in_threadpool(_folders_in, request.query_params.get("of", ""))

@@ -18,6 +18,8 @@ from pocketscope.plan.study_plan import StudyPlan
 if TYPE_CHECKING:
     from pocketscope.web.desk import Desk
 
+LONGEST = 100  # characters of a name: 255 bytes are the most that file systems take
+
 README = """# {name}: images, labels and a study, to run elsewhere
 
 | file | what it is |
@@ -66,15 +68,21 @@ def packed(entries: Iterable[tuple[str, Path | str]]) -> Iterator[bytes]:
 
 def labelled_images(desk: "Desk") -> Iterator[tuple[str, Path]]:
     """Yield name in an archive, one folder a category, and place of each labelled image."""
-    names = {one.identity: one.name for one in desk.labels.categories}
+    folders = {one.identity: _as_file(one.name) or "category" for one in desk.labels.categories}
     index, taken = desk.index, set()
     for image_id, held in sorted(desk.labels.of.items()):
         for number in index.numbers.get(image_id, ())[:1] if held.category is not None else ():
-            folder = "".join("_" if c in '/\\:*?"<>|' or ord(c) < 32 else c for c in names[held.category]).strip(". ")
-            name = f"{folder or 'category'}/{index.paths[number].replace('/', '_')}"
-            if name not in taken:
-                taken.add(name)
-                yield name, index.place(number)
+            file = _as_file(index.paths[number])
+            if (name := f"{folders[held.category]}/{file}") in taken:
+                name = f"{folders[held.category]}/{image_id[:8]} {file}"
+            taken.add(name)
+            yield name, index.place(number)
+
+
+def _as_file(name: str) -> str:
+    """Return a name that every system takes for a file: no longer than 100 characters, its ending kept."""
+    kept = "".join("_" if c in '/\\:*?"<>|' or ord(c) < 32 else c for c in name).strip(". ")
+    return kept if len(kept) <= LONGEST else kept[: LONGEST - 10] + kept[-10:]
 
 
 def study(desk: "Desk", configuration: dict[str, Any], root: Path) -> list[tuple[str, Path | str]]:

@@ -66,12 +66,13 @@ class Index:
         self.numbers: dict[str, list[int]] = {}
         self.gone: set[int] = set()
         self._stats: list[tuple[int, int]] = []
+        self._places: list[str] = []
         self._number: dict[str, int] = {}
         self._lock = threading.RLock()
+        self._told_full = False
         self._asked = 0  # decodings that somebody waits for
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="decode")
         self._stop = threading.Event()
-        cache.parent.mkdir(parents=True, exist_ok=True)
         self._cache = _opened(cache)
 
     def close(self) -> None:
@@ -92,8 +93,11 @@ class Index:
             The folder cannot be read; what was known of it is kept.
         """
         os.scandir(self.folder).close()  # `walk` is lazy, and an error should come before anything is taken for gone
-        found = {}
+        found, places = {}, {}
         for path, place in walk(str(self.folder), "", set()):
+            if not path.isascii():  # a name may be no valid UTF-8: it is called as in the packed images
+                path = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+            places[path] = place
             try:
                 status = os.stat(place)  # noqa: PTH116 (a hundred thousand times)
             except OSError:
@@ -112,6 +116,7 @@ class Index:
                     self.hashes.append(None)
                     self.problems.append(None)
                     self._stats.append((-2, -2))
+                    self._places.append(places[path])
                 if self._stats[number] != found[path] or number in self.gone:
                     self._stats[number] = found[path]
                     self.gone.discard(number)
@@ -125,7 +130,7 @@ class Index:
 
     def place(self, number: int) -> Path:
         """Return where a file is; only files of the index have a number."""
-        return self.folder / self.paths[number]
+        return Path(self._places[number])
 
     def number_of(self, path: str) -> int | None:
         """Return the number of a file by its path relative to the folder; None where there is no such file."""
@@ -214,7 +219,9 @@ class Index:
                 if small:
                     self._cache.execute("INSERT OR REPLACE INTO thumbnails VALUES (?, ?)", [path, small])
             except sqlite3.Error as error:  # a full disk: pictures are shown all the same, and made again later
-                log.warning("thumbnails cannot be kept (%s)", error)
+                if not self._told_full:
+                    log.warning("%s: thumbnails cannot be kept (%s)", self.folder, error)
+                self._told_full = True
         return small
 
     def _set(self, number: int, image_id: str | None, digest: str | None, problem: str | None) -> None:
@@ -245,21 +252,32 @@ class _Asking:
 
 
 def _opened(cache: Path) -> sqlite3.Connection:
-    for attempt in (1, 2):
-        connection = sqlite3.connect(cache, isolation_level=None, check_same_thread=False, timeout=30)
+    """Open the cache; where none can be written, one that lasts until the desk is closed."""
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # It can be made again at any time: speed before safety.
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.executescript(_SCHEMA)
+            return _prepared(str(cache))
+        except sqlite3.OperationalError:  # locked, or not to be opened: it may be whole
+            raise
         except sqlite3.DatabaseError:
-            connection.close()
-            if attempt == 2:
-                raise
             cache.unlink(missing_ok=True)  # damaged, for instance by a full disk
-        else:
-            return connection
-    raise AssertionError
+            return _prepared(str(cache))
+    except (OSError, sqlite3.Error) as error:
+        log.warning("%s: thumbnails cannot be kept (%s); they are made anew each time", cache, error)
+        return _prepared("")  # a file that SQLite makes for itself and deletes
+
+
+def _prepared(cache: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(cache, isolation_level=None, check_same_thread=False, timeout=30)
+    try:
+        # It can be made again at any time: speed before safety.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.executescript(_SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _smaller(pixels: np.ndarray, longest: int, kind: str, **how: object) -> bytes:

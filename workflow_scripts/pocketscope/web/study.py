@@ -114,7 +114,14 @@ class Study:
         return {"exam": len(identities), "of": len(free)}
 
     def look(self, choice: wizard.Choice) -> None:
-        """Start to look at all images with a frozen network, for suggestions."""
+        """Start to look at all images with a frozen network, for suggestions.
+
+        Raises
+        ------
+        pocketscope.core.errors.InputError
+            There are no images, their folder is away, or a run is going on.
+        """
+        self._check_images()
         text = self.text(choice)
         path = self.project.home / "look.yaml"
         files.write_text(path, text)
@@ -126,8 +133,9 @@ class Study:
         Raises
         ------
         pocketscope.core.errors.InputError
-            There are too few labels, or a run is going on.
+            There are too few labels, the folder of images is away, or a run is going on.
         """
+        self._check_images()
         counts = self.counts()
         learnt = {name: number for name, number in counts["learnt"].items() if number}
         if len(learnt) < 2:
@@ -231,6 +239,12 @@ class Study:
         return archives.packed(archives.study(self.desk, self._configuration(choice), workflow.root()))
 
     # ---- helpers
+
+    def _check_images(self) -> None:
+        if self.desk.trouble:
+            raise InputError(self.desk.trouble)
+        if len(self.desk.index.paths) == len(self.desk.index.gone):
+            raise InputError(f"{self.project.folder} holds no images yet; put some in")
 
     def _plan(self, configfile: Path) -> StudyPlan:
         config, networks = read_config(configfile, workflow.root())

@@ -36,7 +36,7 @@ export function Exam({ onShow }) {
   return html`<section><h2>Exam</h2>
     <p class="small"><b>${done}</b> of ${state.exam.size} exam images labelled.</p><progress max=${state.exam.size} value=${done} aria-hidden="true"></progress>
     ${done < state.exam.size && html`<button onClick=${() => onShow("exam")}>Label them</button>`}
-    ${done === state.exam.size && rare.length > 0 && html`<p class="small">Too rare in it to be judged: ${rare.join(", ")}.</p>`}
+    ${done === state.exam.size && rare.length > 0 && html`<p class="small">Too rare in it to be judged: ${rare.slice(0, 8).join(", ")}${rare.length > 8 ? ` and ${rare.length - 8} more` : ""}.</p>`}
   </section>`;
 }
 
