@@ -433,27 +433,30 @@ def test_a_full_disk_is_told_and_nothing_is_confirmed(server, monkeypatch):
     assert server.json("/api/label", {"request": request_id()} | body)[0] == 200
 
 
+def until(true):
+    """Wait until something is true, and return it."""
+    for _ in range(600):
+        if found := true():
+            return found
+        threading.Event().wait(0.05)
+    raise AssertionError("waited in vain")
+
+
 def test_a_folder_that_is_away_is_told_and_comes_back(server, folder):
-    folder.rename(folder.with_name("away"))
     desk = server.server.desk
-    desk._scan()
-    _, state = server.json("/api/state")
-    assert "labels are kept, and the images come back with the folder" in state["trouble"]
-    assert state["gone"] == []
-    status, answer = server.json("/api/run", {"kind": "features"})
-    assert (status, answer["error"]) == (422, state["trouble"])
+    folder.rename(folder.with_name("away"))
+    trouble = until(lambda: desk.trouble)
+    assert "labels are kept, and the images come back with the folder" in trouble
+    assert server.json("/api/state")[1]["gone"] == []
+    assert server.json("/api/run", {"kind": "features"}) == (422, {"error": trouble})
     folder.with_name("away").rename(folder)
-    desk._scan()
-    assert server.json("/api/state")[1]["trouble"] is None
+    until(lambda: desk.trouble is None)
 
 
 def test_an_empty_folder_is_no_error_and_nothing_is_started(server, tmp_path):
     (tmp_path / "empty").mkdir()
     assert server.json("/api/open", {"folder": str(tmp_path / "empty")})[0] == 200
-    for _ in range(200):
-        if server.server.desk.scanned:
-            break
-        threading.Event().wait(0.05)
+    until(lambda: server.server.desk.scanned)
     assert server.json("/api/state")[1]["images"] == []
     for path, body in (("/api/run", {"kind": "features"}), ("/api/exam", {"request": request_id(), "width": 0.2})):
         status, answer = server.json(path, body)
