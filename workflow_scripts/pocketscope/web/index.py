@@ -104,6 +104,7 @@ class Index:
                 found[path] = -1, -1
             else:
                 found[path] = status.st_size, status.st_mtime_ns
+        os.scandir(self.folder).close()  # it may have gone meanwhile
         with self._lock:
             known = self._known()
             came = []
@@ -200,7 +201,8 @@ class Index:
             digest = hashlib.sha256(data).hexdigest()
             pixels = decode.decode(data)
         except FileNotFoundError:
-            self.gone.add(number)
+            if self.folder.is_dir():  # else all of it is away, and comes back
+                self.gone.add(number)
             return None
         except OSError as error:
             problem = error.strerror or str(error)
