@@ -15,6 +15,7 @@ answers = comparison.compare(
     families=snakemake.params.families,
     bounds=snakemake.params.bounds,
     alpha=asked["alpha"],
+    margin=asked["margin"],
 )
 notes = {"protocol": asked["protocol"], "alpha": asked["alpha"]}
 comparison.write(answers, Path(snakemake.output[0]).parent, notes=notes)

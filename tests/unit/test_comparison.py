@@ -335,3 +335,20 @@ def test_command_says_why_one_data_set_brings_no_recommendation(tmp_path, capsys
     table(np.random.default_rng(0).random((1, 2, 2))).to_csv(tmp_path / "scores.csv", index=False)
     compare_from_the_command_line(tmp_path / "scores.csv", "--out", tmp_path / "out")
     assert "No candidate is recommended: the scores of one data set" in capsys.readouterr().out
+
+
+def test_pairs_of_the_main_questions_have_posteriors_over_three_data_sets_or_more():
+    rng = np.random.default_rng(0)
+    scores = 0.7 + rng.normal(0, 0.01, (8, 2, 3)) + np.array([0.0, 0.1])[None, :, None]
+    pairs = comparison.compare(table(scores), margin=1.0).pairs
+    columns = list(comparison.POSTERIOR)
+    (methods,) = pick(pairs, question="methods", subject="mean over networks")[columns].to_numpy().tolist()
+    assert sum(methods) == pytest.approx(1)
+    assert max(methods[0], methods[2]) > 0.99  # 10 points are more than the margin
+    networks = pick(pairs, question="networks", subject="mean over methods")
+    assert (networks[columns].sum(axis=1) - 1).abs().max() < 1e-9
+    other = pairs[(pairs["question"] == "networks") & (pairs["subject"] != "mean over methods")]
+    assert len(other)
+    assert other[columns].isna().all(axis=None)
+    few = comparison.compare(table(scores[:2])).pairs
+    assert few[columns].isna().all(axis=None)

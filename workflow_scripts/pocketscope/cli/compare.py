@@ -147,6 +147,7 @@ def main(args: argparse.Namespace) -> None:
         named=named,
         only=args.questions,
         gains_over=args.baseline if args.gains or "gains" in args.questions else None,
+        margin=args.margin,
     )
     decided = decision.decide(
         scores,

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.messages import did_you_mean, nearest
-from pocketscope.statistics import frames, named_tests, score_table
+from pocketscope.statistics import bayes, frames, named_tests, score_table
 from pocketscope.statistics.protocols import answer_as_the_paper, answer_soundly
 from pocketscope.statistics.questions import NOUNS, Question, questions, reason_to_skip
 from pocketscope.tables.comparison import GROUPS, OMNIBUS, PAIRS, SKIPPED_QUESTIONS, TESTS
@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 SCHEMAS = (GROUPS, OMNIBUS, PAIRS, SKIPPED_QUESTIONS, TESTS)
 MOST_PAIRS = 100_000  # of a question, and of all details: more take minutes and gigabytes, and nobody reads them
+POSTERIOR = ("probability_first", "probability_equal", "probability_second")
+MOST_POSTERIORS = 300  # pairs of main questions: each takes some hundredths of a second
+FEWEST_DATASETS = 3  # below, a posterior over data sets is its prior
+MARGIN = 2.0  # points of F1, as of the recommendation
 FEWER = "declare a control, or give fewer methods or networks"
 
 
@@ -55,6 +59,7 @@ def compare(
     named: named_tests.Named | None = None,
     only: Sequence[str] = (),
     gains_over: str | None = None,
+    margin: float = MARGIN,
 ) -> Answers:
     """Answer every question that a score table can be asked.
 
@@ -81,6 +86,8 @@ def compare(
         Which questions are asked, of `questions.NOUNS`; all of them where empty, `rows` only with a control among them.
     gains_over
         A method: which network gains most over it is asked too.
+    margin
+        Points of F1 (hundredths) within which two groups are equal for all practical purposes: see `bayes`.
 
     Returns
     -------
@@ -133,6 +140,7 @@ def compare(
     groups = [row for part, _, _ in found for row in part]
     omnibus = [row for _, row, _ in found]
     pairs = [row for _, _, part in found for row in part]
+    _add_posteriors(put, pairs, margin / 100, named)
     tests = [row for question in put for row in named_tests.every_omnibus(question)]
     return Answers(*map(frames.frame, (groups, omnibus, pairs, _together(skipped), tests), SCHEMAS))
 
@@ -150,6 +158,28 @@ def read(folder: str | os.PathLike) -> Answers:
     """Read the five tables that `write` put into `folder`."""
     named = zip(Answers._fields, SCHEMAS, strict=True)
     return Answers(*(frames.read(Path(folder) / f"{name}.parquet", schema) for name, schema in named))
+
+
+def _add_posteriors(
+    put: Sequence[Question], pairs: Sequence[dict[str, Any]], rope: float, named: named_tests.Named | None
+) -> None:
+    """Add to the pairs of the main questions how probable it is that either is better, or neither."""
+    for row in pairs:
+        row |= dict.fromkeys(POSTERIOR)
+    main = {(question.name, question.subject): question.scores for question in put if question.main}
+    asked = [row for row in pairs if (row["question"], row["subject"]) in main]
+    if len(asked) > MOST_POSTERIORS:
+        return
+    for row in asked:
+        scores = main[row["question"], row["subject"]]
+        differences = (scores[row["first"]] - scores[row["second"]]).to_numpy()
+        if named is not None and named.test == "corrected-t":
+            found = bayes.correlated_t(differences, rope, named.test_share)
+        elif len(differences) >= FEWEST_DATASETS:
+            found = bayes.signed_rank(differences, rope, samples=20_000)
+        else:
+            continue
+        row |= dict(zip(POSTERIOR, found, strict=True))
 
 
 def _by_split(scores: pd.DataFrame) -> pd.DataFrame:

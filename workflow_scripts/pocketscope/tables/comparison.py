@@ -45,6 +45,9 @@ PAIRS = pa.schema(
         pa.field("smallest_p", pa.float64()),
         pa.field("effect", pa.string(), nullable=False),
         pa.field("effect_size", pa.float64(), nullable=False),
+        pa.field("probability_first", pa.float64()),  # that it is better by more than the margin; see `bayes`
+        pa.field("probability_equal", pa.float64()),
+        pa.field("probability_second", pa.float64()),
         pa.field("better", pa.string()),
         pa.field("verdict", pa.string(), nullable=False),
     ]

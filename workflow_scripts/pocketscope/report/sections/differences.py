@@ -33,6 +33,9 @@ PAIR_COLUMNS = {
     "p": ("p", page.p_cell),
     "p_adjusted": ("p adjusted", page.p_cell),
     "effect_size": ("Effect size", page.short),
+    "probability_first": ("P(first better)", page.p_cell),
+    "probability_equal": ("P(equal)", page.p_cell),
+    "probability_second": ("P(second better)", page.p_cell),
     "verdict": "Verdict",
 }
 OMNIBUS_COLUMNS = {
@@ -81,7 +84,7 @@ def differences_section(study: dict[str, Any]) -> dict[str, Any]:
     """Show which differences the tests find, and which questions do not apply."""
     answers: comparison.Answers = study["answers"]
     alpha = study["found"]["alpha"]
-    blocks = _family_blocks(answers.pairs, study["protocol"], alpha)
+    blocks = _family_blocks(answers.pairs, study["protocol"], alpha) + _posterior_blocks(answers.pairs, study["found"])
     order = [("methods", "mean over networks")]
     order += [(question, "mean over methods") for question in ("networks", "families", "precisions")]
     asked = list(answers.omnibus[["question", "subject"]].itertuples(index=False, name=None))
@@ -128,6 +131,21 @@ def _family_blocks(pairs: pd.DataFrame, protocol: str, alpha: float) -> list[dic
     ]
 
 
+def _posterior_blocks(pairs: pd.DataFrame, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Say what the probabilities in the tables of pairs are."""
+    if not pairs["probability_equal"].notna().any():
+        return []
+    margin = next((one["margin"] for one in (found["overall"], *found["datasets"].values()) if one), None)
+    within = f"{margin:g} points of F1" if margin is not None else "the margin"
+    return [
+        page.text(
+            "The tables of pairs also give how probable it is that the first or the second is better by more than "
+            f"{within}, or that they are equal within that, on data sets like these (Bayesian signed-rank test, "
+            "Benavoli et al. 2017). These probabilities are each pair's own: no correction for many pairs is in them."
+        )
+    ]
+
+
 def _question_blocks(
     study: dict[str, Any], question: str, subject: str, with_figure: bool = True
 ) -> list[dict[str, Any]]:
@@ -148,12 +166,14 @@ def _question_blocks(
                 name=name,
             )
         )
+    without = () if pairs["probability_equal"].notna().any() else comparison.POSTERIOR
+    columns = {key: told for key, told in PAIR_COLUMNS.items() if key not in without}
     blocks.append(
         page.table(
             f"pairs-{question}-{page.slug(subject)}",
             f"Pairwise comparisons: {heading}",
             pairs,
-            PAIR_COLUMNS,
+            columns,
             folded=True,
         )
     )
