@@ -168,14 +168,17 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
 
     seen = tested_on(split, labels, options)
     images = load_images(folder / "images.parquet", seen)
-    f1 = {}
+    f1, right = {}, {}
     for precision in ("fp32", "int8"):
         opened = onnx_model.open_model(folder / f"{precision}.onnx", threads=1)
         found = onnx_model.probabilities(opened, images)
         scores = metrics.measure(found, [truth[image_id] for image_id in seen], notes["classes"], None).to_pylist()
+        names = np.asarray(notes["classes"])[found.argmax(axis=1)]
+        right[precision] = names == np.asarray([truth[image_id] for image_id in seen])
         f1[precision] = 100 * next(row["value"] for row in scores if row["metric"] == "f1" and row["class"] is None)
     return {"labelled": len(labels), "images": len(seen), **{key: round(value, 2) for key, value in f1.items()},
-            "lost": round(f1["fp32"] - f1["int8"], 2)}  # fmt: skip
+            "lost": round(f1["fp32"] - f1["int8"], 2), "only_fp32_right": int((right["fp32"] & ~right["int8"]).sum()),
+            "only_int8_right": int((right["int8"] & ~right["fp32"]).sum())}  # fmt: skip
 
 
 if __name__ == "__main__":
