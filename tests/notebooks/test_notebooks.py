@@ -37,8 +37,12 @@ def code(made):
 
 
 def run(made, folder):
-    """Run every cell in a kernel that starts in `folder`; return what the cells put out, as one text."""
+    """Run every cell in a kernel that starts in `folder`; return what the cells put out, as one text.
+
+    What was run stays there too, to be looked at: executed_0.ipynb and so on.
+    """
     NotebookClient(made, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    nbformat.write(made, folder / f"executed_{len(list(folder.glob('executed_*')))}.ipynb")
     said = []
     for cell in made.cells:
         for output in cell.get("outputs", ()):
