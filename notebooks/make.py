@@ -51,6 +51,12 @@ command = [sys.executable, "-m", "pocketscope", "compare", "scores.csv", "--out"
 done = subprocess.run(command, capture_output=True, text=True)
 print(done.stdout + done.stderr)
 assert done.returncode == 0"""
+OMNIBUS = """omnibus = pd.read_csv("comparison/omnibus.csv")
+omnibus[["question", "subject", "datasets", "groups", "test", "statistic", "p", "smallest_p", "verdict"]]"""
+PAIRS = """pairs = pd.read_csv("comparison/pairs.csv")
+shown = ["first", "second", "difference", "p_adjusted", "effect_size"]
+shown += ["probability_first", "probability_equal", "probability_second", "verdict"]
+pairs.set_index(["question", "subject"])[shown].round(3)"""
 FIGURES = """from pathlib import Path
 
 from IPython.display import SVG, display
@@ -72,12 +78,13 @@ take. Nothing is trained. docs/statistics.md says what each test assumes, and wh
 
 One row per question: the test, its p-value, and the smallest p-value that any scores could reach here. Where even that
 one is large, there are too few data sets for an answer.""",
-    'pd.read_csv("comparison/omnibus.csv")',
+    OMNIBUS,
     """## Which of them
 
 `p_adjusted` accounts for the number of comparisons. `effect_size` says how large a difference is, which no p-value
-does.""",
-    'pd.read_csv("comparison/pairs.csv")',
+does. `probability_equal`: that both are equal within 2 points of F1 (a Bayesian signed-rank test; the two beside it:
+that the first or the second is better by more). What is `for reading` is a detail, and has no verdict.""",
+    PAIRS,
     "## What could not be asked, and why",
     'pd.read_csv("comparison/skipped.csv")',
     "## The report\n\nOne page with all of it, which needs no server.",
