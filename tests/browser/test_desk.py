@@ -259,15 +259,52 @@ def test_new_files_appear_by_themselves(desk):
     desk.until(lambda: "of 61 labelled" in desk.find(".numbers")[0].text, "it to go", 15)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 820, 390])
 def test_nothing_spills_over_and_nothing_fails(desk, width):
     desk.browser.set_window_size(width, 900)
-    desk.until(lambda: desk.cells(), "the images")
-    assert desk.browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    for page in ("Train", "Results", "Label"):
+        next(one for one in desk.find(".tabs button") if one.text.startswith(page)).click()
+        desk.until(lambda page=page: desk.find(".cell" if page == "Label" else ".page h2"), page)
+        assert desk.browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"), page
     failed = [one for one in desk.browser.get_log("browser") if one["level"] == "SEVERE"]
     # What a person did not cause: the server was killed in between, and a broken file has no picture.
     assert [one["message"] for one in failed if "ERR_" not in one["message"] and "415" not in one["message"]] == []
     desk.browser.set_window_size(1280, 900)
+
+
+def test_a_finger_is_enough(desk):
+    """Without keys: tap an image, tap a category, look at it large, select all and none."""
+    desk.browser.set_window_size(390, 844)
+    try:
+        desk.until(lambda: desk.cells(), "the images")
+        tap = desk.browser.execute_script
+        click = "arguments[0].dispatchEvent(new PointerEvent('click', {bubbles: true, pointerType: 'touch'}))"
+        for place in (30, 31):
+            desk.until(lambda place=place: scrolled_to(desk, place), "the image")
+            tap(click, desk.find(f".cell[data-at='{place}']")[0])
+        desk.until(lambda: "2 selected" in desk.find(".bar .found")[0].text, "two images")
+        first = desk.find(".categories .use")[0]
+        assert first.is_displayed()
+        first.click()
+        desk.until(lambda: {"img 30.png", "img 31.png"} <= set(desk.on_disk()), "the labels")
+        assert not desk.find(".categories .edit")[0].is_displayed()  # until the steps are asked for
+        button = {one.text: one for one in desk.find(".bar button")}
+        button["Select none"].click()
+        desk.until(lambda: "selected" not in desk.find(".bar .found")[0].text, "none")
+        button["Steps"].click()
+        desk.until(lambda: desk.find(".categories .edit")[0].is_displayed(), "the steps")
+        desk.find(".tools button")[0].click()
+        desk.until(lambda: "img 31.png" not in desk.on_disk(), "the labels to go")
+    finally:
+        desk.browser.set_window_size(1280, 900)
+
+
+def scrolled_to(desk, place):
+    script = "const grid = arguments[0]; grid.scrollTop = arguments[1]"
+    grid = desk.find(".grid")[0]
+    columns = int(grid.get_attribute("data-columns"))
+    desk.browser.execute_script(script, grid, (place // columns) * 140)
+    return desk.find(f".cell[data-at='{place}']")
 
 
 def test_a_screen_reader_is_told_everything(desk):

@@ -15,6 +15,7 @@ const ABOUT = {
 
 export function Results({ onShow, onOpen }) {
   const [found, setFound] = useState(null);
+  const [report, setReport] = useState(false);
   useEffect(() => {
     get("/api/results").then(setFound, (error) => setFound({ error: error.message }));
     readTested();
@@ -28,8 +29,10 @@ export function Results({ onShow, onOpen }) {
     ${found.error && html`<p class="banner" role="alert">${found.error}</p>`}
     ${!overall && !found.report ? html`<p class="hint">Nothing yet. Label some images of each category, then train.</p>` : ""}
     ${overall && html`<section class="headline"><p>${overall.text}</p></section>`}
-    ${found.report && html`<p><a class="button" href="/report/" target="_blank" rel="noopener">Open the report</a>
+    ${found.report && html`<p><button aria-expanded=${report} onClick=${() => setReport(!report)}>${report ? "Hide the report" : "Show the report"}</button>${" "}
+      <a class="button" href="/report/" target="_blank" rel="noopener">Report in a tab of its own</a>
       ${state.by_model === "model" && html` <button onClick=${() => onShow("doubt")}>Look at the answers, most doubtful first</button>`}</p>`}
+    ${report && html`<iframe class="report" src="/report/" title="The report" sandbox="allow-scripts allow-popups allow-downloads"></iframe>`}
     <${Matrix} onOpen=${onOpen} />
     ${files.length > 0 && html`<section><h2>Take away</h2><ul class="take">${files.map(([name, bytes]) => html`<li>
       <a class="button" href=${`/take/${encodeURIComponent(name)}`} download>${name}</a> <span>${ABOUT[name] || "a model file"}, ${size(bytes)}</span></li>`)}
