@@ -219,7 +219,7 @@ function Desk() {
     ${tab === "train" ? html`<${Train} />` : tab === "results" ? html`<${Results} onShow=${(sort) => { setTab("label"); change({ filter: "unlabelled", sort }); }} onOpen=${openTested} />` : html`
     <nav class=${`bar${more ? " more" : ""}`} aria-label="What is shown">
       <label>Show <select value=${view.filter} onChange=${(event) => change({ filter: event.target.value })}>
-        ${Object.entries(FILTERS).map(([key, name]) => (key !== "exam" || state.exam.size) && (key !== "suspicious" || state.suspicious.size || view.filter === key) && html`<option value=${key} selected=${key === view.filter}>${name}</option>`)}
+        ${Object.entries(FILTERS).map(([key, name]) => (key !== "exam" || state.exam.size) && (!key.endsWith("sure") || state.guess.size || view.filter === key) && (key !== "suspicious" || state.suspicious.size || view.filter === key) && html`<option value=${key} selected=${key === view.filter}>${name}</option>`)}
         ${view.filter.startsWith("tested:") && html`<option value=${view.filter} selected>${testedName(view.filter)}</option>`}
         ${state.categories.map((one) => html`<option value=${`category:${one.id}`} selected=${view.filter === `category:${one.id}`}>${one.name}</option>`)}
         ${state.guess.size > 0 && state.categories.map((one) => html`<option value=${`guess:${one.id}`} selected=${view.filter === `guess:${one.id}`}>${one.name}? (guess)</option>`)}
@@ -227,14 +227,14 @@ function Desk() {
       ${people.length > 1 && html`<label class="less">by <select value=${view.who} onChange=${(event) => change({ who: event.target.value })}>
         <option value="">anybody</option>${people.map((one) => html`<option value=${one}>${one}</option>`)}</select></label>`}
       ${sorts.length > 1 && !state.answers && view.filter !== "suspicious" && html`<label class="less">sorted by <select value=${view.sort} onChange=${(event) => change({ sort: event.target.value })}>${sorts.map(([key, name]) => html`<option value=${key} selected=${key === view.sort}>${name}</option>`)}</select></label>`}
-      <label class="grow less">Name <input type="search" value=${view.text} onInput=${(event) => change({ text: event.target.value })} placeholder="part of a name" /></label>
+      <label class="grow less"><input type="search" aria-label="Name" value=${view.text} onInput=${(event) => change({ text: event.target.value })} placeholder="part of a name" /></label>
       <span class="found">${list.length.toLocaleString()} shown${selected.size > 0 ? `, ${selected.size.toLocaleString()} selected` : ""}</span>
-      ${state.features && selected.size === 1 && html`<button onClick=${async () => { if (await findSimilar([...selected][0])) change({ sort: "similar", filter: "all" }); }}>Similar ones</button>`}
-      ${selected.size === 1 && html`<button onClick=${() => openAt(list.indexOf([...selected][0]))} title="Look at it large (Space)">Enlarge</button>`}
-      ${[...selected].some(guessOf) && html`<button onClick=${acceptGuesses} title="Label what is selected as guessed (Enter)">Accept guesses</button>`}
-      <button onClick=${() => setSelected(new Set(selected.size ? [] : list))} title=${selected.size ? "Select nothing (Esc)" : "Select all that is shown (A)"}>${selected.size ? "Select none" : "Select all"}</button>
+      ${state.features && html`<button class="less" disabled=${selected.size !== 1} onClick=${async () => { if (await findSimilar([...selected][0])) change({ sort: "similar", filter: "all" }); }}>Similar ones</button>`}
+      <button disabled=${selected.size !== 1} onClick=${() => openAt(list.indexOf([...selected][0]))} title="Look at it large (Space)">Enlarge</button>
+      ${state.guess.size > 0 && html`<button disabled=${![...selected].some(guessOf)} onClick=${acceptGuesses} title="Accept the guesses for what is selected (Enter)">Accept</button>`}
+      <button class="steady" onClick=${() => setSelected(new Set(selected.size ? [] : list))} title=${selected.size ? "Select nothing (Esc)" : "Select all that is shown (A)"}>${selected.size ? "Select none" : "Select all"}</button>
       <button class="less" onClick=${listAnew} title="Filter and sort anew (L)">List anew</button>
-      <label class="less">Size <select value=${size} onChange=${(event) => setSize(event.target.value)}>${Object.keys(SIZES).map((key) => html`<option value=${key} selected=${key === size}>${key}</option>`)}</select></label>
+      <label class="less"><select aria-label="Size of the pictures" value=${size} onChange=${(event) => setSize(event.target.value)}>${Object.keys(SIZES).map((key) => html`<option value=${key} selected=${key === size}>${key}</option>`)}</select></label>
       <button class="small-screen" aria-expanded=${more} onClick=${() => setMore(!more)}>Filter</button>
       <button class="small-screen" aria-expanded=${panel} onClick=${() => setPanel(!panel)}>${panel ? "Images" : "Steps"}</button>
     </nav>

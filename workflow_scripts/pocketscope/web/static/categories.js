@@ -6,25 +6,29 @@ import { change, counts, say, state } from "./store.js";
 
 export const TAKEN = new Set(["z", "a", "l", "x", "0", " "]); // keys that do something else
 
-export function Categories({ wanted, onLabel, onShow, hasSelection }) {
+const MANY = 12; // categories, from which on they scroll by themselves
+const GOALS = [10, 25, 50, 100]; // labels per category: what benchmarks speak of
+
+export function Categories({ onLabel, onShow, hasSelection }) {
   const [edited, setEdited] = useState(null);
   const field = useRef(null);
   const found = counts().of;
+  const wanted = GOALS.find((goal) => goal > Math.min(...found.values())); // the rarest sets the next goal
   const add = async (event) => {
     event.preventDefault();
     const name = field.current.value.trim();
     if (name && (await change("add", { name }))) field.current.value = "";
   };
   return html`<section class="categories" aria-label="Categories">
-    <h2>Categories</h2>
+    <h2>Categories${wanted && state.categories.length > 1 ? html` <span class="small soft">next goal: ${wanted} of each</span>` : ""}</h2>
     ${!state.categories.length && html`<${Folders} />`}
     ${!state.categories.length && html`<p class="hint">What can be on the images? Add at least two categories, then press their keys to label what is selected.</p>`}
-    <ul>
+    <ul class=${state.categories.length > MANY ? "many" : ""}>
       ${state.categories.map((one) => html`<li key=${one.id} style=${{ "--colour": one.colour || "#888" }}>
         <button class="use" disabled=${!hasSelection} onClick=${() => onLabel(one.id)} title="Label what is selected">
           <kbd>${one.key || "-"}</kbd><span class="swatch" aria-hidden="true"></span><span class="name">${one.name}</span></button>
         <button class="count" onClick=${() => onShow(one.id)} title=${`Show the images labelled ${one.name}`}
-          aria-label=${`${found.get(one.id)} images labelled ${one.name}; show them`}>${found.get(one.id).toLocaleString()}${wanted ? html`<span class="of"> / ${wanted}</span>` : ""}</button>
+          aria-label=${`${found.get(one.id)} images labelled ${one.name}${wanted ? `, ${wanted} are wanted` : ""}; show them`}>${found.get(one.id).toLocaleString()}</button>
         <button class="edit" aria-expanded=${edited === one.id} aria-label=${`Change ${one.name}`} onClick=${() => setEdited(edited === one.id ? null : one.id)}>…</button>
         ${wanted && html`<progress max=${wanted} value=${Math.min(wanted, found.get(one.id))} aria-hidden="true"></progress>`}
         ${edited === one.id && html`<${Editor} one=${one} count=${found.get(one.id)} close=${() => setEdited(null)} />`}

@@ -7,6 +7,8 @@ export const FILTERS = {
   unlabelled: "Unlabelled",
   labelled: "Labelled",
   exam: "Exam images",
+  sure: "Sure guesses (90 % or more)",
+  unsure: "Doubtful guesses (below 60 %)",
   suspicious: "Labels to check",
   unreadable: "Cannot be read",
 };
@@ -60,6 +62,8 @@ export function shown({ filter, who, sort, text, similar }) {
     const label = labelOf(number);
     if (filter === "unlabelled" && label !== null) continue;
     if (filter === "labelled" && label === null) continue;
+    if (filter === "sure" && !(guessOf(number)?.[1] >= 0.9)) continue;
+    if (filter === "unsure" && !(guessOf(number)?.[1] < 0.6)) continue;
     if (filter === "suspicious" && !state.suspicious.has(number)) continue;
     if (filter.startsWith("tested:") && !isTested(filter, number)) continue;
     if (filter === "exam" && !state.exam.has(number)) continue;
