@@ -253,6 +253,21 @@ def test_what_is_no_journal_is_named(tmp_path):
         Journal(tmp_path / "new.sqlite")
 
 
+@pytest.mark.parametrize("in_use", [True, False])
+def test_who_may_not_write_a_journal_may_read_it(journal, monkeypatch, in_use):
+    label(journal, "1", "xy", "ill")
+    if not in_use:
+        journal.close()
+    with monkeypatch.context() as another:
+        another.setattr(os, "access", lambda path, mode: False)  # to the administrator everything is open
+        with Journal(journal.path) as seen:
+            assert names(seen) == {"x": "ill", "y": "ill"}
+            assert export.rows(seen)
+            with pytest.raises(InputError, match="readonly database; make the file and its folder writable"):
+                label(seen, "2", "z", "ill")
+    assert journal.path.with_name(f"{journal.path.name}-wal").exists() is in_use
+
+
 def test_a_log_beside_the_file_is_for_local_disks(tmp_path, journal):
     mounts = tmp_path / "mounts"
     mounts.write_text(

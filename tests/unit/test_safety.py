@@ -6,9 +6,11 @@ import ast
 import os
 import pty
 import subprocess
+import sys
 
 import pytest
 
+import tiny_models
 from helpers import ROOT
 
 RUNS_CODE = {"eval", "exec", "yaml.load", "yaml.unsafe_load", "pd.read_pickle", "pickle.load", "pickle.loads",
@@ -113,3 +115,18 @@ def test_without_results_nothing_is_asked(tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results/README.md").touch()
     assert "nothing to delete" in make(tmp_path, "clean-results").stdout
+
+
+def test_onnx_runtime_tells_nobody_what_it_runs(tmp_path):
+    """From 1.29 on it sends names of models and of the machine to Microsoft, and keeps an identifier in the home."""
+    model = tiny_models.ship(tmp_path / "ship", precisions=("fp32",)) / "model.fp32.onnx"
+    home = tmp_path / "home"
+    home.mkdir()
+    code = (
+        "import sys; from pocketscope.inference import onnx_model as m; import numpy as np;"
+        "m.probabilities(m.open_model(sys.argv[1], threads=1), np.zeros((1, 32, 32, 3), np.uint8))"
+    )
+    # It is silent under CI anyway.
+    kept = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT / "workflow_scripts")}
+    subprocess.run([sys.executable, "-c", code, str(model)], env=kept, check=True)
+    assert not list(home.rglob("*"))

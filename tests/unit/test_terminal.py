@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from pocketscope.terminal.run import About, Run
 from pocketscope.terminal.screen import Screen
 
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
+from snakemake_logger_plugin_pocketscope import places
 from snakemake_logger_plugin_pocketscope.sentences import as_sentence
 
 TRAIN = {"dataset": "cells", "split": "k25_s0", "label_set": "human", "network": "resnet18"}
@@ -294,6 +296,33 @@ def test_events_that_cannot_be_written_end_no_run(tmp_path):
 )
 def test_errors_are_sentences(exception, message, sentence):
     assert as_sentence(exception, message, ["all", "ship"]) == sentence
+
+
+def test_a_results_folder_that_cannot_be_made_is_named():
+    said = "PermissionError: [Errno 13] Permission denied: '/x/y'"
+    assert as_sentence("PermissionError", f'PermissionError:\n  File "workdir_handler.py", line 19\n{said}') == (
+        "the results folder cannot be made ([Errno 13] Permission denied: '/x/y'); name another one by --directory"
+    )
+
+
+@pytest.mark.parametrize(
+    ("home", "set_"), [("home", set()), ("nowhere", {"XDG_CACHE_HOME"}), (None, {"HOME", "XDG_CACHE_HOME"})]
+)
+def test_caches_have_a_place_where_the_home_is_none(tmp_path, monkeypatch, home, set_):
+    """As in containers, whose users often have no name, and no home that they may write to."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path).startswith(str(tmp_path / "home")))
+    monkeypatch.setattr(os.path, "expanduser", lambda path: str(tmp_path / home) if home else path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    found = places.for_caches()
+    assert found.keys() == set_
+    if found:
+        (place,) = {Path(value) for value in found.values()}
+        assert place.stat().st_mode & 0o777 == 0o700
+        assert places.for_caches() == found
+        place.chmod(0o755)  # as if another user had made it
+        assert Path(places.for_caches()["XDG_CACHE_HOME"]) != place
 
 
 def test_a_configuration_that_is_not_there_names_the_nearest(tmp_path, monkeypatch):

@@ -1,7 +1,11 @@
 """pocketscope: compact classifiers from biomedical images of which only a few are labelled."""
 
+import os
 from importlib import import_module
 from typing import Any
+
+# ONNX Runtime from 1.29 on sends to Microsoft what it runs and on what, unless this says no before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ it, messages look as Snakemake's own.
 """
 
 import json
+import os
 import sys
 import traceback
 from dataclasses import dataclass, field
@@ -18,7 +19,10 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
+from snakemake_logger_plugin_pocketscope import places
 from snakemake_logger_plugin_pocketscope.sentences import as_sentence
+
+os.environ.update(places.for_caches())  # this is imported before Snakemake makes its cache
 
 # What Snakemake says of itself, and people need not read.
 QUIET = ("Building DAG of jobs", "Config file ")

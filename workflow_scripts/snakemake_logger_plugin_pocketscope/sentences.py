@@ -23,6 +23,9 @@ def as_sentence(exception: str, message: str, targets: Iterable[str] = ()) -> st
     """
     if exception in ("FileNotFoundError", "IsADirectoryError", "PermissionError") and "load_configfile" in message:
         return _configuration(message)
+    if exception in ("PermissionError", "NotADirectoryError", "OSError") and "workdir_handler" in message:
+        last = message.strip().splitlines()[-1].partition(": ")[2]
+        return f"the results folder cannot be made ({last}); name another one by --directory"
     if "Config file is not valid" in message:
         return _damaged_configuration(message)
     if exception == "MissingRuleException":

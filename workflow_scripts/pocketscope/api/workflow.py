@@ -92,6 +92,11 @@ def environment() -> dict[str, str]:
     """Return the environment of Snakemake: it finds the logger plugin beside the package that its Snakefile runs."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("POCKETSCOPE_")}
     paths = os.pathsep.join([str(root() / "workflow_scripts"), *filter(None, [kept.get("PYTHONPATH")])])
+    if not os.path.isabs(os.path.expanduser("~")):  # noqa: PTH111, PTH117 (Path raises where there is no home)
+        # Snakemake does not begin without one, and loads its plugins too late for the plugin to help.
+        from snakemake_logger_plugin_pocketscope import places
+
+        kept |= places.for_caches()
     return kept | {"PYTHONPATH": paths, "PYTHONWARNINGS": "ignore"}
 
 

@@ -16,6 +16,8 @@ from pocketscope.core.stack_pages import Page, is_known
 from pocketscope.core.temperature import scale
 from pocketscope.images.familiarity import Familiar
 
+onnxruntime.disable_telemetry_events()  # on Windows, which does not heed what `pocketscope/__init__.py` sets
+
 BATCH = 32
 METADATA = "pocketscope"  # the key of what a file says of itself, as JSON
 INPUT = "images"  # of the graph

@@ -93,22 +93,36 @@ class Journal:
     Parameters
     ----------
     path
-        The file; it is made, with its folder, where it is missing.
+        The file; it is made, with its folder, where it is missing. Who may not write it may read it.
 
     Raises
     ------
     pocketscope.core.errors.InputError
-        The file is no journal, is of a newer version, or cannot be written to.
+        The file is no journal, is of a newer version, or cannot be made.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self._lock = threading.RLock()
         with self._named():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+            whose = self.path.is_file() and not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
+            if not whose:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                self._to_read() if whose else self.path,
+                timeout=WAIT,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=whose,
+            )
             self._connection.row_factory = sqlite3.Row
-            self._prepare()
+            self._prepare(may_write=not whose)
+
+    def _to_read(self) -> str:
+        """Return the address of a file that another user owns: SQLite would make a log beside it."""
+        # Without a log nobody writes it just now, and all there is is in the file.
+        at_rest = not self.path.with_name(f"{self.path.name}-wal").exists()
+        return f"{self.path.absolute().as_uri()}?mode=ro{'&immutable=1' if at_rest else ''}"
 
     def __enter__(self) -> "Journal":
         return self
@@ -288,16 +302,19 @@ class Journal:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, may_write: bool) -> None:
         # A log beside the file lets readers and a writer work at once, but needs memory that all of them share: on a
         # network disk the plain journal is used, which needs locks alone.
-        self._connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(self.path) else 'WAL'}")
-        self._connection.execute("PRAGMA synchronous = FULL")
+        if may_write:
+            self._connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(self.path) else 'WAL'}")
+            self._connection.execute("PRAGMA synchronous = FULL")
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise InputError(f"{self.path}: was written by a newer pocketscope; update this one")
         if version == VERSION:
             return
+        if not may_write:
+            raise InputError(f"{self.path}: is no journal of labels, or empty; name another file")
         self._connection.execute("BEGIN IMMEDIATE")
         if self._connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:  # another process was quicker
             tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
