@@ -47,6 +47,7 @@ try:
     for path in workflow.configfiles:
         yaml_files.check(Path(path))
     CONFIG, NETWORKS = load_config(config, ROOT)
+    access.check_interpreter()
     access.check_folders([Path(), Path(".snakemake"), *Path(".snakemake").glob("*"), Path(CONFIG.study)])
     if workflow.is_main_process:  # before anything runs; timm takes seconds to import, and jobs check their own
         check_names(CONFIG, NETWORKS)

@@ -3,6 +3,7 @@
 import getpass
 import os
 import pwd
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ def test_a_folder_of_another_user_is_named_with_its_owner(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # to the administrator everything is open
     with pytest.raises(InputError, match=f"belongs to {tmp_path.owner()}; make it writable"):
         access.check_folders([tmp_path])
+
+
+def test_a_python_whose_path_holds_a_space_is_named(monkeypatch):
+    access.check_interpreter()
+    monkeypatch.setattr(sys, "executable", "/media/USB DISK/.venv/bin/python")
+    with pytest.raises(InputError, match=r"^/media/USB DISK/.venv/bin/python: the path of this Python holds a space"):
+        access.check_interpreter()
 
 
 def test_a_user_without_a_name_gets_one(monkeypatch):

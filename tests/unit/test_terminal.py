@@ -291,6 +291,13 @@ def test_events_that_cannot_be_written_end_no_run(tmp_path):
             "MissingRuleException:\nNo rule to produce shpi (if you use input functions ...).",
             "'shpi' is no target: no rule has this name or makes this file; did you mean 'ship'?",
         ),
+        (
+            "InputFunctionException",
+            'InputFunctionException in rule pack in file "/a/data.smk", line 7:\nError:\n  WorkflowError:\n'
+            "    data set 'd': /x: there is no such folder;\n    correct the path\nWildcards:\n  packed=d-8247fb0a\n"
+            'Traceback:\n  File "/a/rules/common.smk", line 167, in code_of_packing',
+            "data set 'd': /x: there is no such folder;\ncorrect the path",
+        ),
         ("KeyError", "Traceback ...\nKeyError: 'a'", "Traceback ...\nKeyError: 'a'"),
     ],
 )

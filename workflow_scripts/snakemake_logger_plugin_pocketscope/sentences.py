@@ -3,9 +3,12 @@
 import difflib
 import re
 import sys
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
+# What a function of a rule's input or params raised on purpose, and where.
+_OF_FUNCTION = r"\n *WorkflowError:\n(.*?)\n(?:Wildcards|Traceback):"
 CONFIGURATIONS = ("*.yaml", "*.yml", "*.json", "config/*.yaml", "config/*.yml", "config/*.json")
 
 
@@ -30,6 +33,8 @@ def as_sentence(exception: str, message: str, targets: Iterable[str] = ()) -> st
         return _damaged_configuration(message)
     if exception == "MissingRuleException":
         return _target(message, list(targets))
+    if exception == "InputFunctionException" and (found := re.search(_OF_FUNCTION, message, re.DOTALL)):
+        return textwrap.dedent(found[1]).strip()
     if exception in ("WorkflowError", "MissingInputException"):
         return _without_source(message)
     return message.strip()

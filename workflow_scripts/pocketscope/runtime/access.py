@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,6 +23,21 @@ def check_folders(folders: Iterable[Path]) -> None:
                 f"{folder.resolve()}: cannot be written to; it belongs to {_owner(folder)}; make it writable, or "
                 "name another folder by --directory"
             )
+
+
+def check_interpreter() -> None:
+    """Refuse a Python whose path holds a space: Snakemake starts scripts by that path, without quotes.
+
+    Raises
+    ------
+    pocketscope.core.errors.InputError
+        The message names the path.
+    """
+    if len(sys.executable.split()) > 1:
+        raise InputError(
+            f"{sys.executable}: the path of this Python holds a space, and Snakemake cannot start a job by it; install "
+            "pocketscope in a folder whose path has none"
+        )
 
 
 def name_user() -> None:
