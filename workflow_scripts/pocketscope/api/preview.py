@@ -23,8 +23,8 @@ class Preview:
     Attributes
     ----------
     counts
-        Files by `dataset` and `class`: `learnt_from` (of these the test set is drawn, where the source names none) and
-        `tested_on`. No file was opened for that.
+        Files by `dataset` and `class`: `images`, and, where a source names a test set, `test_images` beside them; else
+        the test set is drawn from `images`. No file was opened for that.
     galleries
         A few images of each class.
     unreadable
@@ -75,7 +75,9 @@ def preview(config: str | os.PathLike | Mapping[str, Any], *, per_class: int = 4
             tested = sum(record.role == "test" for record in records)
             rows.append((name, label, len(records) - tested, tested))
             galleries.append(_shown(f"{name}: {label}", records, per_class, about, unreadable))
-    counts = pd.DataFrame(rows, columns=["dataset", "class", "learnt_from", "tested_on"])
+    counts = pd.DataFrame(rows, columns=["dataset", "class", "images", "test_images"])
+    if not counts["test_images"].any():
+        counts = counts.drop(columns="test_images")
     return Preview(counts, [gallery for gallery in galleries if len(gallery)], unreadable)
 
 
