@@ -144,7 +144,8 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
     """Train, export, quantise; return F1 x 100 of both files, and how many points are lost."""
     split, notes = parquet.read(folder / "split.parquet", SPLIT), parquet.notes(folder / "split.parquet")
     truth = dict(zip(*parquet.read(folder / "truth.parquet", TRUTH).to_pydict().values(), strict=True))
-    truth |= dict(zip(*images_with(split, "labelled"), strict=True))
+    for role in ("labelled", "validation"):
+        truth |= dict(zip(*images_with(split, role), strict=True))
     labels = human_labels(*learnt_from(split, truth, options))
     labelled = load_examples(folder / "images.parquet", labels, notes["classes"])
     classifier = networks.build(network, len(notes["classes"]), cells.ROOT, seed=options.seed)
