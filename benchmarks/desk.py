@@ -64,6 +64,7 @@ def measured(number: int, work: Path) -> dict[str, float]:
             time.sleep(0.1)
         scan = time.monotonic() - began
         first, frames, page = looked_at(address)
+        load = os.getloadavg()[0]
         line = {"scan_s": round(scan, 1), "first_pictures_s": round(first, 2)} | labelled(ask, number)
         while ask("/api/state")["identified"] < number:  # memory is looked at when all is known
             time.sleep(2)
@@ -74,6 +75,7 @@ def measured(number: int, work: Path) -> dict[str, float]:
             "worst_frame_ms": round(max(frames), 1),
             "server_mb": round(psutil.Process(server.pid).memory_info().rss / 2**20),
             "page_mb": page,
+            "load": round(load, 1),  # processes that wanted to run, this one's among them
         }
         return line
     finally:

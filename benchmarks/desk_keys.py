@@ -64,6 +64,7 @@ def of_set(source: Path, classes: list[str], work: Path) -> dict[str, float]:
     shutil.copytree(first, second)
     for key, projects in (("one_by_one", first), ("at_once", second)):
         with Person(folder, projects, truth) as person:
+            person.exam = line["exam_images"]
             line[key] = getattr(person, key)()
     return line
 
@@ -216,7 +217,7 @@ class Person:
 
     def begin(self) -> int:
         """Show the most useful images, and choose the first; return how many are labelled."""
-        self.until(lambda: self.button("Most useful first"), PATIENCE)
+        self.until(lambda: self.labelled() >= self.exam and self.button("Most useful first"), PATIENCE)
         self.click(self.button("Most useful first"))
         self.until(lambda: self.cells())
         self.click(self.cells()[0])

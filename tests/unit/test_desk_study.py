@@ -350,3 +350,18 @@ def test_minutes_grow_with_the_probes_seconds_and_are_replaced_by_those_of_earli
     assert third.by == "earlier"
     unknown, _ = costs_of(project, tmp_path, monkeypatch, {})
     assert unknown.estimate(path, 100, 400) is None
+
+
+def test_a_probe_measures_this_machine_once(project, tmp_path):
+    choice = wizard.Choice(preset="quick", image_size=32)
+    path = tmp_path / "config.yaml"
+    path.write_text(wizard.as_text(wizard.configuration(project, choice, exam=True, unlabelled=True), "x"))
+    told = []
+    made = cost.Costs(project, lambda: told.append(True))
+    assert made.estimate(path, 20, 20) is None
+    assert made.probing
+    until(lambda: told, 180)
+    found = made.estimate(path, 20, 20)
+    assert found.by == "probe"
+    assert 1 < found.minutes < 600  # the timing of networks alone takes a minute
+    assert len(told) == 1

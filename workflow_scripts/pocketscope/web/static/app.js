@@ -226,10 +226,10 @@ function Desk() {
       </select></label>
       ${people.length > 1 && html`<label class="less">by <select value=${view.who} onChange=${(event) => change({ who: event.target.value })}>
         <option value="">anybody</option>${people.map((one) => html`<option value=${one}>${one}</option>`)}</select></label>`}
-      ${sorts.length > 1 && !state.answers && view.filter !== "suspicious" && html`<label class="less">sorted by <select value=${view.sort} onChange=${(event) => change({ sort: event.target.value })}>${sorts.map(([key, name]) => html`<option value=${key} selected=${key === view.sort}>${name}</option>`)}</select></label>`}
+      ${sorts.length > 1 && !state.answers && view.filter !== "suspicious" && html`<label class="less">Order <select value=${view.sort} onChange=${(event) => change({ sort: event.target.value })}>${sorts.map(([key, name]) => html`<option value=${key} selected=${key === view.sort}>${name}</option>`)}</select></label>`}
       <label class="grow less"><input type="search" aria-label="Name" value=${view.text} onInput=${(event) => change({ text: event.target.value })} placeholder="part of a name" /></label>
       <span class="found">${list.length.toLocaleString()} shown${selected.size > 0 ? `, ${selected.size.toLocaleString()} selected` : ""}</span>
-      ${state.features && html`<button class="less" disabled=${selected.size !== 1} onClick=${async () => { if (await findSimilar([...selected][0])) change({ sort: "similar", filter: "all" }); }}>Similar ones</button>`}
+      ${state.features && html`<button class="less" disabled=${selected.size !== 1} onClick=${async () => { if (await findSimilar([...selected][0])) change({ sort: "similar", filter: "all" }); }} title="Sort by likeness to the selected image">Similar</button>`}
       <button disabled=${selected.size !== 1} onClick=${() => openAt(list.indexOf([...selected][0]))} title="Look at it large (Space)">Enlarge</button>
       ${state.guess.size > 0 && html`<button disabled=${![...selected].some(guessOf)} onClick=${acceptGuesses} title="Accept the guesses for what is selected (Enter)">Accept</button>`}
       <button class="steady" onClick=${() => setSelected(new Set(selected.size ? [] : list))} title=${selected.size ? "Select nothing (Esc)" : "Select all that is shown (A)"}>${selected.size ? "Select none" : "Select all"}</button>
