@@ -43,7 +43,10 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "pocketscope-desk-keys")
     options = parser.parse_args()
-    found = {name: of_set(options.data.resolve() / name, SETS[name], options.work) for name in options.sets}
+    found = {}
+    for name in options.sets:
+        found[name] = of_set(options.data.resolve() / name, SETS[name], options.work)
+        print(name, found[name], flush=True)
     print("| set | exam: images | presses per image | one by one | many at once |\n| --- | --- | --- | --- | --- |")
     for name, line in found.items():
         print(f"| {name} | {line['exam_images']} |", *(f"{line[k]:.2f} |" for k in ("exam", "one_by_one", "at_once")))
