@@ -17,7 +17,7 @@ import tiny_models
 from pocketscope import __main__
 from pocketscope.core.errors import InputError
 from pocketscope.deploy.facts import write_model
-from pocketscope.exports import kinds, onnxruntime_web, phone, self_test
+from pocketscope.exports import bioimageio, kinds, onnxruntime_web, phone, self_test
 from pocketscope.exports.ship_folder import ShipFolder
 from pocketscope.inference import onnx_model
 
@@ -170,3 +170,16 @@ def test_the_rule_plans_an_export_and_the_default_target_none(tmp_path):
         cwd=tmp_path,
     )
     assert "export" not in done.stdout
+
+
+def test_what_is_exported_says_how_a_stack_becomes_an_image(tmp_path):
+    folder = tiny_models.ship(tmp_path / "cells", page="maximum_projection", precisions=("fp32",))
+    assert __main__.main(["export", "imagej", str(folder), "-o", str(tmp_path / "imagej"), "--precision", "fp32"]) == 0
+    said = (tmp_path / "imagej" / "README.md").read_text(encoding="utf-8")
+    assert "the model has learnt the maximum projection of all" in said
+    assert "Z Project" in said
+    plain = tiny_models.ship(tmp_path / "plain", precisions=("fp32",))
+    assert __main__.main(["export", "imagej", str(plain), "-o", str(tmp_path / "plain"), "--precision", "fp32"]) == 0
+    assert "Z Project" not in (tmp_path / "plain" / "README.md").read_text(encoding="utf-8")
+    model = onnx_model.open_model(folder / "model.fp32.onnx", threads=1)
+    assert "or frames the image is the maximum projection of all." in bioimageio.documentation("cells", model, "")

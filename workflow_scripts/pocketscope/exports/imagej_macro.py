@@ -29,7 +29,7 @@ def export(ship: ShipFolder, out: Path, options: argparse.Namespace) -> list[Pat
     files.copy(source, model)
     listed = "\n".join(f"- {' '.join(name.split())}" for name in shipped.classes)
     text = (HERE / "README.md").read_text(encoding="utf-8")
-    if page := in_words(shipped.page):
-        text += _STACKS.format(page)
+    if stack := in_words(shipped.page):
+        text += _STACKS.format(stack)
     files.write_text(page, text.replace("DATASET", ship.name).replace("MODEL", source.name).replace("CLASSES", listed))
     return [macro, page, model]
