@@ -6,6 +6,9 @@ Each network is trained, exported and quantised as `quantization.py` does it. Ea
 in the work folder (made by uv or npm, and kept), classifies the images of the test part one by one on one thread. What
 it gives is compared with what `evaluate` gives for the same file. `exact` is the locked ONNX Runtime with its graph
 optimisations off: int8 layers are computed in floating point on the rounded numbers.
+
+Where the environment variable MOBILE_PYTHON names the converters (docs/mobile.md), the exports for phones are measured
+too, against the file in fp32, which they are made of. `--runtimes none` leaves the others out.
 """
 
 import argparse
@@ -14,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ import torch
 
 from pocketscope.core import parquet
 from pocketscope.evaluation import metrics
+from pocketscope.exports import mobile_runtimes
 from pocketscope.inference import onnx_model
 from pocketscope.tables.images import load_images
 from pocketscope.tables.split import SPLIT, TRUTH, images_with
@@ -40,12 +45,25 @@ RUNTIMES = {  # what is installed for it, by uv or by npm, and the program that 
     "OpenCV 4.14.0": (["uv", "opencv-python-headless==4.14.0.94"], "opencv"),
     "OpenCV 5.0.0": (["uv", "opencv-python-headless==5.0.0.93"], "opencv"),
 }  # fmt: skip
+CONVERTED = {  # of model.fp32.onnx: by which export, and in which precisions
+    "LiteRT 2.3.0": ("tflite", ("fp32", "fp16", "int8")),
+    "Core ML's precision, in torch": ("coreml", ("fp16",)),  # Core ML itself runs on macOS alone
+}
 PYTHON = """
 import sys, time
 import numpy as np
 kind, model, images, found = sys.argv[1:]
 images = np.load(images)
-if kind == "opencv":
+if kind == "tflite":
+    from ai_edge_litert.interpreter import Interpreter
+    interpreter = Interpreter(model, num_threads=1)
+    interpreter.allocate_tensors()
+    given, out = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    def run(image):
+        interpreter.set_tensor(given, image)
+        interpreter.invoke()
+        return interpreter.get_tensor(out)
+elif kind == "opencv":
     import cv2
     cv2.setNumThreads(1)
     network = cv2.dnn.readNetFromONNX(model)
@@ -107,11 +125,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("everywhere"))
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--runtimes", choices=("all", "none"), default="all")
     options = parser.parse_args()
     options.part = "test"
     torch.set_num_threads(1)
     entries = quantization.catalogue(options.weights)
-    commands = {runtime: command(runtime, options.work.resolve()) for runtime in RUNTIMES}
+    asked_for = RUNTIMES if options.runtimes == "all" else ()
+    commands = {runtime: command(runtime, options.work.resolve()) for runtime in asked_for}
+    mobile = os.environ.get(mobile_runtimes.PYTHON)  # without it there are no rows of these
     rows = []
     for name in options.sets:
         folder = options.work / "models" / f"{name}-{options.image_size}"
@@ -120,7 +141,12 @@ def main() -> None:
             quantization.prepare(folder, options.data / name, options.image_size)
         for network in options.networks:
             quantization.measure(folder, entries[network], options)
-            for runtime in RUNTIMES:
+            for runtime, (kind, precisions) in CONVERTED.items() if mobile else ():
+                for precision in precisions:
+                    found = compare_converted(folder, kind, precision, mobile)
+                    rows.append({"runtime": runtime, "precision": precision, **found})
+                    print(json.dumps({"set": name, "network": network, **rows[-1]}), flush=True)
+            for runtime in asked_for:
                 for precision in ("fp32", "int8"):
                     found = compare(folder, precision, commands[runtime])
                     rows.append({"runtime": runtime, "precision": precision, **found})
@@ -157,10 +183,7 @@ def command(runtime: str, work: Path) -> list[str]:
 def compare(folder: Path, precision: str, started: list[str]) -> dict[str, Any]:
     """Return what a runtime makes of a model file; all None, and the reason, where it cannot."""
     path = folder / f"{precision}.onnx"
-    notes = parquet.notes(folder / "split.parquet")
-    seen, _ = images_with(parquet.read(folder / "split.parquet", SPLIT), "test")
-    truth = dict(zip(*parquet.read(folder / "truth.parquet", TRUTH).to_pydict().values(), strict=True))
-    images = load_images(folder / "images.parquet", seen)
+    images, score = asked(folder)
     expected = onnx_model.probabilities(onnx_model.open_model(path, threads=1), images)
     if started[0] == "node":
         images.tofile(folder / "images.raw")
@@ -174,10 +197,40 @@ def compare(folder: Path, precision: str, started: list[str]) -> dict[str, Any]:
         lines = [line for line in ran.stderr.strip().splitlines() if line.strip()] or [f"exit status {ran.returncode}"]
         return {"largest_difference": None, "f1": None, "ms": None, "mb": mb, "why": lines[-1][-200:]}
     found = np.fromfile(folder / "found.raw", "<f4").reshape(expected.shape)
-    scores = metrics.measure(found, [truth[image_id] for image_id in seen], notes["classes"], None).to_pylist()
-    f1 = next(row["value"] for row in scores if row["metric"] == "f1" and row["class"] is None)
-    return {"largest_difference": float(np.abs(found - expected).max()), "f1": 100 * f1,
+    return {"largest_difference": float(np.abs(found - expected).max()), "f1": score(found),
             "ms": float(ran.stdout.split()[-1]), "mb": mb}  # fmt: skip
+
+
+def compare_converted(folder: Path, kind: str, precision: str, python: str) -> dict[str, Any]:
+    """Return what is made of a model file by an export for phones, compared with the file in fp32."""
+    source, work = folder / "fp32.onnx", folder / f"{kind}-{precision}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    images, score = asked(folder)
+    model = onnx_model.open_model(source, threads=1)
+    made, found = mobile_runtimes.convert(python, kind, precision, source, model, images, work, {})
+    files = [made] if made.is_file() else [path for path in made.rglob("*") if path.is_file()]
+    ms = None
+    if kind == "tflite":
+        (work / "run.py").write_text(PYTHON)
+        given = [python, work / "run.py", kind, made, work / "images.npy", work / "found.raw"]
+        ms = float(subprocess.run(list(map(str, given)), capture_output=True, text=True, check=True).stdout.split()[-1])
+    return {"largest_difference": float(np.abs(found - onnx_model.probabilities(model, images)).max()),
+            "f1": score(found), "ms": ms,
+            "mb": round(sum(path.stat().st_size for path in files) / 1e6, 2)}  # fmt: skip
+
+
+def asked(folder: Path) -> tuple[np.ndarray, Callable[[np.ndarray], float]]:
+    """Return the images of the test part, and what gives F1 x 100 of probabilities of these."""
+    notes = parquet.notes(folder / "split.parquet")
+    seen, _ = images_with(parquet.read(folder / "split.parquet", SPLIT), "test")
+    truth = dict(zip(*parquet.read(folder / "truth.parquet", TRUTH).to_pydict().values(), strict=True))
+
+    def score(found: np.ndarray) -> float:
+        scores = metrics.measure(found, [truth[image_id] for image_id in seen], notes["classes"], None).to_pylist()
+        return 100 * next(row["value"] for row in scores if row["metric"] == "f1" and row["class"] is None)
+
+    return load_images(folder / "images.parquet", seen), score
 
 
 def together(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -33,8 +33,8 @@ rule export:
         "../workflow_scripts/export.py"
 
 
-# A target, and no part of the default one.
+# A target, and no part of the default one. Kinds that are converted in another environment are in it where that is named.
 rule exports:
     input:
-        [LAYOUT.exported(dataset, kind) for dataset in CONFIG.datasets for kind in exporting.KINDS],
+        [LAYOUT.exported(dataset, kind) for dataset in CONFIG.datasets for kind in exporting.possible()],
     localrule: True

@@ -1,13 +1,15 @@
 """The kinds of exports: what `pocketscope export` and the rule `export` can make.
 
 A kind is a module of this room with a function `export(ship, out, options)`, which writes into the folder `out` and
-returns the files that a person opens, the first one first; and, where it has options of its own, a function
-`add_arguments(parser)`, which declares them. `options` holds these and those of every kind, and is complete when no
+returns the files that a person opens, the first one first; where it has options of its own, a function
+`add_arguments(parser)`, which declares them; and where it makes other precisions than those of the model files, their
+names as `PRECISIONS`, the usual one first. `options` holds these and those of every kind, and is complete when no
 option was given.
 """
 
 import argparse
 import importlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +29,8 @@ class Kind:
         What the rule's job needs: MB, minutes.
     templates
         Files and folders beside the module that end up in what it writes: a change of theirs makes it again.
+    variable
+        The environment variable that names the Python which converts, for a kind that runs in another environment.
     """
 
     module: str
@@ -34,13 +38,34 @@ class Kind:
     mem_mb: int = 2000
     runtime: int = 15
     templates: tuple[str, ...] = ()
+    variable: str | None = None
 
 
+CONVERTER = ("mobile/convert.py", "mobile/onnx_as_torch.py")
 KINDS: dict[str, Kind] = {
     "bioimageio": Kind("bioimageio", "a package for the BioImage Model Zoo"),
+    "coreml": Kind(
+        "coreml",
+        "a Core ML package for iOS and macOS",
+        mem_mb=6000,
+        templates=(*CONVERTER, "mobile/Pixels.swift", "mobile/Classifier.swift"),
+        variable="MOBILE_PYTHON",
+    ),
     "imagej": Kind("imagej_macro", "a macro for ImageJ and Fiji, with the model beside it", templates=("imagej",)),
     "phone": Kind("phone", "one HTML file that classifies photos on a phone, offline", templates=("phone_page",)),
+    "tflite": Kind(
+        "tflite",
+        "a LiteRT file (TensorFlow Lite) for Android and edge devices",
+        mem_mb=6000,
+        templates=(*CONVERTER, "mobile/Pixels.kt", "mobile/Classifier.kt"),
+        variable="MOBILE_PYTHON",
+    ),
 }
+
+
+def possible() -> list[str]:
+    """Return the kinds that can be made here: not those whose other environment no variable names."""
+    return [name for name, kind in KINDS.items() if kind.variable is None or os.environ.get(kind.variable)]
 
 
 def module_of(kind: str) -> ModuleType:
@@ -59,12 +84,15 @@ def templates_of(kind: str) -> list[Path]:
 
 def add_arguments(kind: str, parser: argparse.ArgumentParser) -> None:
     """Declare the options of a kind on `parser`."""
+    module = module_of(kind)
+    choices = getattr(module, "PRECISIONS", PRECISIONS)
+    default = f"the recommended one; {PRECISIONS[0]} where the files recommend none"
     parser.add_argument(
         "--precision",
-        choices=PRECISIONS,
-        help=f"of the model (default: the recommended one; {PRECISIONS[0]} where the files recommend none)",
+        choices=choices,
+        help=f"of the model (default: {default if choices is PRECISIONS else choices[0]})",
     )
-    if own := getattr(module_of(kind), "add_arguments", None):
+    if own := getattr(module, "add_arguments", None):
         own(parser)
 
 
