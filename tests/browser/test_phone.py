@@ -7,6 +7,7 @@ import functools
 import http.server
 import io
 import threading
+from pathlib import Path
 
 import numpy as np
 import PIL
@@ -23,6 +24,7 @@ from pocketscope.inference import classify, onnx_model
 
 ODD = '"><img src=x onerror="document.title=1">🎉</script>'
 SIZE = 48
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +190,81 @@ def test_what_a_browser_cannot_read_is_named_and_the_next_image_is_answered(whol
     words = browser.execute_script("return app.words")
     said = ["tiff", "heic", "unreadable", "deep", "unreadable"]
     assert [row["problem"] for row in rows] == [*(words[key] for key in said), ""]
+
+
+def test_three_hundred_classes_of_any_name(runtime, browser, tmp_path, monkeypatch):
+    odd = [
+        ODD,
+        "<script>document.title = 1</script>",
+        "خلية سليمة 12",
+        "a\u202eb",
+        "細胞 🧫👩🏽‍🔬",
+        "long" * 60,
+        'a,\n"b"',
+        "=",
+    ]
+    names = [*odd, *(f"class {place}" for place in range(len(odd), 300))]
+    monkeypatch.setattr(tiny_models, "CLASSES", names)
+    shipped = ship(tmp_path / "ship", dataset="cells", reliable={"probability": None})
+    kinds.export("phone", shipped, tmp_path / "out", options(precision="fp32"))
+    opened(browser, tmp_path / "out/phone.html")
+    assert state(browser) == "ready", browser.find_element("id", "status").text
+    # Answers of these names, as the model would give them.
+    browser.execute_script("""const answers = [0, 1, 2, 3, 4, 5, 6, 7];
+        for (const first of answers) {
+          const order = [first, ...answers.filter((other) => other !== first)];
+          for (let place = 8; place < 300; place += 1) order.push(place);
+          const probabilities = order.map((_, place) => (place < 8 ? 0.1 : 0.2 / 292));
+          app.keep({name: "صورة 1.png", rgb: new Uint8Array(3 * 48 * 48), probabilities, prepared: 1, ms: 1, order,
+                    unlike: 0.5, reliable: false});
+        }""")
+    shown = [title.text for title in browser.find_elements("css selector", "#results h2 span")]
+    assert [text.split() for text in shown] == [name.split() for name in reversed(odd)]
+    assert len(browser.find_elements("css selector", "#results li:first-child .meter")) == 20
+    assert not browser.find_elements("css selector", "#results img, #results script")
+    (row,) = choose(browser, [make_images(tmp_path / "images")[1]])
+    assert row["class"] in names
+    assert {f"p({name})" for name in names} <= set(row)
+    assert "cells" in browser.title
+    spilled = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert browser.execute_script(spilled) <= 0
+    browser.save_screenshot(str(tmp_path / "names.png"))
+
+
+def test_photos_of_48_megapixels_are_answered_and_larger_ones_refused_before_they_are_decoded(
+    whole_page, browser, tmp_path
+):
+    small = photo(1, 80, 60)
+    small.resize((8000, 6000), Image.Resampling.NEAREST).save(tmp_path / "a.jpg", quality=85)
+    Image.new("L", (10_001, 10_000), 128).save(tmp_path / "b.jpg", quality=30)
+    Image.new("1", (10_001, 10_000)).save(tmp_path / "c.png")
+    Image.new("L", (10_001, 10_000), 128).save(tmp_path / "d.webp", quality=30)  # its size is not looked for
+    opened(browser, whole_page / "phone.html")
+    browser.execute_script("""window.decodings = 0;
+        const decode = createImageBitmap;
+        window.createImageBitmap = (...given) => { window.decodings += 1; return decode(...given); };""")
+    paths = sorted(tmp_path.glob("?.*"))
+    rows = choose(browser, paths)
+    large = browser.execute_script("return app.words.large")
+    assert [row["problem"] for row in rows] == ["", large, large, large]
+    assert browser.execute_script("return window.decodings") == 2
+    model = onnx_model.open_model(whole_page.parent / "ship" / "model.int8.onnx", threads=1)
+    (answer,) = classify.classify(model, [str(paths[0])], threads=1)
+    found = np.array([float(rows[0][f"p({name})"]) for name in model.classes])
+    assert np.abs(found - answer.probabilities).max() < 0.03
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real image sets, ../shared/data, are not there")
+def test_real_images_are_answered_as_by_classify(whole_page, browser):
+    folders = sorted(folder for folder in REAL.glob("*/*") if folder.is_dir())
+    paths = [sorted(folder.iterdir())[0] for folder in folders[:: max(1, len(folders) // 10)]]
+    rows = choose(opened(browser, whole_page / "phone.html"), paths)
+    model = onnx_model.open_model(whole_page.parent / "ship" / "model.int8.onnx", threads=1)
+    for path, row, answer in zip(paths, rows, classify.classify(model, list(map(str, paths)), threads=1), strict=True):
+        assert row["path"] == path.name
+        found = np.array([float(row[f"p({name})"]) for name in model.classes])
+        assert np.abs(found - answer.probabilities).max() < 0.03, path
+        assert abs(float(row["unlike"]) - answer.unlike) < 0.02 * max(1, answer.unlike), path
 
 
 def test_a_browser_that_computes_otherwise_gives_no_answer(whole_page, browser, tmp_path):

@@ -32,7 +32,7 @@ HERE = Path(__file__).parent / "mobile"
 SOURCE = "fp32"  # of the model file that is converted
 # By how much a probability of a synthetic image may differ from that of the file which is converted. Rounded to 8 bits
 # the answers are another model's: 0.3 finds what is broken, and no more (benchmarks/everywhere.md).
-BOUNDS = {"fp32": 0.001, "fp16": 0.02, "int8": 0.3}
+BOUNDS = {"fp32": 0.001, "fp16": 0.05, "int8": 0.3}
 ELSEWHERE = {"fp32": 0.005, "fp16": 0.02, "int8": 0.03}  # between a phone and here, of the same file
 
 

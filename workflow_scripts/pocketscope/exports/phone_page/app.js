@@ -28,6 +28,9 @@ const app = (() => {
     return made;
   }
 
+  // A name beside other text: letters that run from right to left must not carry that along.
+  const named = (text) => element("bdi", text);
+
   const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
   const breathe = () => new Promise((done) => setTimeout(done));
 
@@ -99,12 +102,27 @@ const app = (() => {
     return null;
   }
 
+  // The number of pixels that a PNG or a JPEG says of itself, else 0: what is too large is refused before it is decoded,
+  // which could end the page on a phone.
+  async function size(file) {
+    const head = new DataView(await file.slice(0, 2 ** 20).arrayBuffer());
+    if (head.byteLength > 24 && head.getUint32(0) === 0x89504e47) return head.getUint32(16) * head.getUint32(20);
+    if (head.byteLength < 4 || head.getUint16(0) !== 0xffd8) return 0;
+    for (let at = 2; at + 9 < head.byteLength && head.getUint8(at) === 0xff; at += 2 + head.getUint16(at + 2)) {
+      const marker = head.getUint8(at + 1);
+      const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+      if (isFrame) return head.getUint16(at + 5) * head.getUint16(at + 7);
+    }
+    return 0;
+  }
+
   async function classify(file) {
     const began = performance.now();
     const kind = await why(file);
     let bitmap = null;
     try {
       if (kind === "deep" || kind === "tiff") throw new Refusal(kind);
+      if (await size(file) > MOST_PIXELS) throw new Refusal("large");
       bitmap = await decoded(file).catch(() => { throw new Refusal(kind || "unreadable"); });
       const found = await look(bitmap);
       return {name: file.name, ...found, total: performance.now() - began};
@@ -176,9 +194,15 @@ const app = (() => {
       const colour = {reliable: "reliable", unknown: "unknown"}[judgement] || "unsure";
       text.append(title, element("p", words[judgement], `verdict ${colour}`));
       const next = others.slice(0, SHOWN - 1).filter((place) => result.probabilities[place] >= 0.0005);
-      if (next.length) text.append(element("p", next.map((place) => `${facts.classes[place]} ${percent(result.probabilities[place])}`).join(" · "), "others"));
+      if (next.length) {
+        const line = element("p", "", "others");
+        next.forEach((place, at) => line.append(at ? " · " : "", named(facts.classes[place]), ` ${percent(result.probabilities[place])}`));
+        text.append(line);
+      }
     }
-    text.append(element("p", `${result.name}${time}`, "file"));
+    const file = element("p", "", "file");
+    file.append(named(result.name), time);
+    text.append(file);
     item.append(result.problem ? element("canvas") : picture(result.rgb), text);
     if (!result.problem) {
       if (facts.classes.length > SHOWN) item.append(folded("all", result.order.slice(0, MORE).map((place) => meter(place, result.probabilities[place]))));
@@ -259,7 +283,8 @@ const app = (() => {
           unwatch();
           return;
         }
-        if (stream) $("seen").textContent = `${facts.classes[found.order[0]]} ${percent(found.probabilities[found.order[0]])}: ${words[verdict(found)]}`;
+        const [best] = found.order;
+        if (stream) $("seen").replaceChildren(named(facts.classes[best]), ` ${percent(found.probabilities[best])}: ${words[verdict(found)]}`);
         $("keep").onclick = () => keep({name: new Date().toISOString(), ...found});
       }
       await new Promise((done) => setTimeout(done, EVERY));
@@ -309,7 +334,7 @@ const app = (() => {
 
   async function start() {
     document.documentElement.lang = language;
-    for (const named of document.querySelectorAll("[data-word]")) named.append(words[named.dataset.word]);
+    for (const place of document.querySelectorAll("[data-word]")) place.append(words[place.dataset.word]);
     about();
     say("starting", "starting");
     await breathe();
@@ -347,5 +372,5 @@ const app = (() => {
   document.addEventListener("visibilitychange", () => document.hidden && unwatch());
   if (facts.installable && "serviceWorker" in navigator && location.protocol.startsWith("http")) navigator.serviceWorker.register("sw.js");
 
-  return {ready: start(), classify, results, csv, words};
+  return {ready: start(), classify, keep, results, csv, words};
 })();
