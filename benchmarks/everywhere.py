@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--runtimes", choices=("all", "none"), default="all")
     options = parser.parse_args()
-    options.part = "test"
+    options.part, options.labelled, options.imbalance, options.seed = "test", 25, 1, 0  # as quantization.py has them
     torch.set_num_threads(1)
     entries = quantization.catalogue(options.weights)
     asked_for = RUNTIMES if options.runtimes == "all" else ()
@@ -138,7 +138,7 @@ def main() -> None:
         folder = options.work / "models" / f"{name}-{options.image_size}"
         if not (folder / "truth.parquet").exists():
             folder.mkdir(parents=True, exist_ok=True)
-            quantization.prepare(folder, options.data / name, options.image_size)
+            quantization.prepare(folder, options.data / name, options)
         for network in options.networks:
             quantization.measure(folder, entries[network], options)
             for runtime, (kind, precisions) in CONVERTED.items() if mobile else ():

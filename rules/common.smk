@@ -22,7 +22,7 @@ from pocketscope.config.study import load_config
 from pocketscope.core import files
 from pocketscope.core.errors import InputError
 from pocketscope.data.sources import kinds
-from pocketscope.data.sources.licences import licence_of
+from pocketscope.data.sources.licences import licence_of, link_of
 from pocketscope.data.sources.paths import top_of_files as files_start_at
 from pocketscope.journal import of_run
 from pocketscope.journal.place import labels_of

@@ -72,6 +72,7 @@ rule answer:
         study=lambda wildcards: CONFIG.study,
         dataset=lambda wildcards: wildcards.dataset,
         data_licence=lambda wildcards: licence_of(PLAN.dataset(wildcards.dataset)),
+        data_link=lambda wildcards: link_of(PLAN.dataset(wildcards.dataset)),
         # Known with the inputs, which say of a change; not recorded.
         candidate=lambda wildcards, input: shipped_candidate(wildcards.dataset),
         labels=lambda wildcards, input: tables_of_labels(wildcards),

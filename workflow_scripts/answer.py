@@ -24,7 +24,7 @@ positive, shown = parquet.notes(source.classes)["positive"], json.loads(Path(sou
 predicted, models = {main: source.predictions, other: source.also}, {}
 known = {f: facts.reliable(shown, f) | facts.measured(predicted[f], source.truths, positive) for f in predicted}
 known[main] |= facts.of_study(known[main], recommended)
-about = {name: params[name] for name in ("study", "dataset", "data_licence")}
+about = {name: params[name] for name in ("study", "dataset", "data_licence", "data_link")}
 about["learnt"] = facts.learnt(parquet.read(source.labels, LABEL_SET, columns=["label", "source"]).to_pydict())
 for form in (main, other):
     itself = {"method": candidate["method"], "precision": form, "recommended": form == main}

@@ -36,7 +36,11 @@ def ship(tmp_path_factory):
         file = onnx.load(folder / f"model.{precision}.onnx")
         said = json.loads(next(one.value for one in file.metadata_props if one.key == onnx_model.METADATA))
         said |= {"classes": ODD, "temperature": 1.5, "precision": precision, "data_licence": "CC-BY-4.0"}
-        said |= {"reliable": {"probability": 0.8}, "licence": "Apache-2.0"}
+        said |= {
+            "reliable": {"probability": 0.8},
+            "licence": "Apache-2.0",
+            "data_link": "https://doi.org/10.24432/C50P49",
+        }
         onnx.helper.set_model_props(file, {onnx_model.METADATA: json.dumps(said)})
         onnx.save(file, folder / f"model.{precision}.onnx")
     (folder / "README.md").write_text("# A card\n\n93.1 % (90.2 to 95.4)\n", encoding="utf-8")
@@ -66,6 +70,7 @@ def test_the_description_names_each_file_with_its_digest(package, ship):
     assert said["authors"] == [{"name": "Ada Lovelace"}, {"name": "Chien-Shiung Wu"}]
     assert said["cite"] == [{"text": "A = study", "doi": "10.1000/182"}]
     assert (said["license"], said["training_data"]["license"]) == ("Apache-2.0", "CC-BY-4.0")
+    assert said["training_data"]["source"] == "https://doi.org/10.24432/C50P49"
     assert said["name"].startswith("zellen 2_gr er")
     channels = said["outputs"][0]["axes"][1]["channel_names"]
     assert channels == ["b_bold_b_co", "class_1", "b_bold_b_co_2"]
@@ -104,9 +109,26 @@ def test_a_bare_model_says_what_is_not_known(tmp_path):
     files = content(kinds.export("bioimageio", folder, tmp_path / "out")[0])
     said = yaml.safe_load(files["rdf.yaml"])
     assert said["authors"] == [{"name": "unknown"}]
-    assert "license" not in said["training_data"]
+    assert not {"license", "source"} & set(said["training_data"])
+    assert [one["url"] for one in said["cite"]] == ["https://arxiv.org/abs/2205.09678"]
     assert "its scores are not known" in files["README.md"].decode()
     assert len(said["name"]) >= 5
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        *[
+            ("CC BY 4.0", "CC-BY-4.0"),
+            ("CC BY-NC 4.0", "CC-BY-NC-4.0"),
+            ("CC0", "CC0-1.0"),
+            ("apache-2.0", "Apache-2.0"),
+        ],
+        *[("BSD-3-Clause", "BSD-3-Clause"), ("see the hospital", None), (None, None), ("", None)],
+    ],
+)
+def test_licences_are_named_as_the_zoo_takes_them(told, known):
+    assert bioimageio.spdx(told) == known
 
 
 def test_a_citation_without_an_address_is_refused(ship, tmp_path, capsys):

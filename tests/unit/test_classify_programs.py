@@ -16,6 +16,7 @@ from PIL import Image
 
 import tiny_models
 from helpers import ROOT, classified
+from pocketscope import __main__
 from pocketscope.core.errors import InputError
 from pocketscope.deploy.facts import write_model
 from pocketscope.inference import onnx_model
@@ -172,6 +173,16 @@ def test_what_does_not_go_together_is_named(model, images, capsys, arguments, to
     code, _, err = classified(capsys, *(named.get(one, one) for one in arguments))
     assert code == 1
     assert told in err
+
+
+def test_the_usage_line_names_images_only_where_they_are_needed(capsys):
+    with pytest.raises(SystemExit):
+        __main__.main(["classify", "--help"])
+    one, other, watched = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    assert "MODEL IMAGES... " in one
+    assert other.split() == ["pocketscope", "classify", "MODEL", "--json", "-"]
+    assert "IMAGES" not in watched
+    assert "--watch FOLDER [--settled SECONDS]" in watched
 
 
 # ---- a watched folder

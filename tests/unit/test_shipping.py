@@ -17,7 +17,7 @@ from PIL import Image
 import tiny_models
 from helpers import ROOT
 from pocketscope.data import corrections
-from pocketscope.data.sources.licences import licence_of
+from pocketscope.data.sources.licences import licence_of, link_of
 from pocketscope.data.sources.paths import top_of_files
 from pocketscope.deploy import answers, answers_page, facts, sheet
 from pocketscope.deploy.card import model_card
@@ -204,7 +204,8 @@ def about_card(reliable, precision="fp32", **more):
         "dataset": "cells", "study": "mine",
         "candidate": {"method": "plain", "network": "tiny", "precision": precision},
         "file": {"image_size": 64, "resize": "crop", "resampling": "bilinear", "network": "x", "licence": "MIT"},
-        "data_licence": "CC0", "classes": ["ill", "well"], "learnt": facts.learnt(labels),
+        "data_licence": "CC0", "data_link": "https://example.org/cells", "classes": ["ill", "well"],
+        "learnt": facts.learnt(labels),
         "scores": facts.of_study({"scores": scores, "known": ""}, decided)["scores"],
         "other_scores": None, "temperature": 1.5,
         "reliable": reliable._asdict() | {
@@ -230,7 +231,8 @@ def about_card(reliable, precision="fp32", **more):
 def test_the_card_leads_with_what_is_known_and_says_what_is_not(reliable, said):
     text = model_card(about_card(reliable))
     assert text.startswith("# cells: tiny\n\n**5 test images: between 28 and 99 % right**\n")
-    for part in (said, "uint8 (N, 64, 64, 3)", "`crop`", "| ill | 1 | 1 |", "98 of 100 images", "licence CC0",
+    for part in (said, "uint8 (N, 64, 64, 3)", "`crop`", "| ill | 1 | 1 |", "98 of 100 images",
+                 "licence CC0, https://example.org/cells |",
                  "41 of 44 labelled images were answered correctly", "temperature of 1.50",
                  "8.4 % before and 2.0 % after", "| ill | 50.0 % | 25.0 % |", "| well | 50.0 % | – |",
                  "80.0 % (28.4 to 99.5)", "80.0 (30.0 to 99.0)", "Corrected for the choice, F1 is 70.0",
@@ -301,3 +303,16 @@ def test_a_model_file_says_what_is_known_of_it_and_computes_as_before(tmp_path):
 )
 def test_the_licence_of_images_is_the_users_or_that_of_the_published_set(dataset, licence):
     assert licence_of(dataset) == licence
+
+
+@pytest.mark.parametrize(
+    ("kind", "link", "told"),
+    [
+        ("folder", None, None),
+        ("folder", "10.5281/zenodo.1", "https://doi.org/10.5281/zenodo.1"),
+        ("digits", None, "https://doi.org/10.24432/C50P49"),
+        ("digits", "https://example.org/mine", "https://example.org/mine"),
+    ],
+)
+def test_where_images_are_published_is_what_the_user_says_or_what_is_known(kind, link, told):
+    assert link_of({"source": {"kind": kind}, "link": link}) == told

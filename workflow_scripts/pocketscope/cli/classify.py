@@ -30,9 +30,16 @@ INTERRUPTED, PIPE_CLOSED = 130, 141  # exit codes as shells give them for SIGINT
 STDIN = "-"
 
 
+# Which arguments go together; argparse would ask for images beside --watch, and for none where nothing else is named.
+USAGE = """%(prog)s MODEL IMAGES... [--csv FILE] [--html FILE] [--json] [--threads N]
+       %(prog)s MODEL --json -
+       %(prog)s MODEL --watch FOLDER [--settled SECONDS] [--csv FILE] [--json] [--threads N]"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command on `parser`."""
-    parser.add_argument("model", type=Path, help="a model.fp32.onnx or model.int8.onnx")
+    parser.usage = USAGE
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a model.fp32.onnx or model.int8.onnx")
     images = parser.add_argument(
         "images",
         nargs="+",
@@ -62,7 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --watch: how long a file must not change to count as whole (default: %(default)g)",
     )
     parser.add_argument(
-        "--threads", type=int, default=onnx_model.cores(), help="number of threads (default: all, %(default)s)"
+        "--threads",
+        type=int,
+        metavar="N",
+        default=onnx_model.cores(),
+        help="number of threads (default: all, %(default)s)",
     )
     parser.epilog = (
         "Exit codes: 0, all images have an answer; 1, the model or a path cannot be used, or some images could not be "

@@ -58,6 +58,12 @@ Group = Annotated[
 ]
 
 
+def _address(link: str) -> str:
+    if not link.startswith(("https://", "http://", "10.")):
+        raise ValueError(f"'{link}' is neither an address (https://...) nor a DOI (10....)")
+    return link
+
+
 class DigitsSource(Model):
     """The 1,797 images of handwritten digits, 8 x 8 pixels, that scikit-learn carries."""
 
@@ -192,6 +198,11 @@ class Dataset(Model):
         None,
         description="Licence of the images, such as CC BY 4.0; model cards and the report name it. Default: that of "
         "digits and of MedMNIST's sets is known.",
+    )
+    link: Annotated[str, AfterValidator(_address)] | None = Field(
+        None,
+        description="Where the images are published: an address (https://...) or a DOI (10....); the model card and "
+        "the package for the BioImage Model Zoo name it. Default: that of digits and of MedMNIST's sets is known.",
     )
     labels: str | None = Field(
         None,

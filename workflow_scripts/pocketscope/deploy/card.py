@@ -18,10 +18,10 @@ def model_card(about: Mapping[str, Any]) -> str:
     ----------
     about
         `dataset`, `study`, `candidate` (method, network, precision), `file` (what the model file says of itself),
-        `data_licence` (of the images, or None), `classes`, `learnt` (see `facts.learnt`), `scores` and `other_scores`
-        (see `facts.scores` and `facts.of_study`; the other precision's are None where nothing measured it),
-        `temperature` and `reliable` (see `facts.reliable`), `known` (a sentence that the card leads with: the accuracy,
-        and how many more images would change it), `answers`, `reliable_answers`, `same`, `compared`, and
+        `data_licence` and `data_link` (of the images, or None), `classes`, `learnt` (see `facts.learnt`), `scores` and
+        `other_scores` (see `facts.scores` and `facts.of_study`; the other precision's are None where nothing measured
+        it), `temperature` and `reliable` (see `facts.reliable`), `known` (a sentence that the card leads with: the
+        accuracy, and how many more images would change it), `answers`, `reliable_answers`, `same`, `compared`, and
         `recommendation`, a sentence, or None where another candidate shipped or the configuration names it. Where
         another one shipped, what was recommended is `instead_of`, else it is empty. `pinned`: when the study was pinned
         that the scores are of, or None; `labels_since`: how many labels changed since.

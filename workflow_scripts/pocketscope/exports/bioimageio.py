@@ -30,6 +30,19 @@ FORMAT = "0.5.4"  # of the description: what bioimageio.core 0.11 writes and new
 # as a share of the largest number in the test tensor.
 TOLERANCE = {"int8": 0.01, "fp32": 0.001}
 UNKNOWN = "unknown"
+# What is cited where nobody says what: the study whose methods every model here is made by.
+DEFAULT_CITE = {
+    "text": "Inés et al. 2022, Semi-Supervised Learning for Image Classification using Compact Networks in the "
+    "BioMedical Context",
+    "url": "https://arxiv.org/abs/2205.09678",
+}
+# Licences of pretrained weights and of published images, as SPDX spells them; and how they are written otherwise.
+LICENCES = (
+    *(f"CC-BY{more}-{version}" for more in ("", "-SA", "-NC", "-NC-SA", "-ND", "-NC-ND") for version in ("4.0", "3.0")),
+    *("CC0-1.0", "Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "ODbL-1.0", "PDDL-1.0", "GPL-3.0-only"),
+    *("AGPL-3.0-only", "Unlicense"),
+)
+OTHERWISE = {"CC0-1.0": "cc0", "BSD-3-Clause": "bsd-3", "BSD-2-Clause": "bsd-2"}
 NAME_LETTERS = r"[^a-zA-Z0-9_+\- ()]"  # the zoo takes no others in a name
 _BEGINNING = (1980, 1, 1, 0, 0, 0)  # of every file in the zip, so that equal files give equal bytes
 
@@ -41,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cite",
         action="append",
         metavar="TEXT=DOI",
-        help="what to cite: a text and its DOI or address; may be repeated",
+        help="what to cite: a text and its DOI or address; may be repeated (default: the study of these methods)",
     )
     parser.add_argument(
         "--licence", metavar="SPDX", help="of the weights (default: that of the pretrained weights, if it is known)"
@@ -78,8 +91,8 @@ def export(ship: ShipFolder, out: Path, options: argparse.Namespace) -> list[Pat
         precision=precision,
         opset=opset_of(source),
         authors=options.author or [],
-        cite=[_cited(text) for text in options.cite or []],
-        licence=options.licence or model.about.get("licence"),
+        cite=[_cited(text) for text in options.cite or []] or [DEFAULT_CITE],
+        licence=options.licence or spdx(model.about.get("licence")),
         largest=float(probabilities.max()),
     )
     parts = {"rdf.yaml": yaml.safe_dump(described, sort_keys=False, allow_unicode=True).encode()} | parts
@@ -172,7 +185,7 @@ def description(
             "name": zoo_name(name, "data set"),
             "description": f"Licence of the images: {about.get('data_licence') or UNKNOWN}. The images are no part of "
             "this package.",
-            "license": about.get("data_licence"),
+            "license": spdx(about.get("data_licence")),
         },
         "weights": {"onnx": file(weights) | {"opset_version": opset}},
         "config": {
@@ -198,7 +211,9 @@ def description(
     }
     if not licence:
         del found["license"]
-    if not is_spdx(about.get("data_licence")):
+    if link := about.get("data_link"):
+        found["training_data"]["source"] = link
+    if not found["training_data"]["license"]:
         del found["training_data"]["license"]
     return found
 
@@ -258,9 +273,16 @@ def identifiers(classes: Sequence[str]) -> list[str]:
     return found
 
 
-def is_spdx(licence: str | None) -> bool:
-    """Say whether a licence looks like an identifier of SPDX, such as `CC-BY-4.0`."""
-    return bool(licence) and re.fullmatch(r"[A-Za-z0-9.+-]+-[0-9][A-Za-z0-9.+-]*|MIT|Unlicense", licence) is not None
+def spdx(licence: str | None) -> str | None:
+    """Return a licence's identifier of SPDX, which the zoo asks for; None where the text names none that is known.
+
+    Examples
+    --------
+    >>> spdx("CC BY-NC 4.0"), spdx("apache-2.0"), spdx("CC0"), spdx("ask the clinic")
+    ('CC-BY-NC-4.0', 'Apache-2.0', 'CC0-1.0', None)
+    """
+    plain = "-".join((licence or "").casefold().split())
+    return next((known for known in LICENCES if plain in (known.casefold(), OTHERWISE.get(known))), None)
 
 
 def synthetic_images(size: int) -> np.ndarray:
