@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -190,8 +191,8 @@ class Person:
     def draw_exam(self) -> None:
         """Have the exam drawn."""
         self.click(self.button("Draw the exam"))
-        self.until(lambda: "exam images labelled" in self.browser.page_source, PATIENCE)
-        self.exam = int(self.find("aside progress")[0].get_attribute("max"))
+        self.until(lambda: "exam images labelled" in self.find("aside")[0].text, PATIENCE)
+        self.exam = int(re.search(r"of ([0-9]+) exam images", self.find("aside")[0].text)[1])
 
     def label_exam(self) -> float:
         """Label all exam images, blind; return presses per image."""
