@@ -17,12 +17,15 @@ import pytest
 import yaml
 from PIL import Image
 
+from helpers import study, write_config
 from pocketscope.api import workflow
 from pocketscope.config.study import read_config
 from pocketscope.config.training import Training
+from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data import corrections
 from pocketscope.plan.study_plan import StudyPlan
+from pocketscope.tables import answers
 from pocketscope.tables.decision import ANSWERS
 from pocketscope.web import cost, running, tested, wizard
 from pocketscope.web import project as projects
@@ -365,3 +368,24 @@ def test_a_probe_measures_this_machine_once(project, tmp_path):
     assert found.by == "probe"
     assert 1 < found.minutes < 600  # the timing of networks alone takes a minute
     assert len(told) == 1
+
+
+def test_results_lead_with_what_is_known_and_name_the_recommended_file(desk, tmp_path, monkeypatch):
+    rows = [("1.png", "a", True, None), ("copy.png", "a", True, None), ("2.png", "b", False, None),
+            ("3.png", "c", True, "N")]  # fmt: skip
+    table = [
+        {"path": path, "image_id": identity, "class": "P", "probability": 0.8, "reliable": sure, "said": said}
+        for path, identity, sure, said in rows
+    ]
+    parquet.write(pa.Table.from_pylist(table, schema=answers.ANSWERS), tmp_path / "answers.parquet", answers.ANSWERS)
+    (tmp_path / "README.md").write_text(
+        "| `model.fp32.onnx` | fp32 |\n| `model.int8.onnx` | the model in int8: this one is recommended, and"
+    )
+    shipped = {name: tmp_path / name for name in ("answers.parquet", "README.md")}
+    monkeypatch.setattr(Study, "_shipped", lambda self, plan: iter(shipped.items()))
+    found = Study(desk, lambda _: None)
+    monkeypatch.setattr(Study, "_plan", lambda self, path: StudyPlan(*read_config(
+        write_config(tmp_path, study()), workflow.root()), workflow.root()))  # fmt: skip
+    told = found.results()
+    assert told["answered"] == {"images": 2, "reliable": 1}
+    assert told["recommended"] == "model.int8.onnx"

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FEWEST = 5  # images of an exam
 EYES = wizard.STUDENT  # the network whose features suggestions rest on
+RECOMMENDED = r"`(model\.\w+\.onnx)`[^|]*\|[^|]*this one is recommended"  # in the model card
 
 
 class Study:
@@ -187,17 +189,25 @@ class Study:
     # ---- what came out
 
     def results(self) -> dict[str, Any]:
-        """Return what is there: `recommendation`, `report` (whether), `files` to take away, the model card's text."""
+        """Return what came out of the last study.
+
+        `recommendation`; `report` (whether); `files` to take away, and which of them is `recommended`; `answered`, how
+        many images that no person labelled have an answer, and how many of these are `reliable`; the model `card`.
+        """
         with contextlib.suppress(InputError, OSError):
             plan = self._plan(self.project.config)
             layout, results = plan.layout, self.project.results
             found = {name: path for name, path in self._shipped(plan) if path.is_file()}
             recommendation = results / layout.recommendation
+            card = found["README.md"].read_text(encoding="utf-8") if "README.md" in found else None
+            recommended = re.search(RECOMMENDED, card or "")
             return {
                 "recommendation": _json(recommendation),
                 "report": (results / layout.report).is_file(),
                 "files": {name: path.stat().st_size for name, path in found.items()},
-                "card": found["README.md"].read_text(encoding="utf-8") if "README.md" in found else None,
+                "recommended": recommended and recommended[1],
+                "answered": _answered(found.get("answers.parquet")),
+                "card": card,
             }
         return {"recommendation": None, "report": False, "files": {}, "card": None}
 
@@ -268,6 +278,19 @@ class Study:
     def _ended(self, _: dict[str, Any]) -> None:
         with contextlib.suppress(InputError, OSError):
             self._take_in()
+
+
+def _answered(path: Path | None) -> dict[str, int] | None:
+    """Count the images with an answer that no person labelled, and the reliable answers among them."""
+    if path is None:
+        return None
+    from pocketscope.core import parquet  # the page is served without pyarrow
+    from pocketscope.tables.answers import ANSWERS
+
+    table = parquet.read(path, ANSWERS, columns=["image_id", "reliable", "said"]).to_pydict()
+    rows = zip(table["image_id"], table["reliable"], table["said"], strict=True)
+    reliable = {identity: sure for identity, sure, said in rows if said is None}
+    return {"images": len(reliable), "reliable": sum(reliable.values())}
 
 
 def _json(path: Path) -> Any:

@@ -21,21 +21,25 @@ export function Results({ onShow, onOpen }) {
     readTested();
   }, [state.run.state]);
   if (!found) return html`<div class="page"><p class="hint">Loading ...</p></div>`;
-  const files = Object.entries(found.files || {}).filter(([name]) => name in ABOUT || name.endsWith(".onnx"));
+  const first = (name) => (name === found.recommended ? 0 : name.endsWith(".onnx") ? 1 : name.startsWith("answers") ? 2 : 3);
+  const files = Object.entries(found.files || {}).filter(([name]) => name in ABOUT || name.endsWith(".onnx"))
+    .sort(([one], [other]) => first(one) - first(other));
   const overall = found.recommendation?.datasets ? Object.values(found.recommendation.datasets)[0] : null;
   return html`<div class="page">
     <${Running} />
     <h2>Results</h2>
     ${found.error && html`<p class="banner" role="alert">${found.error}</p>`}
     ${!overall && !found.report ? html`<p class="hint">Nothing yet. Label some images of each category, then train.</p>` : ""}
-    ${overall && html`<section class="headline"><p>${overall.text}</p></section>`}
+    ${overall && html`<section class="headline">${overall.tested && html`<p><strong>${overall.tested.text}</strong></p>`}
+      ${found.answered && html`<p>${found.answered.images.toLocaleString()} images that nobody labelled have an answer; ${found.answered.reliable.toLocaleString()} of these answers are reliable: labelled images show that at least nine of ten such are right. Look at the others yourself.</p>`}
+      <p>${overall.text}</p></section>`}
     ${found.report && html`<p><button aria-expanded=${report} onClick=${() => setReport(!report)}>${report ? "Hide the report" : "Show the report"}</button>${" "}
       <a class="button" href="/report/" target="_blank" rel="noopener">Report in a tab of its own</a>
       ${state.by_model === "model" && html` <button onClick=${() => onShow("doubt")}>Look at the answers, most doubtful first</button>`}</p>`}
     ${report && html`<iframe class="report" src="/report/" title="The report" sandbox="allow-scripts allow-popups allow-downloads"></iframe>`}
     <${Matrix} onOpen=${onOpen} />
     ${files.length > 0 && html`<section><h2>Take away</h2><ul class="take">${files.map(([name, bytes]) => html`<li>
-      <a class="button" href=${`/take/${encodeURIComponent(name)}`} download>${name}</a> <span>${ABOUT[name] || "a model file"}, ${size(bytes)}</span></li>`)}
+      <a class="button" href=${`/take/${encodeURIComponent(name)}`} download>${name}</a> <span>${name === found.recommended ? "recommended: " : ""}${ABOUT[name] || "a model file"}, ${size(bytes)}</span></li>`)}
       <li><a class="button" href="/take/labelled-images.zip" download>labelled-images.zip</a> <span>the images that you labelled, one folder a category</span></li>
       <li><a class="button" href=${`/take/study.zip?choice=${encodeURIComponent(JSON.stringify(state.asked.choice || {}))}`} download>study.zip</a> <span>to run the study elsewhere: images, labels, configuration and notebooks</span></li></ul></section>`}
     ${found.card && html`<details><summary>Model card</summary><pre class="text">${found.card}</pre></details>`}

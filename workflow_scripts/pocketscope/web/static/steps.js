@@ -22,7 +22,7 @@ export function Exam({ onShow }) {
       <button onClick=${() => draw({ width, by_folder: folders, labelled_too: sample })}>Draw one after all</button></section>`;
     const inFolders = state.images.some((path) => path.includes("/"));
     return html`<section class="step"><h2>First: an exam</h2>
-      <p class="small">Some images, drawn at random now, test the models at the end. They are labelled without a guess, and nothing learns from them. Only so can it be said how good a model is on images like yours.</p>
+      <p class="small">Some images, drawn at random now, test the models at the end. They are labelled without a guess, and no model that they test learns from them. Only so can it be said how good a model is on images like yours. The model that you take away is made like the tested one, and learns from all labels.</p>
       <label class="small">How closely do you want to know? <select onChange=${(event) => setWidth(Number(event.target.value))}>
         ${WIDTHS.map(([value, name]) => html`<option value=${value} selected=${value === width}>${name}</option>`)}</select></label>
       ${inFolders && html`<label class="small"><input type="checkbox" checked=${folders} onChange=${(event) => setFolders(event.target.checked)} /> Images of one folder belong together (a patient, a slide)</label>`}
