@@ -163,6 +163,34 @@ def test_undo_and_redo_take_back_what_was_done_at_once(desk):
     desk.confirmed()
 
 
+def test_guesses_of_several_categories_are_accepted_at_once(desk):
+    """One key, one message with all counts, and one Z takes all of it back."""
+    before = desk.on_disk()
+    desk.browser.execute_async_script(
+        "const [guesses, done] = arguments; import('/static/store.js').then(({ state, changed }) => {"
+        "state.guess = new Map(guesses.map(([n, id]) => [n, [id, 0.9]])); changed(); done(); })",
+        [[place + 1, "cell" if place == 21 else "debris"] for place in (20, 21, 22)],  # the broken file is number 0
+    )
+    desk.until(lambda: desk.captions()[20:23] == ["debris? 90 %", "cell? 90 %", "debris? 90 %"], "the guesses")
+    cells = desk.cells()
+    cells[20].click()
+    ActionChains(desk.browser).key_down(Keys.SHIFT).click(cells[22]).key_up(Keys.SHIFT).perform()
+    desk.press(Keys.ENTER)
+    desk.until(lambda: desk.captions()[20:23] == ["debris", "cell", "debris"], "the labels")
+    desk.confirmed()
+    said = desk.find(".toast")[0].text
+    assert "2 images labelled debris, 1 image labelled cell" in said
+    desk.press("z")
+    desk.until(
+        lambda: "Taken back: 1 image labelled cell, 2 images labelled debris" in desk.find(".toast")[0].text, "Z"
+    )
+    assert desk.on_disk() == before
+    desk.browser.execute_async_script(
+        "const [done] = arguments; import('/static/store.js').then(({ suggest }) => suggest()).then(done)"
+    )
+    desk.until(lambda: desk.captions()[20:23] == ["", "", ""], "the guesses to go")
+
+
 def test_keys_label_in_the_zoom_and_go_on(desk):
     desk.cells()[10].click()
     desk.press(" ")

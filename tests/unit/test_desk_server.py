@@ -201,6 +201,36 @@ def test_what_is_sent_twice_is_done_once(labels):
     assert labels.category_of(1) is None
 
 
+def test_labels_of_several_categories_are_one_deed(labels):
+    labels.label(request_id(), [1, 2, 3], {1: "cell", 2: "debris", 3: "cell"}, seen={1: None, 2: None, 3: None})
+    assert [labels.category_of(number) for number in (1, 2, 3)] == ["cell", "debris", "cell"]
+    with pytest.raises(Overtaken) as caught:
+        labels.label(request_id(), [1, 2], {1: "cell", 2: "cell"}, seen={1: None, 2: None})
+    assert caught.value.numbers == [2]  # of 1 it says what holds already
+    assert labels.turn(request_id()) == "2 images labelled cell, 1 image labelled debris"
+    assert [labels.category_of(number) for number in (1, 2, 3)] == [None] * 3
+
+
+def test_what_is_taken_back_is_named(labels):
+    said = labels.turn
+    labels.label(request_id(), [1], None, seen={})
+    assert said(request_id()) == "1 image no longer labelled"
+    for kind, body, words in [
+        ("rename", {"category": "cell", "name": "white cell"}, "category renamed white cell"),
+        ("key", {"category": "cell", "key": "p"}, "the key of category cell"),
+        ("merge", {"category": "cell", "into": "debris"}, "category cell merged into debris"),
+        ("delete", {"category": "cell"}, "category cell deleted"),
+        ("add", {"name": "dust"}, "category dust added"),
+    ]:
+        labels.change(request_id(), kind, **body)
+        assert said(request_id()) == words
+        assert said(request_id(), redo=True) == words
+        assert said(request_id()) == words
+    labels.set_aside(request_id(), ["some image"])
+    assert said(request_id()) == "1 image set aside as the exam"
+    assert said(request_id(), redo=True)
+
+
 def test_a_rename_and_a_merge_keep_labels_and_undo_brings_all_back(labels):
     labels.label(request_id(), [1], "cell", seen={})
     labels.label(request_id(), [2], "debris", seen={})
@@ -332,7 +362,7 @@ def test_a_label_is_on_the_disk_when_it_is_confirmed(server, tmp_path):
     )
     assert status == 409
     assert answer["overtaken"] == [[1, category]]
-    assert server.json("/api/turn", {"request": request_id()})[1] == {"done": True}
+    assert server.json("/api/turn", {"request": request_id()})[1]["what"] == '2 images labelled a "cell" <b> 🎉'
     _, state = server.json("/api/state")
     assert all(category is None for _, category, _ in state["labels"])
 

@@ -181,6 +181,19 @@ class Journal:
         rows = self._all(f"{found.format('labels')} UNION {found.format('exam')} ORDER BY 1", number, number)
         return [row["image_id"] for row in rows]
 
+    def of_deed(self, number: int) -> tuple[str, dict[str, Any], dict[str | None, int]]:
+        """Return a deed's kind and body, and how many images it says a name of (None: no label), as they were then.
+
+        Of an exam all its images are under None.
+        """
+        (deed,) = self._all("SELECT kind, body FROM deeds WHERE number = ?", number)
+        rows = self._all(
+            "SELECT after, count(*) AS images FROM labels WHERE deed = ? GROUP BY after UNION ALL "
+            "SELECT NULL, count(*) FROM exam WHERE deed = ? HAVING count(*) > 0",
+            number, number,
+        )  # fmt: skip
+        return deed["kind"], json.loads(deed["body"]), {row["after"]: row["images"] for row in rows}
+
     def current(self, image_ids: Sequence[str] | None = None) -> list[Said]:
         """Return what holds of each image that was ever labelled, sorted by identity; of some images, or of all."""
         with self._lock:

@@ -38,7 +38,7 @@ class Label(_Sent):
     """Label images, or take labels away."""
 
     images: list[int] = Field(min_length=1)
-    category: str | None
+    category: str | None | list[str | None]  # of all, or beside `images`: that of each
     seen: list[str | None]  # beside `images`: what the page showed of each
     guess_shown: list[int] = []
 
@@ -257,11 +257,14 @@ class Server:
     def _label(self, sent: Label) -> dict[str, Any]:
         desk = self.desk
         there = range(len(desk.index.paths))
-        if len(sent.seen) != len(sent.images) or not all(number in there for number in sent.images):
+        each = sent.category if isinstance(sent.category, list) else [sent.category] * len(sent.images)
+        whole = len(sent.seen) == len(each) == len(sent.images)
+        if not whole or not all(number in there for number in sent.images):
             raise InputError("the page and the desk do not mean the same images; load the page anew")
         seen = dict(zip(sent.images, sent.seen, strict=True))
         shown = {*sent.guess_shown, *desk.study.not_blind(sent.images)}
-        lines = desk.labels.label(sent.request, sent.images, sent.category, seen=seen, guess_shown=shown)
+        category = dict(zip(sent.images, each, strict=True))
+        lines = desk.labels.label(sent.request, sent.images, category, seen=seen, guess_shown=shown)
         desk.suggestions.again()
         self.events.tell("labelled", labels=lines, request=sent.request)
         return {"labels": lines}
@@ -270,7 +273,7 @@ class Server:
         done = self.desk.labels.turn(sent.request, sent.redo)
         if done:
             self.desk.tell_labels()
-        return {"done": done}
+        return {"done": done is not None, "what": done}
 
     def _change(self, sent: Change) -> dict[str, Any]:
         body = sent.model_dump(exclude={"request", "what", "value"}, exclude_none=True)

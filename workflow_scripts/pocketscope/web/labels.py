@@ -100,7 +100,7 @@ class Labels:
         self,
         request: str,
         numbers: Sequence[int],
-        category: str | None,
+        category: str | None | Mapping[int, str | None],
         *,
         seen: Mapping[int, str | None],
         guess_shown: Iterable[int] = (),
@@ -112,7 +112,8 @@ class Labels:
         request
             Names the deed: sent twice, it is done once.
         numbers, category
-            Which images, and the identity of the category; None takes labels away.
+            Which images, and the identity of the category; None takes labels away. A mapping has that of each image:
+            one deed all the same.
         seen
             What the page showed of each image when the person pressed the key.
         guess_shown
@@ -126,12 +127,13 @@ class Labels:
             There is no such category any more, an image cannot be read, or the journal cannot be written to.
         """
         shown, said, unread = set(guess_shown), {}, []
+        wanted = category if isinstance(category, Mapping) else dict.fromkeys(numbers, category)
         for number in numbers:
             image_id = self.index.identify(number)
             if image_id is None:
                 unread.append(number)
             elif image_id not in said or number in shown:  # copies are one image
-                said[image_id] = self._label(number, image_id, category, number in shown)
+                said[image_id] = self._label(number, image_id, wanted[number], number in shown)
         if unread:
             first = self.index.paths[unread[0]]
             more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
@@ -139,7 +141,7 @@ class Labels:
         with self._lock:
             self.refresh()
             # What already is as it should be contradicts nobody: a request that is sent again, for instance.
-            others = [n for n in numbers if n in seen and self.category_of(n) not in (seen[n], category)]
+            others = [n for n in numbers if n in seen and self.category_of(n) not in (seen[n], wanted[n])]
             if others:
                 raise Overtaken(others)
             self.journal.append([deeds.label(request, self.who, said.values())])
@@ -160,12 +162,12 @@ class Labels:
             self.journal.append([Deed(request, kind, self.who, body=body)])
             self.refresh()
 
-    def turn(self, request: str, redo: bool = False) -> bool:
-        """Take back the last deed of this person, or do it again; say whether there was one."""
+    def turn(self, request: str, redo: bool = False) -> str | None:
+        """Take back the last deed of this person, or do it again; return what it was, None where there was none."""
         with self._lock:
             number = (self.journal.redo if redo else self.journal.undo)(request, self.who)
             self.refresh()
-            return number is not None
+            return None if number is None else self._in_words(number)
 
     def set_aside(self, request: str, image_ids: Iterable[str]) -> None:
         """Set images aside to test on."""
@@ -187,6 +189,27 @@ class Labels:
             lines += [[number, held.category, held.who] for number in numbers.get(said.image_id, ())]
         return lines
 
+    def _in_words(self, number: int) -> str:
+        kind, body, images = self.journal.of_deed(number)
+        name, into = (one and one.name for one in map(self._all.get, (body.get("category"), body.get("into"))))
+        match kind:
+            case "label":
+                return ", ".join(
+                    f"{_images(count)} {'no longer labelled' if after is None else f'labelled {after}'}"
+                    for after, count in images.items()
+                )
+            case "exam":
+                return f"{_images(images.get(None, 0))} set aside as the exam"
+            case "add":
+                return f"category {body['name']} added"
+            case "rename":
+                return f"category renamed {body['name']}"
+            case "merge":
+                return f"category {name} merged into {into}"
+            case "delete":
+                return f"category {name} deleted"
+        return f"the {kind} of category {name}"
+
     def _held(self, said: Said) -> OfImage:
         return OfImage(_living(said.category, self._all), said.who)
 
@@ -197,6 +220,10 @@ class Labels:
     def _free_colour(self) -> str:
         taken = [category.colour for category in self.categories]
         return min(COLOURS, key=taken.count)
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def _living(identity: str | None, known: Mapping[str, Category]) -> str | None:

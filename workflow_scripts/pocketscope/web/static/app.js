@@ -114,10 +114,10 @@ function Desk() {
     const by = new Map();
     for (const number of zoomed !== null ? [list[zoomed]] : selected) {
       const guess = guessOf(number);
-      if (guess) by.set(guess[0], [...(by.get(guess[0]) || []), number]);
+      if (guess) by.set(number, guess[0]);
     }
     if (!by.size) return say("There is no guess to accept on what is selected.", "error");
-    for (const [category, numbers] of by) label(numbers, category);
+    label([...by.keys()], by);
     if (zoomed === null && selected.size === 1) onward();
     if (zoomed !== null && zoomed + 1 < list.length) { setZoomed(zoomed + 1); setCursor(zoomed + 1); }
   };

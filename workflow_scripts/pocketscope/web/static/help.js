@@ -21,7 +21,7 @@ export function Help({ close, onTour }) {
   return html`<dialog class="help" ref=${dialog} onClose=${close} aria-label="Keys and help">
     <h2>Keys</h2>
     <dl>${KEYS.map(([key, what]) => html`<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`)}</dl>
-    <p>Labels are saved as you give them: a label with a hatched mark is on its way, one without is on the disk. Your images are never changed.</p>
+    <p>Labels are saved as you give them: a label in a dashed frame is on its way, one in a plain frame is on the disk. Your images are never changed.</p>
     <div class="buttons"><button class="main" onClick=${close}>Close</button><button onClick=${onTour}>Show the tour</button></div>
   </dialog>`;
 }

@@ -198,19 +198,23 @@ export function counts() {
   return counted;
 }
 
+// `category`: of all these images, or a map of that of each. One deed either way, which one Z takes back.
 export async function label(numbers, category) {
+  const of = (number) => (category instanceof Map ? category.get(number) : category);
   const images = numbers.filter((number) => !state.unreadable.has(number) && !state.gone.has(number));
   if (!images.length) return say("None of these images can be read, so none can be labelled.", "error");
   const seen = images.map(labelOf);
   const shown = images.filter((number) => state.guess.has(number) && !state.exam.has(number));
-  for (const number of images) state.pending.set(number, category);
+  for (const number of images) state.pending.set(number, of(number));
   state.deeds++;
   changed();
   try {
-    const { labels } = await post("/api/label", { images, category, seen, guess_shown: shown });
+    const { labels } = await post("/api/label", { images, category: category instanceof Map ? images.map(of) : category, seen, guess_shown: shown });
     take(labels);
-    const what = category === null ? "no longer labelled" : `labelled ${nameOf(category)}`;
-    say(`${images.length === 1 ? "1 image" : `${images.length} images`} ${what}. Z takes it back.`);
+    const found = new Map();
+    for (const number of images) found.set(of(number), (found.get(of(number)) || 0) + 1);
+    const what = [...found].map(([id, count]) => `${count === 1 ? "1 image" : `${count.toLocaleString()} images`} ${id === null ? "no longer labelled" : `labelled ${nameOf(id)}`}`);
+    say(`${what.join(", ")}. Z takes it back.`);
   } catch (error) {
     if (error.overtaken) {
       for (const [number, now] of error.overtaken) state.label[number] = now;
@@ -218,7 +222,7 @@ export async function label(numbers, category) {
       say(`${error.message} What they are labelled as now is shown; press again to change it.`, "error");
     } else say(error.message, "error");
   } finally {
-    for (const number of images) if (state.pending.get(number) === category) state.pending.delete(number);
+    for (const number of images) if (state.pending.get(number) === of(number)) state.pending.delete(number);
     state.deeds++;
     changed();
   }
@@ -226,8 +230,8 @@ export async function label(numbers, category) {
 
 export async function turn(redo) {
   try {
-    const { done } = await post("/api/turn", { redo });
-    say(done ? (redo ? "Done again." : "Taken back. Shift+Z does it again.") : redo ? "There is nothing to do again." : "There is nothing to take back.");
+    const { done, what } = await post("/api/turn", { redo });
+    say(done ? (redo ? `Done again: ${what}.` : `Taken back: ${what}. Shift+Z does it again.`) : redo ? "There is nothing to do again." : "There is nothing to take back.");
   } catch (error) {
     say(error.message, "error");
   }
