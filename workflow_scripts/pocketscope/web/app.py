@@ -38,7 +38,7 @@ class Label(_Sent):
     """Label images, or take labels away."""
 
     images: list[int] = Field(min_length=1)
-    category: str | None | list[str | None]  # of all, or beside `images`: that of each
+    category: str | list[str | None] | None  # of all, or beside `images`: that of each
     seen: list[str | None]  # beside `images`: what the page showed of each
     guess_shown: list[int] = []
 

@@ -100,7 +100,7 @@ class Labels:
         self,
         request: str,
         numbers: Sequence[int],
-        category: str | None | Mapping[int, str | None],
+        category: str | Mapping[int, str | None] | None,
         *,
         seen: Mapping[int, str | None],
         guess_shown: Iterable[int] = (),
