@@ -93,6 +93,7 @@ def coreml(network, images: np.ndarray, path: Path, request: dict) -> list[np.nd
     converted.license = request["licence"]
     converted.user_defined_metadata["pocketscope"] = request["about"]
     converted.save(str(path))
+    (path / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)  # is no part of what Core ML reads
     name_by_content(path / "Manifest.json")
     network = network.half() if half else network
     return [network(torch.from_numpy(image[None]))[0].float().numpy() for image in images]
