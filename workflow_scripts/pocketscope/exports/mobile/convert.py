@@ -95,8 +95,18 @@ def coreml(network, images: np.ndarray, path: Path, request: dict) -> list[np.nd
     converted.save(str(path))
     (path / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)  # is no part of what Core ML reads
     name_by_content(path / "Manifest.json")
+    in_one_order(path / "Data" / "com.apple.CoreML" / "model.mlmodel")
     network = network.half() if half else network
     return [network(torch.from_numpy(image[None]))[0].float().numpy() for image in images]
+
+
+def in_one_order(specification: Path) -> None:
+    """Write the package's specification again, its maps sorted, so that equal models give equal bytes."""
+    from coremltools.proto import Model_pb2
+
+    said = Model_pb2.Model()
+    said.ParseFromString(specification.read_bytes())
+    specification.write_bytes(said.SerializeToString(deterministic=True))
 
 
 def name_by_content(manifest: Path) -> None:
