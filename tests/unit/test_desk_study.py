@@ -27,6 +27,7 @@ from pocketscope.data import corrections
 from pocketscope.plan.study_plan import StudyPlan
 from pocketscope.tables import answers
 from pocketscope.tables.decision import ANSWERS
+from pocketscope.tables.features import features_table
 from pocketscope.web import cost, running, tested, wizard
 from pocketscope.web import project as projects
 from pocketscope.web.desk import Desk
@@ -236,6 +237,46 @@ def test_a_run_outlives_the_desk_is_found_again_and_stopped(project, slow_snakem
     until(lambda: again.now["state"] == "stopped")
     assert not (project.home / "run.json").exists()
     assert Runs(project, told.append).now["state"] == "idle"
+
+
+def test_pages_are_told_what_a_run_gave_once_it_is_read(desk, project, monkeypatch):
+    """A run that has ended is no end yet: what it gave is read and fitted, and nothing is offered anew meanwhile."""
+    told = []
+    suggestions = desk.suggestions
+    monkeypatch.setattr(
+        desk.events,
+        "tell",
+        lambda kind, **_: told.append((kind, suggestions.now()["preparing"], len(desk.study.tested))),
+    )
+    plans = {}
+    for place in (project.home / "look.yaml", project.config):
+        place.write_text(desk.study.text(wizard.Choice()))
+        plans[place] = StudyPlan(*read_config(place, workflow.root()), workflow.root())
+    plan = plans[project.config]
+    known = [one for one in desk.index.image_ids if one]
+    row = {"split": "all_s0", "image_id": known[0], "truth": "cell", "answer": "debris", "confidence": 1.0}
+    features = project.results / plan.layout.features(plan.packed_name(project.dataset), wizard.STUDENT)
+    answered = project.results / plan.layout.statistics("answers")
+    for path, table in (
+        (features, features_table(known, np.random.default_rng(0).normal(size=(len(known), 8)))),
+        (answered, pa.Table.from_pylist([{"dataset": project.dataset} | row], ANSWERS)),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, path)
+    assert not suggestions.now()["preparing"]
+    desk.listed.set()
+    desk.study.runs._end({"ok": True})
+    until(lambda: not suggestions.now()["preparing"])
+    until(lambda: told[-1] == ("suggested", False, 1))
+    assert ("run", True, 0) in told  # the run is done, and guesses are being prepared
+    assert told.index(("run", True, 0)) < told.index(("tested", True, 1))
+    assert suggestions.now()["features"]
+    assert suggestions.now()["order"]
+    told.clear()
+    again = Study(desk, lambda _: None)  # the desk is opened again
+    assert suggestions.now()["preparing"]
+    again.begin()
+    until(lambda: not suggestions.now()["preparing"])
 
 
 def test_a_failed_job_is_shown_with_its_remedy(project, slow_snakemake):

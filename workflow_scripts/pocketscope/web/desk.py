@@ -34,8 +34,8 @@ class Desk:
     ----------
     session
         Tells this opening from others: pictures are kept by browsers as long as it lasts.
-    scanned
-        Whether the folder was listed once.
+    listed
+        Set once the folder was listed, or the desk is closed.
     trouble
         Why the folder cannot be listed now; None where it can.
     """
@@ -50,7 +50,7 @@ class Desk:
         )
         self.study = Study(self, lambda now: events.tell("run", now=now))
         self.session = secrets.token_hex(4)
-        self.scanned = False
+        self.listed = threading.Event()
         self.trouble: str | None = None
         self._stop = threading.Event()
         self._identifying = threading.Lock()
@@ -64,6 +64,7 @@ class Desk:
     def close(self) -> None:
         """End what runs in the background; what was labelled is on the disk already."""
         self._stop.set()
+        self.listed.set()
         self.study.close()
         self.suggestions.close()
         self.index.close()
@@ -89,6 +90,11 @@ class Desk:
             "run": self.study.runs.now,
             "asked": self.study.asked(),
         } | self.labels.snapshot()
+
+    @property
+    def scanned(self) -> bool:
+        """Whether the folder was listed once."""
+        return self.listed.is_set()
 
     def identified(self) -> int:
         """Return of how many images it is known what they are."""
@@ -205,7 +211,8 @@ class Desk:
             )
         if came or went or trouble != self.trouble or not self.scanned:
             self.trouble = trouble
-            first, self.scanned = not self.scanned, True
+            first = not self.scanned
+            self.listed.set()
             self.events.tell(
                 "images",
                 images=self.index.paths[before:],

@@ -41,14 +41,20 @@ class Study:
         self.desk, self.project = desk, desk.project
         self.tested: dict[str, tested.Answer] = {}  # by identity of the image; once answers were shown, nobody is blind
         self.answers_shown = bool(projects.about(self.project.home).get("answers_shown"))
+        self._features_read: tuple[Path, int] | None = None  # which file, of when
         self.costs = Costs(desk.project, lambda: desk.events.tell("estimated"))
-        self.runs = Runs(desk.project, told)
+        self._told = told
+        if self._look.is_file() or self.project.config.is_file():
+            desk.suggestions.expect()
+        self.runs = Runs(desk.project, self._tell)
         self.runs.when_ended(self._ended)
 
     def begin(self) -> None:
         """Take what an earlier opening left: features and answers."""
         with contextlib.suppress(InputError, OSError):
             self._take_in()
+        self.desk.listed.wait()  # before, there is nothing that suggestions could be about
+        self.desk.suggestions.ready()
 
     def close(self) -> None:
         """Stop following; what runs goes on."""
@@ -125,9 +131,8 @@ class Study:
         """
         self._check_images()
         text = self.text(choice)
-        path = self.project.home / "look.yaml"
-        files.write_text(path, text)
-        self.runs.start("features", path, [self._features(self._plan(path))])
+        files.write_text(self._look, text)
+        self.runs.start("features", self._look, [self._features(self._plan(self._look))])
 
     def train(self, choice: wizard.Choice) -> None:
         """Start a study, and train what it recommends on all labels.
@@ -263,21 +268,34 @@ class Study:
     def _features(self, plan: StudyPlan) -> str:
         return plan.layout.features(plan.packed_name(self.project.dataset), EYES)
 
+    @property
+    def _look(self) -> Path:
+        return self.project.home / "look.yaml"
+
     def _take_in(self) -> None:
-        look = self.project.home / "look.yaml"
-        if look.is_file():
-            features = self.project.results / self._features(self._plan(look))
-            if features.is_file():
-                self.desk.suggestions.load_features(features)
-        if self.project.config.is_file():
+        if self.project.config.is_file():  # first what Results shows
             plan = self._plan(self.project.config)
+            self.tested = tested.read(self.project.results / plan.layout.statistics("answers"), self.project.dataset)
+            self.desk.events.tell("tested")
             answers = self.project.results / plan.layout.shipped(self.project.dataset, "answers.parquet")
             self.desk.suggestions.load_answers(answers)
-            self.tested = tested.read(self.project.results / plan.layout.statistics("answers"), self.project.dataset)
+        if self._look.is_file():
+            features = self.project.results / self._features(self._plan(self._look))
+            if features.is_file() and self._features_read != (which := (features, features.stat().st_mtime_ns)):
+                self.desk.suggestions.load_features(features)
+                self._features_read = which
+
+    def _tell(self, now: dict[str, Any]) -> None:
+        if now["state"] == "done":
+            self.desk.suggestions.expect()
+        self._told(now)
 
     def _ended(self, _: dict[str, Any]) -> None:
-        with contextlib.suppress(InputError, OSError):
-            self._take_in()
+        try:
+            with contextlib.suppress(InputError, OSError):
+                self._take_in()
+        finally:
+            self.desk.suggestions.ready()
 
 
 def _answered(path: Path | None) -> dict[str, int] | None:

@@ -30,11 +30,14 @@ class Suggestions:
     ----------
     version
         Grows with every new set of suggestions.
+    preparing
+        Whether files came, or may have come, that the suggestions do not reflect yet.
     """
 
     def __init__(self, index: Index, labels: Labels, told: Callable[[int], None]) -> None:
         self.index, self.labels, self._told = index, labels, told
         self.version = 0
+        self.preparing = self._expected = False
         self.features: head.Features | None = None
         self._answers: dict[str, tuple[str, float]] | None = None  # of the shipped model: path to class and probability
         self._now: dict[str, Any] = {"guess": [], "order": [], "suspicious": [], "by": None}
@@ -51,18 +54,27 @@ class Suggestions:
         self._due.set()
         self._thread.join(30)
 
+    def expect(self) -> None:
+        """Say that files may have come, which `ready` is called after: reading and fitting them takes a while."""
+        self.preparing = self._expected = True
+        self._told(self.version)
+
+    def ready(self) -> None:
+        """Compute anew with the files that were read since `expect`; there may have been none."""
+        self._expected = False
+        self.again()
+
     def load_features(self, path: Path) -> None:
-        """Take the features that the workflow computed."""
+        """Take the features that the workflow computed; `ready` shows them."""
         from pocketscope.core import parquet
         from pocketscope.suggest import head
         from pocketscope.tables.features import FEATURES, feature_array
 
         table = parquet.read(path, FEATURES)
         self.features = head.prepared(table["image_id"].to_pylist(), feature_array(table))
-        self.again()
 
     def load_answers(self, path: Path | None) -> None:
-        """Take the answers of the model that ships; None where there is none."""
+        """Take the answers of the model that ships; None where there is none. `ready` shows them."""
         if path is None or not path.is_file():
             self._answers = None
         else:
@@ -72,7 +84,6 @@ class Suggestions:
             table = parquet.read(path, ANSWERS)
             rows = zip(*(table[name].to_pylist() for name in ("path", "class", "probability")), strict=True)
             self._answers = {place: (name, probability) for place, name, probability in rows}
-        self.again()
 
     def again(self) -> None:
         """Compute anew, soon."""
@@ -80,7 +91,8 @@ class Suggestions:
 
     def now(self) -> dict[str, Any]:
         """Return the suggestions for the page: guesses (number, category, confidence), order, suspicious labels."""
-        return self._now | {"version": self.version, "features": self.features is not None}
+        about = {"version": self.version, "features": self.features is not None, "preparing": self.preparing}
+        return self._now | about
 
     def similar(self, number: int) -> list[list[float]]:
         """Return the numbers of all images with their distance to one, the most similar first.
@@ -145,10 +157,14 @@ class Suggestions:
                     break
             if self._stop.is_set():
                 return
+            whole = not self._expected
             try:
                 self._compute()
             except Exception as error:  # suggestions are no reason to stop labelling
                 log.warning("suggestions: %s", error)
+            if whole and not self._due.is_set():
+                self.preparing = False
+            self._told(self.version)
 
     def _learnt(self) -> dict[str, str]:
         labels = self.labels
@@ -190,4 +206,3 @@ class Suggestions:
                 found["by"] = "head"
             self._now = found
             self.version += 1
-        self._told(self.version)

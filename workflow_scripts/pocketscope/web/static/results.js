@@ -19,7 +19,7 @@ export function Results({ onShow, onOpen }) {
   useEffect(() => {
     get("/api/results").then(setFound, (error) => setFound({ error: error.message }));
     readTested();
-  }, [state.run.state]);
+  }, [state.run.state, state.newly]);
   if (!found) return html`<div class="page"><p class="hint">Loading ...</p></div>`;
   const first = (name) => (name === found.recommended ? 0 : name.endsWith(".onnx") ? 1 : name.startsWith("answers") ? 2 : 3);
   const files = Object.entries(found.files || {}).filter(([name]) => name in ABOUT || name.endsWith(".onnx"))

@@ -47,14 +47,15 @@ function rareInExam() {
 }
 
 export function Suggestions({ onSort }) {
-  if (state.asked.exam === null) return "";
+  if (state.asked.exam === null || state.preparing === null) return "";
   const { run } = state;
   const looking = ["running", "stopping"].includes(run.state) && run.kind === "features";
   const busy = ["running", "stopping"].includes(run.state);
   const start = () => postOnce("/api/run", { kind: "features" }).catch((error) => say(error.message, "error"));
   return html`<section><h2>What to label next</h2>
     ${looking ? html`<p class="small">A network looks at all images: ${run.progress ? `${run.progress.done.toLocaleString()} of ${run.progress.total.toLocaleString()}` : run.title || "starting"} ...</p>`
-      : state.features ? html`<p class="small">${state.by_model === "model" ? "Guesses are the trained model's." : state.by_model ? "Guesses follow your labels." : "Label two categories, and guesses appear."}</p>
+      : state.preparing && !state.order ? html`<p class="small">${state.features || (run.kind === "features" && run.state === "done") ? "The network has seen all images. They are put in order, and the guesses are fitted" : "Fitting the guesses"}: up to a minute ...</p>`
+      : state.features ? html`<p class="small">${state.by_model === "model" ? "Guesses are the trained model's." : state.by_model ? "Guesses follow your labels." : "Label two categories, and guesses appear."}${state.preparing ? " New ones are being read ..." : ""}</p>
           <div class="buttons"><button onClick=${() => onSort("next")}>Most useful first</button>${state.guess.size > 0 && html`<button onClick=${() => onSort("doubt")}>Most doubtful first</button>`}
           ${state.suspicious.size > 0 && html`<button onClick=${() => onSort("suspicious")}>${state.suspicious.size} labels to check</button>`}</div>`
       : html`<p class="small">A network looks at all images once, so that the most useful ones can be asked for first, and guesses appear as you label.</p>

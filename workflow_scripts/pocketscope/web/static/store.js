@@ -23,9 +23,11 @@ export const state = {
   order: null, // what to label next
   by_model: null, // whose guesses they are: of the quick head, or of the model that ships
   features: false,
+  preparing: null, // whether suggestions are being prepared; null until that is known
   suspicious: new Map(), // labels that may be slips: number -> place, the most suspicious first
   similar: null, // number -> distance to the image that was asked for
   enough: null, // the learning curve that was asked for last
+  newly: 0, // how often answers to the test came
   tested: { classes: [], counts: [], images: new Map() }, // number -> [truth, answer, confidence]: places in classes
   answers: false, // whether the answers to the test are what the grid shows
   run: { state: "idle" },
@@ -121,6 +123,7 @@ export async function suggest() {
   state.suspicious = new Map(read.suspicious.map((number, place) => [number, place]));
   state.by_model = read.by;
   state.features = read.features;
+  state.preparing = read.preparing;
   changed();
 }
 
@@ -133,9 +136,11 @@ export async function readTested() {
 
 const handlers = {
   suggested: suggest,
+  tested() { state.newly++; changed(); },
   run({ now }) {
     const ended = state.run.state !== now.state && !["running", "stopping"].includes(now.state);
     state.run = now;
+    if (ended && now.state === "done") state.preparing = true; // until `suggested` says otherwise
     if (ended && now.kind === "study") say({ done: "The study is done. See Results.", failed: "The study failed.", stopped: "The study was stopped." }[now.state], now.state === "failed" ? "error" : "done");
     changed();
   },
