@@ -168,7 +168,8 @@ def test_guesses_of_several_categories_are_accepted_at_once(desk):
     before = desk.on_disk()
     desk.browser.execute_async_script(
         "const [guesses, done] = arguments; import('/static/store.js').then(({ state, changed }) => {"
-        "state.guess = new Map(guesses.map(([n, id]) => [n, [id, 0.9]])); changed(); done(); })",
+        "const made = new Map(guesses.map(([n, id]) => [n, [id, 0.9]]));"
+        "Object.defineProperty(state, 'guess', { get: () => made, set() {}, configurable: true }); changed(); done(); })",
         [[place + 1, "cell" if place == 21 else "debris"] for place in (20, 21, 22)],  # the broken file is number 0
     )
     desk.until(lambda: desk.captions()[20:23] == ["debris? 90 %", "cell? 90 %", "debris? 90 %"], "the guesses")
@@ -186,7 +187,8 @@ def test_guesses_of_several_categories_are_accepted_at_once(desk):
     )
     assert desk.on_disk() == before
     desk.browser.execute_async_script(
-        "const [done] = arguments; import('/static/store.js').then(({ suggest }) => suggest()).then(done)"
+        "const [done] = arguments; import('/static/store.js').then(({ state, suggest }) => {"
+        "Object.defineProperty(state, 'guess', { value: new Map(), writable: true }); return suggest(); }).then(done)"
     )
     desk.until(lambda: desk.captions()[20:23] == ["", "", ""], "the guesses to go")
 
@@ -203,6 +205,29 @@ def test_keys_label_in_the_zoom_and_go_on(desk):
     desk.until(lambda: not desk.find("dialog.zoom"), "the grid")
     desk.confirmed()
     assert {desk.on_disk()[f"img {number}.png"] for number in (10, 11)} == {"cell", "debris"}
+
+
+def test_a_click_enlarges_about_its_point(desk):
+    """What is under the pointer stays there at each step, and a picture that fits the frame is in the middle."""
+    desk.cells()[12].click()
+    desk.press(" ")
+    picture = "const frame = document.querySelector('.zoom .picture'), image = frame.querySelector('img');"
+    desk.until(lambda: desk.browser.execute_script(f"{picture} return image.naturalWidth"), "the picture")
+    box = desk.browser.execute_script(f"{picture} return frame.getBoundingClientRect().toJSON()")
+    fit = min(box["width"] / 40, box["height"] / 32)
+    left, top = box["left"] + (box["width"] - 40 * fit) / 2, box["top"] + (box["height"] - 32 * fit) / 2
+    x, y = left + 0.55 * 40 * fit, top + 0.6 * 32 * fit
+    for step in (2, 4, 8):
+        desk.browser.execute_script(
+            f"{picture} frame.dispatchEvent(new MouseEvent('click', {{ bubbles: true, clientX: {x}, clientY: {y} }}))"
+        )
+        desk.until(lambda step=step: desk.find(f".picture.step{step}"), f"step {step}")
+        at = desk.browser.execute_script(f"{picture} return image.getBoundingClientRect().toJSON()")
+        assert at["width"] == pytest.approx(40 * fit * step, abs=1)
+        assert (x - at["left"]) / at["width"] == pytest.approx(0.55, abs=0.01)
+        assert (y - at["top"]) / at["height"] == pytest.approx(0.6, abs=0.01)
+    desk.press(" ")
+    desk.until(lambda: not desk.find("dialog.zoom"), "the grid")
 
 
 def test_labels_of_a_table_are_taken_on_the_page(desk, tmp_path):

@@ -8,7 +8,10 @@ const STEPS = [1, 2, 4, 8];
 
 export function Zoom({ list, position, onMove, onClose, onLabel, categories }) {
   const dialog = useRef(null);
+  const frame = useRef(null);
   const [step, setStep] = useState(0);
+  const [size, setSize] = useState(null); // of the picture as it fits the frame, in pixels
+  const about = useRef(null); // the point that stays where it is while the picture grows
   const number = list[position];
   useLayoutEffect(() => {
     dialog.current.showModal();
@@ -18,6 +21,26 @@ export function Zoom({ list, position, onMove, onClose, onLabel, categories }) {
   useEffect(() => { // the next picture is on its way while this one is looked at
     if (position + 1 < list.length && !state.unreadable.has(list[position + 1])) new Image().src = picture(list[position + 1]);
   }, [position, list]);
+  const enlarge = (event) => {
+    const image = frame.current.querySelector("img");
+    if (!image?.naturalWidth) return;
+    const box = frame.current.getBoundingClientRect();
+    const fit = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight);
+    const [width, height] = [image.naturalWidth * fit, image.naturalHeight * fit];
+    const drawn = step ? image.getBoundingClientRect() : { left: box.left + (box.width - width) / 2, top: box.top + (box.height - height) / 2, width, height };
+    const share = (at, from, length) => Math.max(0, Math.min(1, (at - from) / length));
+    about.current = { x: event.clientX, y: event.clientY, right: share(event.clientX, drawn.left, drawn.width), down: share(event.clientY, drawn.top, drawn.height) };
+    setSize({ width, height });
+    setStep((step + 1) % STEPS.length);
+  };
+  useLayoutEffect(() => {
+    const image = frame.current?.querySelector("img");
+    if (!step || !image || !about.current) return;
+    const { x, y, right, down } = about.current;
+    const drawn = image.getBoundingClientRect();
+    frame.current.scrollLeft += drawn.left + right * drawn.width - x;
+    frame.current.scrollTop += drawn.top + down * drawn.height - y;
+  }, [step]);
   const label = labelOf(number);
   const category = label === null ? null : categoryOf(label);
   const guess = guessOf(number);
@@ -31,9 +54,9 @@ export function Zoom({ list, position, onMove, onClose, onLabel, categories }) {
       ${state.exam.has(number) && html`<span class="badge">exam</span>`}
       <button onClick=${onClose} aria-label="Close (Space)">Close</button>
     </header>
-    <div class=${`picture step${STEPS[step]}`} onClick=${() => setStep((step + 1) % STEPS.length)} title="Click to enlarge">
+    <div ref=${frame} class=${`picture step${STEPS[step]}`} onClick=${enlarge} title=${step + 1 < STEPS.length ? "Click to enlarge" : "Click to see all of it"}>
       ${problem ? html`<p class="hint">${problem}</p>`
-        : html`<img key=${number} src=${picture(number)} alt=${described(number)} draggable="false" style=${{ width: `${100 * STEPS[step]}%`, height: `${100 * STEPS[step]}%` }} />`}
+        : html`<img key=${number} src=${picture(number)} alt=${described(number)} draggable="false" style=${step && size ? { width: `${size.width * STEPS[step]}px`, height: `${size.height * STEPS[step]}px` } : { width: "100%", height: "100%" }} />`}
     </div>
     <footer aria-live="polite">
       <button onClick=${() => onMove(-1)} disabled=${position === 0} aria-label="Previous (arrow left)">◀</button>
