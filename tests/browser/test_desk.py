@@ -169,7 +169,8 @@ def test_guesses_of_several_categories_are_accepted_at_once(desk):
     desk.browser.execute_async_script(
         "const [guesses, done] = arguments; import('/static/store.js').then(({ state, changed }) => {"
         "const made = new Map(guesses.map(([n, id]) => [n, [id, 0.9]]));"
-        "Object.defineProperty(state, 'guess', { get: () => made, set() {}, configurable: true }); changed(); done(); })",
+        "Object.defineProperty(state, 'guess', { get: () => made, set() {}, configurable: true });"
+        "changed(); done(); })",
         [[place + 1, "cell" if place == 21 else "debris"] for place in (20, 21, 22)],  # the broken file is number 0
     )
     desk.until(lambda: desk.captions()[20:23] == ["debris? 90 %", "cell? 90 %", "debris? 90 %"], "the guesses")
@@ -300,6 +301,18 @@ def test_two_windows_see_each_other_and_do_not_overwrite(desk):
     browser.switch_to.new_window("tab")
     browser.close()
     browser.switch_to.window(first)
+
+
+def test_labelled_images_whose_files_are_gone_are_told(desk, tmp_path):
+    place = desk.folder / "img 00.png"
+    labelled = len(desk.on_disk())
+    place.rename(tmp_path / place.name)
+    try:
+        words = f"{labelled - 1} of 60 labelled · 1 labelled image is not there now"
+        desk.until(lambda: words in desk.find(".numbers")[0].text, "word of it", 15)
+    finally:
+        (tmp_path / place.name).rename(place)
+    desk.until(lambda: "not there" not in desk.find(".numbers")[0].text, "it to come back", 15)
 
 
 def test_new_files_appear_by_themselves(desk):

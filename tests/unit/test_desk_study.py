@@ -102,6 +102,23 @@ def test_training_waits_for_labels_and_for_the_exam(desk):
     assert desk.study.counts() == {"learnt": {"cell": 2, "debris": 2}, "exam": {"cell": 0, "debris": 0}}
 
 
+def test_labelled_images_without_a_file_are_counted(desk, project, tmp_path):
+    desk.labels.label("request-label", [0, 1, 2], "cell", seen={})
+    desk.labels.set_aside("request-exam", [desk.index.image_ids[0]])
+    assert desk.missing() == {"labelled": 0, "exam": 0}  # the folder was not listed yet
+    desk.listed.set()
+    place = project.folder / desk.index.paths[0]
+    place.rename(tmp_path / "elsewhere.png")
+    (project.folder / desk.index.paths[1]).rename(project.folder / "renamed.png")  # the same image under another name
+    desk.index.scan()
+    assert desk.missing() == {"labelled": 0, "exam": 0}  # it is not known what the new file is
+    desk.index.identify_all(lambda _: None)
+    assert desk.missing() == {"labelled": 1, "exam": 1}
+    (tmp_path / "elsewhere.png").rename(place)
+    desk.index.scan()
+    assert desk.missing() == {"labelled": 0, "exam": 0}
+
+
 def test_labelled_images_are_taken_away_as_class_folders(desk, tmp_path):
     desk.labels.change("request-rename", "rename", category="debris", name="de/bris: 'x'")
     desk.labels.label("request-label-1", [0], "cell", seen={})

@@ -89,6 +89,7 @@ class Desk:
             "identified": self.identified(),
             "run": self.study.runs.now,
             "asked": self.study.asked(),
+            "missing": self.missing(),
         } | self.labels.snapshot()
 
     @property
@@ -100,10 +101,21 @@ class Desk:
         """Return of how many images it is known what they are."""
         return sum(one is not None for one in self.index.image_ids)
 
+    def missing(self) -> dict[str, int]:
+        """Return how many labelled images, and images of the exam, have no file now; 0 until all files are known."""
+        index, labels = self.index, self.labels
+        known = zip(list(index.image_ids), list(index.problems), strict=False)
+        unknown = {n for n, pair in enumerate(known) if pair == (None, None)} - index.gone
+        if not self.scanned or self.trouble or unknown:
+            return {"labelled": 0, "exam": 0}
+        there = {one for one, numbers in list(index.numbers.items()) if not index.gone.issuperset(numbers)}
+        labelled = {one for one, held in list(labels.of.items()) if held.category is not None}
+        return {"labelled": len(labelled - there), "exam": len(labels.exam - there)}
+
     def tell_labels(self) -> None:
         """Tell all pages what the labels are now."""
         self.suggestions.again()
-        self.events.tell("labels", **self.labels.snapshot())
+        self.events.tell("labels", missing=self.missing(), **self.labels.snapshot())
 
     def take_folders(self, request: str) -> dict[str, int]:
         """Make a category of each folder right inside, and label its images so; return how many of both.
@@ -219,6 +231,7 @@ class Desk:
                 first=before,
                 again=[number for number in came if number < before],
                 gone=sorted(self.index.gone),
+                missing=self.missing(),
                 trouble=trouble,
                 scanned=True,
             )
@@ -243,7 +256,8 @@ class Desk:
         ]
         problems = {n: problem for n in numbers if (problem := self.index.problems[n]) is not None}
         exam = [n for n in numbers if self.index.image_ids[n] in self.labels.exam]
-        self.events.tell("identified", labels=labels, unreadable=problems, exam=exam, identified=self.identified())
+        about = {"identified": self.identified(), "missing": self.missing()}
+        self.events.tell("identified", labels=labels, unreadable=problems, exam=exam, **about)
 
 
 @contextlib.contextmanager

@@ -205,6 +205,7 @@ function Desk() {
         <button key=${key} aria-current=${tab === key ? "page" : undefined} onClick=${() => setTab(key)}>${name}${key === "train" && ["running", "stopping"].includes(state.run.state) ? html` <span class="busy">${state.run.total ? `${Math.floor((100 * (state.run.done || 0)) / state.run.total)} %` : "..."}</span>` : ""}</button>`)}</nav>
       <div class="numbers" role="status">
         <b>${labelled.toLocaleString()}</b> of ${total.toLocaleString()} labelled
+        ${state.missing.labelled > 0 && html` · <span title="Their files are not in the folder. The labels are kept, and hold again when the files come back.">${state.missing.labelled === 1 ? "1 labelled image is" : `${state.missing.labelled.toLocaleString()} labelled images are`} not there now</span>`}
         ${state.unreadable.size > 0 && html` · <button class="link" onClick=${() => change({ filter: "unreadable" })}>${state.unreadable.size} cannot be read</button>`}
         ${!state.scanned ? " · listing the folder ..." : state.identified + state.unreadable.size < total ? ` · looking at the images: ${Math.floor((100 * state.identified) / Math.max(1, total))} %` : ""}
       </div>

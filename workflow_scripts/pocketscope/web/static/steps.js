@@ -31,18 +31,19 @@ export function Exam({ onShow }) {
       <button onClick=${() => draw({ width: null })}>Without</button></div>
     </section>`;
   }
-  const done = [...state.exam].filter((number) => labelOf(number) !== null).length;
+  const exam = [...state.exam].filter((number) => !state.gone.has(number));
+  const done = exam.filter((number) => labelOf(number) !== null).length;
   const rare = rareInExam();
   return html`<section><h2>Exam</h2>
-    <p class="small"><b>${done}</b> of ${state.exam.size} exam images labelled.</p><progress max=${state.exam.size} value=${done} aria-hidden="true"></progress>
-    ${done < state.exam.size && html`<button onClick=${() => onShow("exam")}>Label them</button>`}
-    ${done === state.exam.size && rare.length > 0 && html`<p class="small">Too rare in it to be judged: ${rare.slice(0, 8).join(", ")}${rare.length > 8 ? ` and ${rare.length - 8} more` : ""}.</p>`}
+    <p class="small"><b>${done}</b> of ${exam.length} exam images labelled.${state.missing.exam > 0 ? ` ${state.missing.exam === 1 ? "1 more is" : `${state.missing.exam} more are`} not there now.` : ""}</p><progress max=${exam.length} value=${done} aria-hidden="true"></progress>
+    ${done < exam.length && html`<button onClick=${() => onShow("exam")}>Label them</button>`}
+    ${done === exam.length && rare.length > 0 && html`<p class="small">Too rare in it to be judged: ${rare.slice(0, 8).join(", ")}${rare.length > 8 ? ` and ${rare.length - 8} more` : ""}.</p>`}
   </section>`;
 }
 
 function rareInExam() {
   const found = new Map(state.categories.map((one) => [one.id, 0]));
-  for (const number of state.exam) if (found.has(labelOf(number))) found.set(labelOf(number), found.get(labelOf(number)) + 1);
+  for (const number of state.exam) if (!state.gone.has(number) && found.has(labelOf(number))) found.set(labelOf(number), found.get(labelOf(number)) + 1);
   return state.categories.filter((one) => found.get(one.id) < 5).map((one) => one.name);
 }
 

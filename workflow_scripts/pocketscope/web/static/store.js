@@ -14,6 +14,7 @@ export const state = {
   exam: new Set(),
   unreadable: new Map(),
   gone: new Set(),
+  missing: { labelled: 0, exam: 0 }, // images that have no file now
   categories: [],
   identified: 0,
   scanned: false,
@@ -90,6 +91,7 @@ function setLabels(read) {
   take(read.labels);
   state.exam = new Set(read.exam);
   state.categories = read.categories;
+  state.missing = read.missing;
   changed();
 }
 
@@ -149,7 +151,7 @@ const handlers = {
   reload: () => load(),
   labels: setLabels,
   labelled: ({ labels }) => take(labels),
-  images({ images, first, gone, trouble, scanned, again }) {
+  images({ images, first, gone, missing, trouble, scanned, again }) {
     if (first > state.images.length) return load();
     for (let i = 0; i < images.length; i++) {
       if (first + i < state.images.length) continue;
@@ -163,13 +165,13 @@ const handlers = {
       state.label[number] = state.by[number] = null;
       state.deeds++;
     }
-    Object.assign(state, { gone: new Set(gone), trouble, scanned });
+    Object.assign(state, { gone: new Set(gone), missing, trouble, scanned });
     changed();
   },
-  identified({ labels, unreadable, exam, identified }) {
+  identified({ labels, unreadable, exam, identified, missing }) {
     for (const [number, why] of Object.entries(unreadable)) state.unreadable.set(Number(number), why);
     for (const number of exam) state.exam.add(number);
-    state.identified = identified;
+    Object.assign(state, { identified, missing });
     take(labels);
   },
 };
@@ -185,21 +187,21 @@ export const labelOf = (number) => (state.pending.has(number) ? state.pending.ge
 export const categoryOf = (id) => state.categories.find((one) => one.id === id) || null;
 export const nameOf = (id) => categoryOf(id)?.name ?? "";
 
-// How many images each category has, and all together. Counted anew only where a label changed: a hundred thousand images
+// How many images that are there each category has, and all together. Counted anew only where a label changed: a hundred thousand images
 // are looked at for that.
-let counted = { deeds: -1, categories: null, of: null, all: 0 };
+let counted = { deeds: -1, categories: null, gone: null, of: null, all: 0 };
 export function counts() {
-  const { deeds, categories } = state;
-  if (counted.deeds === deeds && counted.categories === categories) return counted;
+  const { deeds, categories, gone } = state;
+  if (counted.deeds === deeds && counted.categories === categories && counted.gone === gone) return counted;
   const of = new Map(categories.map((one) => [one.id, 0]));
   let all = 0;
   for (let number = 0; number < state.images.length; number++) {
     const id = labelOf(number);
-    if (id === null) continue;
+    if (id === null || gone.has(number)) continue;
     all++;
     if (of.has(id)) of.set(id, of.get(id) + 1);
   }
-  counted = { deeds, categories, of, all };
+  counted = { deeds, categories, gone, of, all };
   return counted;
 }
 
