@@ -15,6 +15,7 @@ import { Tour } from "./tour.js";
 import { Zoom } from "./zoom.js";
 
 const SIZES = { small: 96, medium: 136, large: 192 };
+const DOUBLE = 400; // milliseconds, within which a second press of a button belongs to the first
 const BEGIN = { filter: "all", who: "", sort: "name", text: "" };
 
 function App() {
@@ -38,6 +39,7 @@ function Desk() {
   const [tab, setTab] = useState("label");
   const anchor = useRef(-1);
   const before = useRef(new Set());
+  const pressed = useRef({ category: undefined, at: 0 });
   const grid = useRef(null);
   const files = `${state.images.length} ${state.gone.size} ${view.filter === "unreadable" ? state.unreadable.size : ""}`;
   const list = useMemo(() => shown({ ...view, similar: state.similar }), [view, round, files, state.session, state.similar]);
@@ -100,6 +102,13 @@ function Desk() {
     if (!numbers.length) return say("Nothing is selected. Click an image, or press an arrow key.", "error");
     label(numbers, category);
     if (category !== null && numbers.length === 1) onward();
+  };
+
+  const labelByButton = (category, event) => { // a double click is one: the second would label the next image
+    const { detail, timeStamp } = event;
+    if (detail > 0 && pressed.current.category === category && timeStamp - pressed.current.at < DOUBLE) return;
+    pressed.current = { category, at: timeStamp };
+    labelSelection(category);
   };
 
   const onward = () => { // to the next image without a label
@@ -242,7 +251,7 @@ function Desk() {
     ${state.answers && html`<p class="note"><button class="link" onClick=${() => setTab("results")}>Back to the results</button> What you correct here of the exam is kept; the test keeps what you said before you saw an answer.</p>`}
     <main>
       <aside class=${panel || !state.categories.length ? "open" : ""}>
-        <${Categories} hasSelection=${selected.size > 0} onLabel=${labelSelection} onShow=${(id) => change({ filter: `category:${id}` })} />
+        <${Categories} hasSelection=${selected.size > 0} onLabel=${labelByButton} onShow=${(id) => change({ filter: `category:${id}` })} />
         ${state.categories.length > 1 && html`<${Exam} onShow=${(filter) => change({ filter, sort: "name" })} />`}
         <${Suggestions} onSort=${(sort) => change(sort === "suspicious" ? { filter: sort, sort: "name" } : { filter: "unlabelled", sort })} />
         <${Enough} />
@@ -253,7 +262,7 @@ function Desk() {
     </main>
     `}
     ${zoomed !== null && list[zoomed] !== undefined && html`<${Zoom} list=${list} position=${zoomed} categories=${state.categories}
-      onMove=${(step) => { setZoomed(zoomed + step); setCursor(zoomed + step); }} onClose=${close} onLabel=${labelSelection} />`}
+      onMove=${(step) => { setZoomed(zoomed + step); setCursor(zoomed + step); }} onClose=${close} onLabel=${labelByButton} />`}
     ${help && html`<${Help} close=${() => setHelp(false)} onTour=${() => { setHelp(false); setTab("label"); setTour(true); }} />`}
     ${tour && html`<${Tour} close=${() => { setTour(false); grid.current?.focus({ preventScroll: true }); }} />`}
     <div class="toast" role="status" aria-live="polite">${state.message && html`<p class=${state.message.kind}>${state.message.text}</p>`}</div>

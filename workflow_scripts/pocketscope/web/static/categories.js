@@ -17,7 +17,9 @@ export function Categories({ onLabel, onShow, hasSelection }) {
   const add = async (event) => {
     event.preventDefault();
     const name = field.current.value.trim();
-    if (name && (await change("add", { name }))) field.current.value = "";
+    if (!name) return;
+    if (await change("add", { name })) field.current.value = "";
+    else field.current.select(); // what is typed next takes the place of the refused name
   };
   return html`<section class="categories" aria-label="Categories">
     <h2>Categories${wanted && state.categories.length > 1 ? html` <span class="small soft">next goal: ${wanted} of each</span>` : ""}</h2>
@@ -25,7 +27,7 @@ export function Categories({ onLabel, onShow, hasSelection }) {
     ${!state.categories.length && html`<p class="hint">What can be on the images? Add at least two categories, then press their keys to label what is selected.</p>`}
     <ul class=${state.categories.length > MANY ? "many" : ""}>
       ${state.categories.map((one) => html`<li key=${one.id} style=${{ "--colour": one.colour || "#888" }}>
-        <button class="use" disabled=${!hasSelection} onClick=${() => onLabel(one.id)} title="Label what is selected">
+        <button class="use" disabled=${!hasSelection} onClick=${(event) => onLabel(one.id, event)} title=${`Label what is selected: ${one.name}`}>
           <kbd>${one.key || "-"}</kbd><span class="swatch" aria-hidden="true"></span><span class="name">${one.name}</span></button>
         <button class="count" onClick=${() => onShow(one.id)} title=${`Show the images labelled ${one.name}`}
           aria-label=${`${found.get(one.id)} images labelled ${one.name}${wanted ? `, ${wanted} are wanted` : ""}; show them`}>${found.get(one.id).toLocaleString()}</button>
@@ -33,7 +35,7 @@ export function Categories({ onLabel, onShow, hasSelection }) {
         ${wanted && html`<progress max=${wanted} value=${Math.min(wanted, found.get(one.id))} aria-hidden="true"></progress>`}
         ${edited === one.id && html`<${Editor} one=${one} count=${found.get(one.id)} close=${() => setEdited(null)} />`}
       </li>`)}
-      ${state.categories.length > 0 && html`<li class="clear"><button class="use" disabled=${!hasSelection} onClick=${() => onLabel(null)} title="Take the label of what is selected away"><kbd>0</kbd><span class="name">No label</span></button></li>`}
+      ${state.categories.length > 0 && html`<li class="clear"><button class="use" disabled=${!hasSelection} onClick=${(event) => onLabel(null, event)} title="Take the label of what is selected away"><kbd>0</kbd><span class="name">No label</span></button></li>`}
     </ul>
     <form onSubmit=${add} class="add">
       <input ref=${field} aria-label="Name of a new category" placeholder="New category" maxlength="200" />
@@ -48,8 +50,11 @@ function Editor({ one, count, close }) {
   const others = state.categories.filter((other) => other.id !== one.id);
   const rename = async (event) => {
     event.preventDefault();
-    const name = new FormData(event.target).get("name").trim();
-    if (name && name !== one.name && (await change("rename", { category: one.id, name }))) close();
+    const field = event.target.elements.name;
+    const name = field.value.trim();
+    if (!name || name === one.name) return;
+    if (await change("rename", { category: one.id, name })) close();
+    else field.select();
   };
   const setKey = (event) => {
     const key = event.target.value.slice(-1).toLowerCase();

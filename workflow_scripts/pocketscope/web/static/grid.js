@@ -6,6 +6,7 @@ import { categoryOf, labelOf, nameOf, state, thumbnail } from "./store.js";
 
 const GAP = 8;
 const CAPTION = 22;
+const TWO_LINES = 42; // with an answer to the test below the label
 const BEYOND = 2; // rows kept above and below those in sight
 const DRAG = 6; // pixels, from which on a press is a frame and no click
 
@@ -17,7 +18,7 @@ export function Grid({ list, size: asked, selected, cursor, onSelect, onOpen, gr
   const drag = useRef(null);
   const columns = Math.max(1, Math.round((width - GAP) / (asked + GAP)));
   const size = Math.floor((width - GAP) / columns) - GAP; // no stripe is left over at the right
-  const rowHeight = size + CAPTION + GAP;
+  const rowHeight = size + (state.answers ? TWO_LINES : CAPTION) + GAP;
   const rows = Math.ceil(list.length / columns);
   const first = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
   const last = Math.min(rows, Math.ceil((top + height) / rowHeight) + BEYOND);
@@ -112,7 +113,7 @@ export function Grid({ list, size: asked, selected, cursor, onSelect, onOpen, gr
     drawn.push(html`<div role="row" key=${row} aria-rowindex=${row + 1} class="row"
       style=${{ top: `${row * rowHeight + GAP}px`, height: `${rowHeight}px` }}>${cells}</div>`);
   }
-  return html`<div class="grid" ref=${gridRef} role="grid" tabindex="0" aria-label="Images" aria-multiselectable="true"
+  return html`<div class=${`grid${state.answers ? " answers" : ""}`} ref=${gridRef} role="grid" tabindex="0" aria-label="Images" aria-multiselectable="true"
     aria-rowcount=${rows} aria-colcount=${columns} data-columns=${columns}
     aria-activedescendant=${cursor >= 0 && cursor < list.length ? `image-${list[cursor]}` : undefined}
     onScroll=${(event) => setTop(event.currentTarget.scrollTop)}
@@ -140,7 +141,7 @@ function Cell({ number, at, column, size, chosen, current }) {
       ? html`<div class="unreadable" style=${{ height: `${size}px` }}>${problem}</div>`
       : html`<img src=${thumbnail(number)} alt="" draggable="false" decoding="async" style=${{ height: `${size}px` }} />`}
     <span class="caption">${
-      category ? html`<b class="label">${category.name}</b>${answer && html`<span class="guess"> → ${answer}</span>`}`
+      category ? html`<b class="label">${category.name}</b>${answer && html`<span class="guess">→ ${answer}</span>`}`
       : answer ? html`<span class="guess">→ ${answer}</span>`
       : guess ? html`<span class="guess">${nameOf(guess[0])}? ${Math.round(100 * guess[1])} %</span>`
       : problem ? state.images[number] : ""}</span>

@@ -62,9 +62,9 @@ export function Zoom({ list, position, onMove, onClose, onLabel, categories }) {
       <button onClick=${() => onMove(-1)} disabled=${position === 0} aria-label="Previous (arrow left)">◀</button>
       <div class="choices">
         ${categories.map((one) => html`<button key=${one.id} class=${`choice${label === one.id ? " on" : ""}${guess?.[0] === one.id ? " guessed" : ""}`}
-          style=${{ "--colour": one.colour || "#888" }} onClick=${() => onLabel(one.id)} aria-pressed=${label === one.id}>
+          style=${{ "--colour": one.colour || "#888" }} onClick=${(event) => onLabel(one.id, event)} aria-pressed=${label === one.id}>
           <kbd>${one.key || ""}</kbd> ${one.name}${guess?.[0] === one.id ? ` (guess, ${Math.round(100 * guess[1])} %)` : ""}</button>`)}
-        <button class="choice" onClick=${() => onLabel(null)} disabled=${label === null}><kbd>0</kbd> No label</button>
+        <button class="choice" onClick=${(event) => onLabel(null, event)} disabled=${label === null}><kbd>0</kbd> No label</button>
       </div>
       <button onClick=${() => onMove(1)} disabled=${position + 1 >= list.length} aria-label="Next (arrow right)">▶</button>
       <p class=${`said${state.pending.has(number) ? " pending" : ""}`}>${category ? `Labelled ${category.name}` : guess ? `The model's guess: ${nameOf(guess[0])}` : "Unlabelled"}${answer ? `. The tested model answered ${answer}` : ""}</p>
