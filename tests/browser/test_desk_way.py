@@ -64,7 +64,7 @@ def test_an_exam_is_drawn_and_labelled_blind(desk):
     button(desk, "Draw the exam").click()
     desk.until(lambda: "0 of 30 exam images labelled" in shown(desk), "the exam")
     button(desk, "Label them").click()
-    desk.until(lambda: "30 shown" in shown(desk), "the exam images")
+    desk.until(lambda: "30 shown, 1 selected" in shown(desk), "the exam images, the first of them selected")
     label_by_keyboard(desk, 30)
     desk.until(lambda: "30 of 30 exam images labelled" in shown(desk), "the count")
 

@@ -9,6 +9,7 @@ import sys
 import time
 import zipfile
 from collections import Counter
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data import corrections
 from pocketscope.plan.study_plan import StudyPlan
+from pocketscope.suggest import forecast, head
 from pocketscope.tables import answers
 from pocketscope.tables.decision import ANSWERS
 from pocketscope.tables.features import features_table
@@ -304,6 +306,33 @@ def test_a_failed_job_is_shown_with_its_remedy(project, slow_snakemake):
     until(lambda: ended)
     assert runs.now["state"] == "failed"
     assert runs.now["failed"] == {"title": "training", "lines": ["no memory left"], "remedy": "make images smaller"}
+
+
+@pytest.mark.parametrize(("ago", "left", "longer"), [(20, 40, False), (65, 0, False), (90, None, True)])
+def test_the_time_left_runs_on_and_is_said_to_have_run_out(project, ago, left, longer):
+    """Networks are timed for minutes in which no event comes."""
+    runs = Runs(project, lambda _: None)
+    said = datetime.fromtimestamp(time.time() - ago).astimezone().isoformat()
+    runs._take({"event": "planned", "total": 2, "seconds_left": 60, "at_least": False, "time": said})
+    runs._foresee()
+    assert runs.now["total"] == 2
+    assert runs.now["seconds_left"] == (left if not left else pytest.approx(left, abs=2))
+    assert runs.now["longer"] == longer
+
+
+@pytest.mark.parametrize(
+    ("labelled", "asked"), [(10, [(10, 20), (None, 30)]), (20, [(10, 20)]), (30, [(None, 10)]), (40, [])]
+)
+def test_no_more_labels_are_forecast_than_there_are_images(desk, monkeypatch, labelled, asked):
+    for place, name in enumerate(("cell", "debris")):
+        numbers = range(place, labelled, 2)
+        desk.labels.label(f"request-label-{place}", numbers, name, seen={})
+    known = desk.index.image_ids
+    desk.suggestions.features = head.prepared(known, np.random.default_rng(0).normal(size=(len(known), 8)))
+    made = forecast.Curve(*[np.array([10.0, 20.0])] * 3, 1.0, 1.0)
+    monkeypatch.setattr(forecast, "curve", lambda *_: made)
+    found = desk.suggestions.enough()["forecasts"]
+    assert [(one["per_category"], one["images"]) for one in found] == asked
 
 
 def test_another_process_with_the_same_number_is_not_taken_for_the_run(project):

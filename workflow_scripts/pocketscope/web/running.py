@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from pocketscope.web.project import Project
 
 LOOK = 0.5  # seconds between looks at the events
 TAIL = 30  # lines of a failed run's log that are shown
+TICK = 5.0  # seconds between words on the time that is left, where no event says anything
+LATE = 10.0  # seconds beyond the estimate, from which on it is said to have run out
 PATIENCE = 60.0  # seconds for a run to end by itself once it was asked to
 
 
@@ -31,7 +34,8 @@ class Runs:
     ----------
     now
         What a page shows: `state` (idle, running, stopping, done, failed, stopped), `kind` (study or features), and
-        what the events said last: `title`, `done`, `total`, `progress`, `seconds_left`, `warnings`, `failed`.
+        what the events said last: `title`, `done`, `total`, `progress`, `warnings`, `failed`, and `seconds_left`, which
+        runs on meanwhile: None, with `longer`, where more has passed than was foreseen.
     """
 
     def __init__(self, project: Project, told: Callable[[dict[str, Any]], None]) -> None:
@@ -43,6 +47,7 @@ class Runs:
         self._stop = threading.Event()
         self._ended: list[Callable[[dict[str, Any]], None]] = []
         self.now: dict[str, Any] = {"state": "idle", "kind": None}
+        self._end_foreseen: float | None = None
         self._process: subprocess.Popen | None = None
         self._thread: threading.Thread | None = None
         if (known := self._known()) is not None:
@@ -86,6 +91,7 @@ class Runs:
             about = {"pid": self._process.pid, "began": began, "kind": kind, "host": os.uname().nodename}
             files.write_text(self._record, json.dumps(about))
             self.now = {"state": "running", "kind": kind, "warnings": []}
+            self._end_foreseen = None
         self._told(self.now)
         self._follow()
 
@@ -147,7 +153,7 @@ class Runs:
         self._thread.start()
 
     def _following(self) -> None:
-        place, finished = 0, None
+        place, finished, last = 0, None, time.monotonic()
         while True:
             alive = self._known() is not None
             place, lines = lines_after(self.events, place)
@@ -155,8 +161,10 @@ class Runs:
                 if line.get("event") == "run_finished":
                     finished = line
                 self._take(line)
-            if lines:
+            if lines or (self._end_foreseen is not None and time.monotonic() - last > TICK):
+                self._foresee()
                 self._told(self.now)
+                last = time.monotonic()
             if not alive and not lines:
                 break
             if self._stop.wait(LOOK):
@@ -178,10 +186,13 @@ class Runs:
 
     def _take(self, event: dict[str, Any]) -> None:
         now = self.now
-        kept = {key: event[key] for key in ("done", "total", "seconds_left", "at_least") if key in event}
+        kept = {key: event[key] for key in ("done", "total", "at_least") if key in event}
+        if event.get("seconds_left") is not None:
+            said = datetime.fromisoformat(event["time"]).timestamp() if "time" in event else time.time()
+            self._end_foreseen = said + event["seconds_left"]
         match event.get("event"):
             case "planned":
-                now |= {"total": event["total"], "done": 0, "seconds_left": event["seconds_left"]}
+                now |= kept | {"done": 0}
             case "job_started":
                 now["title"], now["progress"] = event["title"], None
             case "job_progress":
@@ -198,6 +209,11 @@ class Runs:
                 now["failed"] = {"title": "the run", "lines": event["message"].splitlines()[-TAIL:], "remedy": None}
             case "run_finished":
                 now["recommended"], now["made"] = event.get("recommended", []), event.get("made", [])
+
+    def _foresee(self) -> None:
+        if self._end_foreseen is not None:
+            left = self._end_foreseen - time.time()
+            self.now |= {"seconds_left": max(0, round(left)) if left > -LATE else None, "longer": left <= -LATE}
 
 
 def tail(path: Path, lines: int = TAIL) -> list[str]:

@@ -118,7 +118,8 @@ class Suggestions:
         -------
         dict
             `why` (None where there is a curve), `labels`, `f1`, `deviation` (points), and `forecasts`: a list of
-            `per_category`, `gain`, `lower`, `upper`.
+            `images`, `per_category` (None: all images that are left, `images`), `gain`, `lower`, `upper`. No more is
+            forecast than there are images to label.
         """
         with self._computing:
             if self._curve[0] != self.labels.last or self._curve[1] is None:
@@ -137,13 +138,19 @@ class Suggestions:
         if found is None:
             return {"why": f"Two categories with {forecast.FEWEST} labels each are needed, beside those of the exam."}
         classes = len(set(labels))
-        asked = [(more, forecast.forecast(found, len(labels), more * classes)) for more in MORE]
+        left = self._unlabelled()
+        asked = [(more, more * classes) for more in MORE if more * classes <= left]
+        if left and len(asked) < len(MORE) and (not asked or asked[-1][1] < left):
+            asked.append((None, left))
         return {
             "why": None,
             "labels": found.labels.tolist(),
             "f1": found.f1.tolist(),
             "deviation": found.deviation.tolist(),
-            "forecasts": [{"per_category": more, **one._asdict()} for more, one in asked],
+            "forecasts": [
+                {"images": images, "per_category": more, **forecast.forecast(found, len(labels), images)._asdict()}
+                for more, images in asked
+            ],
         }
 
     # ---- in the background
@@ -169,6 +176,12 @@ class Suggestions:
     def _learnt(self) -> dict[str, str]:
         labels = self.labels
         return {one: held.category for one, held in list(labels.of.items()) if held.category and one not in labels.exam}
+
+    def _unlabelled(self) -> int:
+        """Return how many images could be labelled to learn from."""
+        labels, index = self.labels, self.index
+        said = {one for one, held in list(labels.of.items()) if held.category is not None} | labels.exam
+        return sum(one not in said and not index.gone.issuperset(ns) for one, ns in list(index.numbers.items()))
 
     def _suspicious(self, known: dict[str, str]) -> list[str]:
         from pocketscope.suggest import doubt

@@ -203,6 +203,17 @@ function Desk() {
     anchor.current = position;
   };
   const change = (about) => { setView({ ...view, ...about }); setSelected(new Set()); setCursor(-1); anchor.current = -1; grid.current && (grid.current.scrollTop = 0); };
+  const begin = (filter) => { // show images, the first that has no label selected
+    const about = { ...BEGIN, filter };
+    change(about);
+    const now = shown(about);
+    const position = Math.max(0, now.findIndex((number) => labelOf(number) === null));
+    setSelected(new Set(now.slice(position, position + 1)));
+    setCursor(now.length ? position : -1);
+    anchor.current = position;
+    setPanel(false);
+    grid.current?.focus({ preventScroll: true });
+  };
   const people = useMemo(() => [...new Set(state.by.filter(Boolean))].sort(), [round, state.images.length, view]);
   const labelled = counts().all;
   const total = state.images.length - state.gone.size;
@@ -252,7 +263,7 @@ function Desk() {
     <main>
       <aside class=${panel || !state.categories.length ? "open" : ""}>
         <${Categories} hasSelection=${selected.size > 0} onLabel=${labelByButton} onShow=${(id) => change({ filter: `category:${id}` })} />
-        ${state.categories.length > 1 && html`<${Exam} onShow=${(filter) => change({ filter, sort: "name" })} />`}
+        ${state.categories.length > 1 && html`<${Exam} onShow=${begin} />`}
         <${Suggestions} onSort=${(sort) => change(sort === "suspicious" ? { filter: sort, sort: "name" } : { filter: "unlabelled", sort })} />
         <${Enough} />
       </aside>

@@ -58,7 +58,7 @@ export function Train() {
 }
 
 function costInWords(cost) {
-  if (!cost || cost.minutes === null) return cost?.probing ? "Measuring how fast this machine trains ..." : "";
+  if (!cost || cost.minutes === null) return cost?.probing ? "Measuring how fast this machine trains: up to two minutes ..." : "";
   const from = cost.by === "earlier" ? "earlier trainings here" : "a short probe";
   return `About ${time(60 * cost.minutes)} on this machine: an estimate, from ${from}.`;
 }
@@ -78,7 +78,7 @@ export function Running() {
   return html`<section class=${`run ${run.state}`} aria-live="polite">
     <h2>${what} ${{ running: "is running", stopping: "is being stopped", done: "is done", failed: "failed", stopped: "was stopped" }[run.state]}</h2>
     ${busy && html`<progress max=${run.total || 1} value=${run.total ? run.done : undefined}></progress>
-      <p>${run.total ? `${run.done} of ${run.total} jobs done` : "starting"}${run.seconds_left !== undefined && run.seconds_left !== null ? `; ${run.at_least ? "more than" : "about"} ${time(run.seconds_left)} left` : ""}.<br />
+      <p>${run.total ? `${run.done} of ${run.total} jobs done` : "starting"}${run.longer ? "; it takes longer than foreseen" : run.seconds_left !== undefined && run.seconds_left !== null ? `; ${run.at_least ? "more than" : "about"} ${time(run.seconds_left)} left` : ""}.<br />
       ${run.title ? html`Now: ${run.title}${run.progress ? `, ${run.progress.done.toLocaleString()} of ${run.progress.total.toLocaleString()} ${run.progress.unit}${run.progress.images_per_second ? ` (${Math.round(run.progress.images_per_second)} images/s)` : ""}` : ""}` : ""}</p>
       <button onClick=${stop} disabled=${run.state === "stopping"}>Stop</button> <span class="small soft">What is finished stays, and a later start goes on from there. It also goes on if this page or the desk is closed.</span>`}
     ${run.state === "stopped" && html`<p>What is finished stays. Start goes on from there.</p>`}
