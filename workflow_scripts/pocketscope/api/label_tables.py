@@ -20,6 +20,7 @@ from pocketscope.journal import deeds
 from pocketscope.journal.store import Journal
 from pocketscope.tables.given_labels import EXAM
 
+_REMEDY = "Write paths as they are in the folder of images, or remove the rows"
 _GUESS = "class"  # a column of the table of answers: whoever fills that in has seen the guess
 Identify = Callable[[Record], tuple[str, str | None]]
 
@@ -158,7 +159,7 @@ def _of_person(
     identify: Identify,
 ) -> _Table:
     """Read a table that a person wrote: its images are found by their paths."""
-    rows = corrections.said_in(place, top_of(dataset["source"], root), records, classes)
+    rows = corrections.said_in(place, top_of(dataset["source"], root), records, classes, remedy=_REMEDY)
     seen, problems = {}, []
     for line, path, _ in rows:
         if path not in seen:

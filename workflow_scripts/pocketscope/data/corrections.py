@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 _TRANSLATED = dict.fromkeys(("wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "prawda", "истина"), "true")
 _TRANSLATED |= dict.fromkeys(("falsch", "faux", "falso", "onwaar", "fałsz", "ложь"), "false")
 _BEGIN = 2  # images that a new class begins with, lest a slip of the pen make one
+_OF_PACKED = (
+    "Write paths as answers.csv and images.parquet do, or remove the rows; skipped.parquet lists which images could "
+    "not be read"
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,9 @@ def journal_rows(table: Path) -> tuple[list[dict[str, Any]], dict[str, str | Non
     return [row | {"guess_shown": row["guess_shown"] == "True"} for row in rows], {}
 
 
-def said_in(table: Path, top: Path, known: Collection[str], classes: Collection[str]) -> list[tuple[int, str, str]]:
+def said_in(
+    table: Path, top: Path, known: Collection[str], classes: Collection[str], *, remedy: str = _OF_PACKED
+) -> list[tuple[int, str, str]]:
     """Return line, path in the data set and label of those rows of a table that have a label.
 
     Parameters
@@ -151,6 +157,8 @@ def said_in(table: Path, top: Path, known: Collection[str], classes: Collection[
         The paths of the data set.
     classes
         Its classes. A folder may be called `NA` or `1.0`, which in a table is no label, or another one.
+    remedy
+        What to do where a path is not among `known`.
 
     Raises
     ------
@@ -169,7 +177,7 @@ def said_in(table: Path, top: Path, known: Collection[str], classes: Collection[
     ]
     if not rows:
         raise InputError(f"{table}: no row has a label; write the right class into the column 'label' of some rows")
-    return _named(table, [(line, _relative(path, top, known), label) for line, path, label in rows], known)
+    return _named(table, [(line, _relative(path, top, known), label) for line, path, label in rows], known, remedy)
 
 
 def checked(
@@ -260,7 +268,9 @@ def _relative(path: str, top: Path, known: Collection[str]) -> str:
     return relative if relative in known else path
 
 
-def _named(table: Path, rows: list[tuple[int, str, str]], known: Collection[str]) -> list[tuple[int, str, str]]:
+def _named(
+    table: Path, rows: list[tuple[int, str, str]], known: Collection[str], remedy: str
+) -> list[tuple[int, str, str]]:
     """Return rows of line, path and label with paths of the data set, where all are, or nearly are."""
     strangers = [path for _, path, _ in rows if path not in known]
     near = near_misses(strangers, known) if strangers else {}
@@ -269,8 +279,7 @@ def _named(table: Path, rows: list[tuple[int, str, str]], known: Collection[str]
         raise InputError(
             f"{table}: {len(strangers)} rows with a label name images that are not in the data set:\n"
             + listing([f"row {line}: {path!r}{near.get(path, '')}" for line, path, _ in rows if path not in known])
-            + "Write paths as answers.csv and images.parquet do, or remove the rows; skipped.parquet lists which "
-            "images could not be read"
+            + remedy
         )
     if taken:
         log.warning("%s: %s", table, as_remark(taken, near))

@@ -87,7 +87,8 @@ def read_cells(
     table
         The file.
     columns
-        The table's own names of the columns, where they are others.
+        The table's own names of the columns, where they are others. None: nobody can say so, and errors advise another
+        name in the table.
     classes
         Names of classes, even where they usually mean that there is no label.
     read
@@ -99,6 +100,7 @@ def read_cells(
         The file is damaged, or a column is named twice, or missing: path, label, or one that `columns` names. A cell
         of these columns holds an error of a spreadsheet.
     """
+    to_name = columns is not None
     columns = columns or {}
     names = {column: columns.get(column) or column for column in COLUMNS}
     sheet = read(table)
@@ -112,7 +114,7 @@ def read_cells(
             taken[column] = names[column] = found[0]
     one_hot = None
     if names["path"] in present and names["label"] not in present and not columns.get("label"):
-        one_hot = _one_hot(table, sheet, set(names.values()))
+        one_hot = _one_hot(table, sheet, set(names.values()), to_name)
     for column, name in names.items():
         if column == "label" and one_hot:
             continue
@@ -122,7 +124,12 @@ def read_cells(
             as_in = f" (columns: {{{column}: {likely[0]}}})" if likely else ""
             raise InputError(
                 f"{table}: there is no column {name!r} for the {column}{meant} The columns are "
-                f"{', '.join(map(repr, present))}; rename one, or name it with 'columns' of the source{as_in}"
+                f"{', '.join(map(repr, present))}; "
+                + (
+                    f"rename one, or name it with 'columns' of the source{as_in}"
+                    if to_name
+                    else "the first row should name the columns 'path' and 'label'"
+                )
             )
     remarks = sheet.remarks + sheets.check_names(table, present, names.values())
     remarks += [f"{table}: there is no column {key!r}; {name!r} is taken for it" for key, name in taken.items()]
@@ -151,7 +158,9 @@ def read_cells(
     ]
 
 
-def _one_hot(table: Path, sheet: sheets.Sheet, others: set[str]) -> tuple[list[str], list[str | None]] | None:
+def _one_hot(
+    table: Path, sheet: sheets.Sheet, others: set[str], to_name: bool
+) -> tuple[list[str], list[str | None]] | None:
     """Return the classes and each row's label of a table with a column of 0 and 1 per class, None where it is no such.
 
     The ground truth of HAM10000 and of ISIC's challenges comes so. A row of zeros has no label.
@@ -172,7 +181,9 @@ def _one_hot(table: Path, sheet: sheets.Sheet, others: set[str]) -> tuple[list[s
         if len(ones) > 1:
             raise InputError(
                 f"{table}: there is no column 'label', and row {line} has 1 in {' and '.join(map(repr, ones))}: an "
-                "image has one class; name the labels' column with 'columns' of the source, or remove what is no class"
+                "image has one class; name the labels' column "
+                + ("with 'columns' of the source" if to_name else "'label'")
+                + ", or remove what is no class"
             )
         labels.append(ones[0] if ones else None)
     return classes, labels

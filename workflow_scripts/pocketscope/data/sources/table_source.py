@@ -98,7 +98,7 @@ def _rows(source: dict[str, Any], root: Path) -> tuple[list[_Row], list[str]]:
     if not table.is_file():
         raise Gone(f"{table}: there is no such file ('path' of a table source); correct the path")
     classes = source.get("classes") or ()
-    cells, remarks = read_cells(table, source.get("columns"), classes, annotation_exports.read)
+    cells, remarks = read_cells(table, source.get("columns") or {}, classes, annotation_exports.read)
     written = [_row(of_row, line, folder, table, classes) for line, of_row in enumerate(cells, 1)]
     placed, missing, said = _placed(written, folder, table)
     merged: dict[str, _Row] = {}
