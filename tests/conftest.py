@@ -1,6 +1,7 @@
 """Set up before anything imports torch."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -9,6 +10,9 @@ from hypothesis import settings
 
 # Two test processes of two threads each on two cores would mostly wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell that starts tests in the background has them, and all that they start, ignore Ctrl-C, which some of them send.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says more of what else the machine does.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
