@@ -18,6 +18,7 @@ import pytest
 import yaml
 from PIL import Image
 
+import tiny_models
 from helpers import study, write_config
 from pocketscope.api import workflow
 from pocketscope.config.study import read_config
@@ -30,7 +31,7 @@ from pocketscope.suggest import forecast, head
 from pocketscope.tables import answers
 from pocketscope.tables.decision import ANSWERS
 from pocketscope.tables.features import features_table
-from pocketscope.web import cost, running, tested, wizard
+from pocketscope.web import cost, exported, running, tested, wizard
 from pocketscope.web import project as projects
 from pocketscope.web.desk import Desk
 from pocketscope.web.events import Events
@@ -476,3 +477,20 @@ def test_results_lead_with_what_is_known_and_name_the_recommended_file(desk, tmp
     told = found.results()
     assert told["answered"] == {"images": 2, "reliable": 1}
     assert told["recommended"] == "model.int8.onnx"
+
+
+def test_an_export_of_what_ships_is_made_when_it_is_asked_for(tmp_path):
+    with pytest.raises(InputError, match="no model to export yet"):
+        exported.make("imagej", tmp_path / "nothing", tmp_path / "out")
+    shipped = tiny_models.ship(tmp_path)
+    with pytest.raises(InputError, match="is no kind of export that can be made here"):
+        exported.make("../phone", shipped, tmp_path / "out")
+    path = exported.make("imagej", shipped, tmp_path / "out")
+    with zipfile.ZipFile(path) as archive:
+        assert "imagej/Classify_with_pocketscope.ijm" in archive.namelist()
+    assert [left.name for left in (tmp_path / "out").iterdir()] == ["imagej.zip"]
+    (shipped / "model.fp32.onnx").write_bytes(b"cut")
+    (shipped / "model.int8.onnx").write_bytes(b"cut")
+    with pytest.raises(InputError, match=r"model\.\w+\.onnx"):
+        exported.make("imagej", shipped, tmp_path / "out")
+    assert zipfile.is_zipfile(path)  # the one from before

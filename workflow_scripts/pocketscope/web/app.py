@@ -75,6 +75,13 @@ class Run(BaseModel):
     choice: Choice = Choice()
 
 
+class Export(BaseModel):
+    """Make an export of what ships."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    kind: str
+
+
 class Open(BaseModel):
     """Open a folder."""
 
@@ -115,6 +122,7 @@ class Server:
             Route("/api/take-table", self._table, methods=["POST"]),
             Route("/api/take-folders", self._doing(_Sent, self._take_folders), methods=["POST"]),
             Route("/api/exam", self._doing(SetAside, self._exam), methods=["POST"]),
+            Route("/api/export", self._doing(Export, lambda sent: self.desk.study.export(sent.kind)), methods=["POST"]),
             Route("/api/run", self._doing(Run, self._run), methods=["POST"]),
             Route("/api/suggestions", self._answering(lambda desk, _: desk.suggestions.now())),
             Route("/api/enough", self._answering(lambda desk, _: desk.suggestions.enough())),
@@ -124,6 +132,7 @@ class Server:
             Route("/report/{file:path}", self._report),
             Route("/take/labelled-images.zip", self._labelled_images),
             Route("/take/study.zip", self._elsewhere),
+            Route("/take/exports/{name}", self._take_export),
             Route("/take/{name}", self._take),
             Route(
                 "/api/tour",
@@ -209,6 +218,12 @@ class Server:
         if not path or not path.is_file():
             return Response(status_code=404)
         return FileResponse(path, filename=path.name)  # to be saved, and never shown as a page of the desk
+
+    async def _take_export(self, request: Request) -> Response:
+        path = self.desk and self.desk.project.home / "exports" / request.path_params["name"]
+        if not path or path.suffix != ".zip" or path.name.startswith(".") or not path.is_file():
+            return Response(status_code=404)
+        return FileResponse(path, filename=path.name)
 
     async def _labelled_images(self, _: Request) -> Response:
         return await self._archive("labelled-images.zip", lambda study: study.labelled_images())

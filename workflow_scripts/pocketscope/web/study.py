@@ -15,7 +15,7 @@ from pocketscope.core import files
 from pocketscope.core.errors import InputError
 from pocketscope.plan.study_plan import StudyPlan
 from pocketscope.suggest import exam
-from pocketscope.web import archives, tested, wizard
+from pocketscope.web import archives, exported, tested, wizard
 from pocketscope.web import project as projects
 from pocketscope.web.cost import Costs
 from pocketscope.web.running import Runs
@@ -197,7 +197,8 @@ class Study:
         """Return what came out of the last study.
 
         `recommendation`; `report` (whether); `files` to take away, and which of them is `recommended`; `answered`, how
-        many images that no person labelled have an answer, and how many of these are `reliable`; the model `card`.
+        many images that no person labelled have an answer, and how many of these are `reliable`; `exports`, the kinds
+        that can be made of it; the model `card`.
         """
         with contextlib.suppress(InputError, OSError):
             plan = self._plan(self.project.config)
@@ -212,6 +213,7 @@ class Study:
                 "files": {name: path.stat().st_size for name, path in found.items()},
                 "recommended": recommended and recommended[1],
                 "answered": _answered(found.get("answers.parquet")),
+                "exports": exported.offered() if "README.md" in found else {},
                 "card": card,
             }
         return {"recommendation": None, "report": False, "files": {}, "card": None}
@@ -252,6 +254,13 @@ class Study:
     def elsewhere(self, choice: wizard.Choice) -> Iterator[bytes]:
         """Yield a ZIP file of all that runs the study on another machine, piece by piece."""
         return archives.packed(archives.study(self.desk, self._configuration(choice), workflow.root()))
+
+    def export(self, kind: str) -> dict[str, Any]:
+        """Make an export of what ships (see `exported.make`); return the file's `name` and `bytes`."""
+        plan = self._plan(self.project.config)
+        shipped = (self.project.results / plan.layout.shipped(self.project.dataset, "README.md")).parent
+        made = exported.make(kind, shipped, self.project.home / "exports")
+        return {"name": made.name, "bytes": made.stat().st_size}
 
     # ---- helpers
 

@@ -1,7 +1,7 @@
 // What came out: how good, what is not known, the report, and what to take away.
 
 import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.js";
-import { get } from "./api.js";
+import { get, postOnce } from "./api.js";
 import { Matrix } from "./matrix.js";
 import { readTested, state } from "./store.js";
 import { Running } from "./train.js";
@@ -31,7 +31,7 @@ export function Results({ onShow, onOpen }) {
     ${found.error && html`<p class="banner" role="alert">${found.error}</p>`}
     ${!overall && !found.report ? html`<p class="hint">Nothing yet. Label some images of each category, then train.</p>` : ""}
     ${overall && html`<section class="headline">${overall.tested && html`<p><strong>${overall.tested.text}</strong></p>`}
-      ${found.answered && html`<p>${found.answered.images.toLocaleString()} images that nobody labelled have an answer; ${found.answered.reliable.toLocaleString()} of these answers are reliable: labelled images show that at least nine of ten such are right. Look at the others yourself.</p>`}
+      ${found.answered && html`<p>${answered(found.answered)}</p>`}
       <p>${overall.text}</p></section>`}
     ${found.report && html`<p><button aria-expanded=${report} onClick=${() => setReport(!report)}>${report ? "Hide the report" : "Show the report"}</button>${" "}
       <a class="button" href="/report/" target="_blank" rel="noopener">Report in a tab of its own</a>
@@ -41,9 +41,34 @@ export function Results({ onShow, onOpen }) {
     ${files.length > 0 && html`<section><h2>Take away</h2><ul class="take">${files.map(([name, bytes]) => html`<li>
       <a class="button" href=${`/take/${encodeURIComponent(name)}`} download>${name}</a> <span>${name === found.recommended ? "recommended: " : ""}${ABOUT[name] || "a model file"}, ${size(bytes)}</span></li>`)}
       <li><a class="button" href="/take/labelled-images.zip" download>labelled-images.zip</a> <span>the images that you labelled, one folder a category</span></li>
-      <li><a class="button" href=${`/take/study.zip?choice=${encodeURIComponent(JSON.stringify(state.asked.choice || {}))}`} download>study.zip</a> <span>to run the study elsewhere: images, labels, configuration and notebooks</span></li></ul></section>`}
+      <li><a class="button" href=${`/take/study.zip?choice=${encodeURIComponent(JSON.stringify(state.asked.choice || {}))}`} download>study.zip</a> <span>to run the study elsewhere: images, labels, configuration and notebooks</span></li>
+      ${Object.entries(found.exports || {}).map(([kind, said]) => html`<${Exported} kind=${kind} said=${said} />`)}</ul></section>`}
     ${found.card && html`<details><summary>Model card</summary><pre class="text">${found.card}</pre></details>`}
   </div>`;
+}
+
+function answered({ images, reliable }) {
+  if (!images) return "No image is left that nobody labelled.";
+  const have = `${images.toLocaleString()} images that nobody labelled have an answer. `;
+  if (!reliable) return `${have}None of these answers is shown to be reliable yet: look at them yourself.`;
+  return `${have}${reliable.toLocaleString()} are reliable: labelled images show that at least nine of ten such answers are right. Look at the others yourself.`;
+}
+
+// What takes a while is made when it is asked for, and can be taken then.
+function Exported({ kind, said }) {
+  const [now, setNow] = useState({});
+  const make = async () => {
+    setNow({ busy: true });
+    try {
+      setNow({ made: await postOnce("/api/export", { kind }) });
+    } catch (error) {
+      setNow({ error: error.message });
+    }
+  };
+  return html`<li>${now.made
+    ? html`<a class="button" href=${`/take/exports/${now.made.name}`} download>${now.made.name}</a> <span>${said}, ${size(now.made.bytes)}</span>`
+    : html`<button disabled=${now.busy} onClick=${make}>${now.busy ? "Making it ..." : `Make ${kind}.zip`}</button> <span>${said}</span>`}
+    ${now.error && html`<p class="banner" role="alert">${now.error}</p>`}</li>`;
 }
 
 const size = (bytes) => (bytes > 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.max(1, Math.round(bytes / 1e3))} KB`);
