@@ -11,7 +11,7 @@ from pocketscope.config.training import Augmentation, Training
 from pocketscope.models import networks
 from pocketscope.runtime import resume
 from pocketscope.tables.online_pseudo_labels import ONLINE_PSEUDO_LABELS, epoch_remarks
-from pocketscope.training import augmentation, batches, consistency, optimization, supervised
+from pocketscope.training import augmentation, batches, budget, consistency, supervised
 from pocketscope.training.batches import Examples
 from pocketscope.training.history import History, OnlinePseudoLabels
 
@@ -213,7 +213,7 @@ def test_a_duration_multiplies_the_studys_steps_or_epochs(recipe):
     known = plain(Training(recipe=recipe))
     longer = consistency.lasting(known, 2.5)
     for pretrained in (True, False):
-        steps = [optimization.budget(about, 400, pretrained=pretrained) for about in (known, longer)]
+        steps = [budget.steps(about, 400, pretrained=pretrained) for about in (known, longer)]
         assert steps[1] == 2.5 * steps[0]
 
 

@@ -22,7 +22,6 @@ import tiny_models
 from helpers import study, write_config
 from pocketscope.api import workflow
 from pocketscope.config.study import read_config
-from pocketscope.config.training import Training
 from pocketscope.core import parquet
 from pocketscope.core.errors import InputError
 from pocketscope.data import corrections
@@ -416,13 +415,11 @@ def test_trainings_are_those_that_the_workflow_plans(project, tmp_path):
     assert {one.views for one in found} == {0, 7 * 475, 7 * 500}
 
 
-@pytest.mark.parametrize("images", [12, 100, 101, 5000])
-@pytest.mark.parametrize("choice", [{}, {"epochs": 3}, {"steps": 50}, {"recipe": "frozen"}])
-def test_steps_are_those_that_a_training_takes(images, choice):
-    from pocketscope.training import optimization
-
-    settings = Training(**choice).model_dump()
-    assert cost.steps_of(settings, images) == optimization.budget(settings, images, pretrained=True)
+def test_a_network_without_pretrained_weights_takes_the_steps_of_such(tmp_path):
+    path = write_config(tmp_path, study(training={"steps": 4, "steps_from_scratch": 9, "steps_exponent": 0}))
+    plan = StudyPlan(*read_config(path, workflow.root()), workflow.root())
+    found, _ = cost.trainings(plan, 20, 100)
+    assert {one.steps for one in found} == {9}
 
 
 def test_minutes_grow_with_the_probes_seconds_and_are_replaced_by_those_of_earlier_trainings(

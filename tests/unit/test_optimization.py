@@ -6,7 +6,7 @@ import torch
 from pocketscope.config.base import plain
 from pocketscope.config.training import Training
 from pocketscope.models import networks
-from pocketscope.training import optimization
+from pocketscope.training import budget, optimization
 
 TINY = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "family": "manual", "weights": "none"}
 
@@ -104,7 +104,7 @@ def test_the_average_has_the_statistics_of_the_network():
 
 
 def steps(images, pretrained=True, **given):
-    return optimization.budget(plain(Training(**given)), images, pretrained=pretrained)
+    return budget.steps(plain(Training(**given)), images, pretrained=pretrained)
 
 
 def test_budgets_grow_mildly_with_the_set():

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from pocketscope.exports.ship_folder import PRECISIONS, ShipFolder
+PRECISIONS = ("int8", "fp32")  # of the model files, the usual one first
 
 
 @dataclass(frozen=True)
@@ -124,4 +124,8 @@ def export(kind: str, folder: Path, out: Path, options: argparse.Namespace | Non
         parser = argparse.ArgumentParser()
         add_arguments(kind, parser)
         options = parser.parse_args([])
+    from pocketscope.exports.ship_folder import (
+        ShipFolder,  # ONNX Runtime comes with it: a Snakefile asks for names alone
+    )
+
     return module_of(kind).export(ShipFolder.open(folder), out, options)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pocketscope.core.errors import InputError
+from pocketscope.exports.kinds import PRECISIONS
 from pocketscope.inference import onnx_model
 from pocketscope.inference.onnx_model import Shipped
-
-PRECISIONS = ("int8", "fp32")  # the usual one first
 
 
 class Model(NamedTuple):

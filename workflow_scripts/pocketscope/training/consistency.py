@@ -25,7 +25,7 @@ from pocketscope.models.tensors import to_tensor
 from pocketscope.runtime.resume import Resume
 from pocketscope.tables.online_pseudo_labels import ONLINE_PSEUDO_LABELS, epoch_remarks
 from pocketscope.tables.split import images_with
-from pocketscope.training import augmentation, batches, optimization, randaugment, supervised
+from pocketscope.training import augmentation, batches, budget, randaugment, supervised
 from pocketscope.training.batches import Examples
 from pocketscope.training.history import History, OnlinePseudoLabels
 from pocketscope.training.loop import Objective, Outcome
@@ -142,7 +142,7 @@ def train(
     settings = lasting(settings, method["duration"]) | {"ema": method["ema"], "ema_rises": method["ema_rises"]}
     pretrained = pretrained or method["warm_start"]
     history = History(validation, settings["monitor"], device)
-    steps = optimization.budget(settings, len(labelled), pretrained=pretrained)
+    steps = budget.steps(settings, len(labelled), pretrained=pretrained)
     if len(unlabelled.images):
         build = {"fixmatch": fixmatch, "mixmatch": mixmatch}[method["algorithm"]]
         objective = build(Task(labelled, unlabelled.images, method, settings, symmetries, steps, seed, device))

@@ -19,7 +19,7 @@ from pocketscope.core.errors import InputError
 from pocketscope.models import linear_head, networks, unfold_batch_norm
 from pocketscope.models.tensors import to_tensor
 from pocketscope.runtime.resume import Resume
-from pocketscope.training import augmentation, batches, optimization
+from pocketscope.training import augmentation, batches, budget
 from pocketscope.training.batches import Examples
 from pocketscope.training.history import History
 from pocketscope.training.loop import Objective, Outcome, Peak, StepPlan, find_rate, fit, new_learner
@@ -112,7 +112,7 @@ def learn(
     device = history.device
     torch.manual_seed(seed)
     classifier.to(device, memory_format=torch.channels_last)
-    steps = optimization.budget(settings, len(labelled), pretrained=pretrained)
+    steps = budget.steps(settings, len(labelled), pretrained=pretrained)
     plan = StepPlan(
         steps, settings["n_evaluations"], settings["patience"], seed, train_dtype,
         # Folded weights come with none, and MobileNetV2 learned badly by those that `conditioning` estimates.

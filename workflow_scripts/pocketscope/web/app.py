@@ -134,11 +134,7 @@ class Server:
             Route("/take/study.zip", self._elsewhere),
             Route("/take/exports/{name}", self._take_export),
             Route("/take/{name}", self._take),
-            Route(
-                "/api/tour",
-                self._doing(Toured, lambda _: {"seen": projects.set_toured(self.kept_in)}),
-                methods=["POST"],
-            ),
+            Route("/api/tour", self._doing(Toured, self._toured), methods=["POST"]),
             Route("/api/projects", self._projects),
             Route("/api/folders", self._folders),
             Route("/api/open", self._which, methods=["GET"]),

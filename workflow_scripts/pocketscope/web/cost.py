@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import os
 import platform
 import statistics
@@ -11,13 +10,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pocketscope.api import workflow
 from pocketscope.config.study import read_config
 from pocketscope.core import files
 from pocketscope.plan.shipping import default_method
 from pocketscope.plan.study_plan import StudyPlan
+from pocketscope.training import budget
 from pocketscope.web.project import Project
 
 JOB = 5.0  # seconds of a job that trains nothing, where none was timed here: most of them to start Python
@@ -103,16 +103,10 @@ def _training(plan: StudyPlan, label_set: str, network: str, views: int, labelle
     consistency = plan.config.methods[label_set] if label_set in plan.consistency else None
     many = ".r" in label_set or label_set.startswith("full")
     images = labelled + (unlabelled if many else 0)
-    steps = steps_of(settings, images) * (consistency.duration if consistency else 1)
+    pretrained = plan.network(network)["weights"] != "none"
+    steps = budget.steps(settings, images, pretrained=pretrained) * (consistency.duration if consistency else 1)
     factor = consistency.images_per_label if consistency else 1.0
     return Training(network, round(steps), factor, images, views * (labelled + unlabelled))
-
-
-def steps_of(settings: dict[str, Any], images: int) -> int:
-    """Return the number of steps that so many images are trained on: `training.optimization.budget`, without torch."""
-    if settings["epochs"] is not None:
-        return math.ceil(settings["epochs"] * math.ceil(images / settings["batch_size"]))
-    return round(settings["steps"] * max(1.0, images / 100) ** settings["steps_exponent"])
 
 
 def seconds(

@@ -8,13 +8,12 @@ from pathlib import Path
 from pocketscope.api import workflow
 from pocketscope.core import files
 from pocketscope.core.errors import InputError
+from pocketscope.exports import kinds
 from pocketscope.web import archives
 
 
 def offered() -> dict[str, str]:
     """Return the kinds that can be made here, each with what it is."""
-    from pocketscope.exports import kinds  # ONNX Runtime comes with it, which the page can do without
-
     return {name: kinds.KINDS[name].said for name in kinds.possible()}
 
 
