@@ -223,14 +223,15 @@ def test_through_every_fault_the_same_tables_come_out(cluster, undisturbed, dist
     assert [name for name in expected if expected[name] != found[name]] == []
 
 
-def test_a_call_from_python_submits_its_jobs_to_the_cluster(cluster, tmp_path):
-    """As a user's script does it: the profile that comes with pocketscope, with this cluster's names."""
+def test_a_call_from_python_submits_its_jobs_to_the_cluster(undisturbed, tmp_path):
+    """As a user's script does it, on top of what is made: the profile that comes with pocketscope, with these names."""
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     profile["default-resources"] |= {"mem_mb": 500, "runtime": 5, "slurm_account": "ci", "slurm_partition": "main"}
     profile |= {"cores": 2, "latency-wait": 10, "slurm-init-seconds-before-status-checks": 2,
                 "seconds-between-status-checks": 1, "set-threads": {"time_inference": 1}}  # fmt: skip
     (tmp_path / "ours").mkdir()
     (tmp_path / "ours/config.yaml").write_text(yaml.safe_dump(profile))
+    shutil.copytree(undisturbed / "results", tmp_path / "results", symlinks=True)
     config = study(methods={"supervised": {"labels": "human"}}, compute={"threads": 1, "device": "cpu"})
     told = []
     result = pocketscope.run(
