@@ -27,7 +27,9 @@ try:
 except ImportError:
     sitk = None
 
-NAMED = r"not supported|animated|too large|has no page|channels|without an image|empty|volume|web|place holder"
+NAMED = (
+    r"not supported|header lacks|animated|too large|has no page|channels|without an image|empty|volume|web|place holder"
+)
 
 
 def elsewhere(path: Path, data: bytes) -> np.ndarray | None:

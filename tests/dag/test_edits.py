@@ -99,6 +99,7 @@ def finish(results, where):
 ELSEWHERE = [
     *(f"data/sources/{kind}_source.py" for kind in ("medmnist", "parquet", "digits", "table")),
     "images/dicom.py",
+    "images/codestreams.py",
     "training/consistency.py",
     "distillation/cross_fit.py",
     "deploy/answers.py",

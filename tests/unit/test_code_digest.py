@@ -161,6 +161,7 @@ ALL = {path.name for path in SCRIPTS.glob("*.py")}
     [  # a module of the package, and the only scripts that may depend on it
         ("images.tiff", {"pack.py"}),
         ("images.dicom", {"pack.py"}),
+        ("images.codestreams", {"pack.py"}),
         ("images.decode", {"pack.py"}),
         ("data.sources.medmnist_source", {"pack.py"}),
         ("data.near_duplicates", {"near_duplicates.py", "pair_near_duplicates.py"}),

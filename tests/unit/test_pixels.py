@@ -5,11 +5,13 @@ import io
 import struct
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -17,6 +19,7 @@ from PIL import Image, ImageOps, features
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels import get_decoder
 from pydicom.uid import ExplicitVRLittleEndian
 
 from image_files import animated, dicom, packed_tiff, png_header, saved, tiff, written
@@ -539,6 +542,28 @@ def test_dicom_jpeg_of_12_bits(syntax, signed):
     assert np.abs(decode(written(file)).astype(int) - expected).max() <= (3 if syntax == uid.JPEGExtended12Bit else 0)
 
 
+def test_what_else_decodes_dicom_where_it_is_installed_changes_no_image(monkeypatch):
+    smooth = np.add.outer(np.arange(48), np.arange(80)).astype(np.uint8)
+    file = dcmread(io.BytesIO(dicom(smooth)))
+    file.file_meta.TransferSyntaxUID = uid.JPEGBaseline8Bit
+    file.PixelData = encapsulate([saved(smooth, "JPEG", quality=95)])
+    file["PixelData"].is_undefined_length = True
+    data = written(file)
+    expected = decode(data)
+    decoder = get_decoder(uid.JPEGBaseline8Bit)
+    others = {"pylibjpeg": lambda frame, runner: bytearray(smooth.size)}
+    monkeypatch.setattr(decoder, "_available", others | {"pillow": decoder._available["pillow"]})
+    assert not dcmread(io.BytesIO(data)).pixel_array.any()  # pydicom alone takes the other one
+    assert (decode(data) == expected).all()
+
+
+def test_a_dicom_file_without_the_size_of_its_image_is_named():
+    file = dcmread(io.BytesIO(dicom(GREY)))
+    del file.Rows
+    with pytest.raises(Unreadable, match="header lacks Rows: export it again"):
+        decode(written(file))
+
+
 @pytest.mark.parametrize("syntax", [uid.MPEG2MPML, uid.JPIPHTJ2KReferenced])
 def test_a_dicom_coding_that_is_not_read_is_named(syntax):
     file = dcmread(io.BytesIO(dicom(GREY)))
@@ -626,13 +651,24 @@ def test_unusable_files_have_a_reason(data, reason):
         (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "AVIF"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1miaf", "HEIF"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42", "video"),
-        (imagecodecs.jpegxl_encode(COLOUR), "JPEG XL"),
-        (b"\xff\x0a\x12", "JPEG XL"),
-        (imagecodecs.jpeg2k_encode(COLOUR), "JPEG 2000"),
-        (imagecodecs.jpeg2k_encode(COLOUR, codecformat="j2k"), "JPEG 2000"),
         (imagecodecs.jpegls_encode(COLOUR), "JPEG-LS"),
         (imagecodecs.jpeg8_encode(GREY.astype(np.uint16) * 16, bitspersample=12), "JPEG of 12 bits"),
         (b"8BPS\0\1", "Photoshop"),
+        (saved(COLOUR, "TGA"), "TGA"),
+        (saved(COLOUR, "TGA")[:-26], "TGA"),  # the first version has no mark
+        (saved(COLOUR, "PCX"), "PCX"),
+        (saved(COLOUR, "ICO"), "ICO"),
+        (saved(COLOUR, "ICNS"), "ICNS"),
+        (saved(COLOUR, "DDS"), "DDS"),
+        (saved(COLOUR, "SGI"), "SGI"),
+        (saved(COLOUR, "QOI"), "QOI"),
+        (saved(COLOUR, "EPS"), "PostScript"),
+        (saved(COLOUR, "DIB"), "DIB"),
+        (b"\x70\0\0\0\x2c\1\0\0\x2a\x11\0\0\0", "LIF .Leica.*as TIFF"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "OIB .Olympus.*as TIFF"),
+        (b"RIFF\0\0\0\0AVI LIST", "video"),
+        (b"\0" * 257 + b"ustar\x0000", "an archive"),
+        (b"PK\3\4", "an archive"),
         (b"P5\n3 4\n255\n", "PNM"),
         (b"\0" * 344 + b"n+1\0", "NIfTI"),
         (b'<?xml version="1.0"?><svg width="3">', "SVG"),
@@ -644,6 +680,69 @@ def test_an_image_of_a_format_that_is_not_read_is_named_and_not_called_damaged(b
     with pytest.raises(Unreadable, match=reason) as raised:
         decode(beginning + b"\0" * 50)
     assert "damaged" not in str(raised.value)
+
+
+@pytest.mark.parametrize("data", [b"\0" * 500, b"\xff" * 500, b"II*" * 100, b"0" * 500, bytes(range(256)) * 2])
+def test_what_is_no_image_is_not_taken_for_a_rare_format(data):
+    with pytest.raises(Unreadable, match="no image, or damaged at its beginning"):
+        decode(data)
+
+
+J2K = {"jp2": imagecodecs.jpeg2k_encode, "j2k": partial(imagecodecs.jpeg2k_encode, codecformat="j2k")}
+CODESTREAMS = {**J2K, "jxl": imagecodecs.jpegxl_encode}
+XL_IN_BOXES = partial(imagecodecs.jpegxl_encode, lossless=True, usecontainer=True)
+
+
+@pytest.mark.parametrize("encoded", [*J2K.values(), partial(imagecodecs.jpegxl_encode, lossless=True), XL_IN_BOXES])
+def test_jpeg_2000_and_jpeg_xl_give_the_pixels_back(encoded):
+    if encoded in J2K.values():
+        encoded = partial(encoded, reversible=True)
+    data = encoded(COLOUR)
+    assert format_of(data[:132]) == "codestream"
+    assert (decode(data) == COLOUR).all()
+    assert (decode(encoded(GREY)) == rgb(GREY)).all()
+    deep = COLOUR.astype(np.uint16) * 200
+    assert (decode(encoded(deep)) == to_8_bits(deep)).all()
+    alpha = np.where(np.arange(17) < 8, 0, 255).astype(np.uint8)[None, :, None].repeat(11, axis=0)
+    assert (decode(encoded(np.concatenate([COLOUR, alpha], -1))) == np.where(alpha == 0, 255, COLOUR)).all()
+    with pytest.raises(Unreadable, match=r"damaged or cut short|without an image"):
+        decode(data[: len(data) // 3])
+
+
+@pytest.mark.parametrize(("width", "height"), [(8, 8), (17, 11), (1200, 1000), (640, 400), (513, 8), (9000, 3)])
+def test_the_size_of_a_jpeg_xl_is_known_before_it_is_decoded(width, height, monkeypatch):
+    monkeypatch.setattr(pixels, "MAX_PIXELS", 10)
+    for encoded in (imagecodecs.jpegxl_encode, XL_IN_BOXES):
+        with pytest.raises(Unreadable, match=rf"too large \({width} x {height} pixels"):
+            decode(encoded(np.zeros((height, width), np.uint8)))
+
+
+def test_an_enormous_jpeg_2000_is_not_decoded():
+    data = bytearray(J2K["j2k"](GREY))
+    data[8:16] = struct.pack(">II", 30_000, 30_000)
+    with pytest.raises(Unreadable, match="too large"):
+        decode(bytes(data))
+
+
+def test_a_jpeg_2000_of_inks_is_not_taken_for_transparent_colours():
+    data = J2K["jp2"](np.zeros((9, 9, 4), np.uint8))
+    at = data.find(b"colr") + 7
+    with pytest.raises(Unreadable, match="colours other than RGB"):
+        decode(data[:at] + struct.pack(">I", 12) + data[at + 4 :])
+
+
+def test_an_animated_jpeg_xl_is_named():
+    with pytest.raises(Unreadable, match=r"animated \(2 frames\)"):
+        decode(imagecodecs.jpegxl_encode(np.stack([COLOUR, COLOUR])))
+
+
+def test_a_camera_s_raw_photo_is_not_its_thumbnail():
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(COLOUR, photometric="rgb", subfiletype=1, subifds=1)
+        writer.write(np.zeros((60, 80), np.uint16), photometric="cfa")
+    with pytest.raises(Unreadable, match=r"raw photo.*save it as JPEG"):
+        decode(buffer.getvalue())
 
 
 def test_a_bmp_of_a_rare_kind_is_not_called_damaged():

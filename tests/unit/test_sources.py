@@ -5,6 +5,7 @@ import os
 import pickle
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -373,7 +374,7 @@ def lacking(source, root, known=None):
 
 
 OTHERS = {f"data.sources.{kind}_source" for kind in kinds.KINDS}
-DECODERS = {"images.tiff", "images.dicom"}
+DECODERS = {"images.tiff", "images.dicom", "images.codestreams"}
 
 
 def test_a_decoder_counts_once_one_file_needs_it_and_as_long_as_one_does(root):
@@ -381,17 +382,21 @@ def test_a_decoder_counts_once_one_file_needs_it_and_as_long_as_one_does(root):
     assert lacking(FOLDER, root) == folder | DECODERS
     grey = np.zeros((4, 4), np.uint8)
     (root / "images/b/scan.png").write_bytes(image_files.tiff(grey))  # its bytes tell, as they do when it is decoded
-    assert lacking(FOLDER, root) == folder | {"images.dicom"}
+    assert lacking(FOLDER, root) == folder | (DECODERS - {"images.tiff"})
     (root / "images/b/film").write_bytes(image_files.dicom(grey))
-    assert lacking(FOLDER, root) == folder
+    coded = {"images.codestreams"}
+    assert lacking(FOLDER, root) == folder | coded
     known = index(root, root / "files.parquet")
-    assert lacking(FOLDER, root, known) == folder
+    assert lacking(FOLDER, root, known) == folder | coded
     (root / "images/b/film").unlink()
+    assert lacking(FOLDER, root, known) == folder | (DECODERS - {"images.tiff"})
+    (root / "images/a/slide.jp2").write_bytes(imagecodecs.jpeg2k_encode(grey))
     assert lacking(FOLDER, root, known) == folder | {"images.dicom"}
+    (root / "images/a/slide.jp2").unlink()
     put(root / "images/b/scan.png", 3)
     assert lacking(FOLDER, root, known) == folder | DECODERS
     (root / "images").rename(root / "gone")
-    assert lacking(FOLDER, root, known) == folder
+    assert lacking(FOLDER, root, known) == folder | coded
 
 
 def test_images_inside_archives_may_need_any_decoder_and_arrays_need_none(root):

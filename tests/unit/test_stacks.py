@@ -119,6 +119,15 @@ def test_smaller_copies_and_masks_are_no_pages_of_a_stack():
     assert (decode(buffer.getvalue(), page="middle") == rgb(BYTES[1])).all()
 
 
+def test_a_page_that_is_a_smaller_copy_of_the_next_is_remarked():
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(BYTES[0, ::2, ::2], photometric="minisblack", subfiletype=1)
+        writer.write(BYTES[0], photometric="minisblack")
+    assert [has_further_pages(buffer.getvalue(), page) for page in (0, 1, "middle")] == [True, False, False]
+    assert not has_further_pages(tiff(BYTES[0], photometric="minisblack", subfiletype=1))
+
+
 def shrinking():
     buffer = io.BytesIO()
     with tifffile.TiffWriter(buffer) as writer:

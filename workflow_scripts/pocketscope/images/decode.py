@@ -26,7 +26,7 @@ from pocketscope.images.pixels import (
 )
 from pocketscope.images.resize import to_square
 
-FORMATS = "JPEG, PNG, TIFF, BMP, WebP, GIF, AVIF and DICOM"
+FORMATS = "JPEG, PNG, TIFF, BMP, WebP, GIF, AVIF, JPEG 2000, JPEG XL and DICOM"
 
 _WARNINGS = ("Corrupt JPEG data", "Premature end of JPEG")  # in libjpeg's words
 _PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "AVIF")  # AVIF where Pillow was built with it
@@ -65,8 +65,8 @@ def decode(data: bytes, *, page: Page = 0) -> np.ndarray:
     Parameters
     ----------
     data
-        The content of a JPEG, PNG, TIFF, BMP, WebP, GIF, AVIF or DICOM file; of a HEIC file where `pillow-heif` is
-        installed.
+        The content of a JPEG, PNG, TIFF, BMP, WebP, GIF, AVIF, JPEG 2000, JPEG XL or DICOM file; of a HEIC file where
+        `pillow-heif` is installed.
     page
         Which page of a TIFF or frame of a DICOM file, counted from 0; `middle`, of an even number the later of two; a
         projection of all (`maximum_projection`, `minimum_projection`, `mean_projection`), whose values are scaled to 8
@@ -92,6 +92,8 @@ def decode(data: bytes, *, page: Page = 0) -> np.ndarray:
             from pocketscope.images.tiff import decode_tiff as decoder
         case "dicom":
             from pocketscope.images.dicom import decode_dicom as decoder
+        case "codestream":
+            from pocketscope.images.codestreams import decode_codestream as decoder
         case "other":
             decoder = _decode_with_pillow
     try:
@@ -114,10 +116,11 @@ def has_further_pages(data: bytes, page: Page = 0) -> bool:
             from pocketscope.images.tiff import pages_of_tiff as pages_of
         case "dicom":
             from pocketscope.images.dicom import pages_of_dicom as pages_of
-        case "other":
+        case _:
             return False
     try:
-        return len(list(islice(pages_of(data), 2))) > 1
+        first = list(islice(pages_of(data), 2))
+        return len(first) > 1 or (page == 0 and first == [1])  # behind a smaller copy of itself
     except Exception:  # what follows the page that was read is damaged, and nobody asked for it
         return False
 

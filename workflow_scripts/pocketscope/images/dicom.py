@@ -19,6 +19,7 @@ _BY_IMAGECODECS = {  # DICOM transfer syntaxes, and what decodes them
     "1.2.840.10008.1.2.4.81": "jpegls_decode",
     **dict.fromkeys(("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203"), "jpeg2k_decode"),
 }
+_NEEDED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "SamplesPerPixel", "PhotometricInterpretation")
 _JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 
 
@@ -31,6 +32,8 @@ def decode_dicom(data: bytes, page: Page) -> np.ndarray:
     dataset = pydicom.dcmread(io.BytesIO(data), force=True)
     if "PixelData" not in dataset:
         raise Unreadable("a DICOM file without an image, or no image at all")
+    if lacking := [name for name in _NEEDED if name not in dataset]:
+        raise Unreadable(f"a DICOM file whose header lacks {' and '.join(lacking)}: export it again")
     check_size(int(dataset.Columns), int(dataset.Rows))
     frames = int(dataset.get("NumberOfFrames", None) or 1)
     places = stacks.chosen(page, frames, lambda: range(frames))
@@ -86,14 +89,18 @@ def _projection(dataset: Any, places: Sequence[int], how: str) -> np.ndarray:
 def _stored(dataset: Any, place: int) -> np.ndarray:
     """Decode a frame: the values as they are stored, colours as RGB."""
     from pydicom.pixels import pixel_array
+    from pydicom.uid import RLELossless
 
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax in _BY_IMAGECODECS and not (syntax == _JPEG_EXTENDED and dataset.BitsAllocated == 8):
         return _by_imagecodecs(dataset, place, _BY_IMAGECODECS[syntax])
     if not _is_read(syntax):
         raise Unreadable(f"a DICOM file with the coding '{syntax.name}', which is not supported: save it uncompressed")
+    # What else is installed (pylibjpeg, gdcm) decodes JPEG by a grey level or three otherwise: the same file would be
+    # another image there.
+    plugin = "pydicom" if syntax == RLELossless else "pillow" if syntax.is_encapsulated else ""
     try:
-        return pixel_array(dataset, index=place)  # YBR comes as RGB
+        return pixel_array(dataset, index=place, decoding_plugin=plugin)  # YBR comes as RGB
     except RuntimeError:
         if syntax not in _JPEG_2000:
             raise

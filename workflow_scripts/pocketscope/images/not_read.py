@@ -1,26 +1,64 @@
 """What a file is that no decoder here reads, by its first bytes: a whole image is not to be called damaged."""
 
 # The first bytes, what has them, and what to do.
+_AS_IMAGE = "save it as PNG or TIFF"
+_UNPACK = "take the images out of it"
 _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
-    (b"\xff\x0a", "JPEG XL", "save it as PNG"),
-    (b"\0\0\0\x0cJXL ", "JPEG XL", "save it as PNG"),
-    (b"\0\0\0\x0cjP  ", "JPEG 2000", "save it as PNG or TIFF"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000", "save it as PNG or TIFF"),
-    (b"8BPS", "PSD (Photoshop)", "save it as PNG or TIFF"),
-    (b"gimp xcf", "XCF (GIMP)", "save it as PNG or TIFF"),
+    (b"8BPS", "PSD (Photoshop)", _AS_IMAGE),
+    (b"gimp xcf", "XCF (GIMP)", _AS_IMAGE),
     (b"ZISRAWFILE", "CZI (Zeiss)", "save it as TIFF"),
     (b"\xda\xce\xbe\x0a", "ND2 (Nikon)", "save it as TIFF"),
+    (b"\xd0\xcf\x11\xe0", "OIB (Olympus), ZVI (Zeiss), FPX or a document of Office", "save its image as TIFF"),
     (b"\x89HDF\r\n\x1a\n", "HDF5", "save its images as TIFF"),
-    (b"\x93NUMPY", "NumPy's array", "save it as PNG or TIFF"),
+    (b"MATLAB 5.0 MAT", "MATLAB's file", "save its images as TIFF"),
+    (b"\x93NUMPY", "NumPy's array", _AS_IMAGE),
     (b"NRRD0", "NRRD", "save the plane that counts as PNG or TIFF"),
+    (b"ObjectType = Image", "MetaImage", "save the plane that counts as PNG or TIFF"),
     (b"SIMPLE  =", "FITS", "save it as TIFF"),
     (b"\x76\x2f\x31\x01", "OpenEXR", "save it as TIFF"),
     *((b"P%d" % kind + end, "PNM", "save it as PNG") for kind in range(1, 8) for end in (b"\n", b" ", b"\r")),
+    *((b"P%s" % kind + end, "PFM", "save it as TIFF") for kind in (b"f", b"F") for end in (b"\n", b" ", b"\r")),
+    *((mark, "a camera's raw photo", "save it as JPEG") for mark in (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"IIU\0")),
+    (b"II\xbc", "JPEG XR", _AS_IMAGE),
+    (b"\0\0\1\0", "ICO (icons)", "save it as PNG"),
+    (b"icns", "ICNS (icons)", "save it as PNG"),
+    (b"DDS ", "DDS (textures)", "save it as PNG"),
+    (b"BLP1", "BLP (textures)", "save it as PNG"),
+    (b"BLP2", "BLP (textures)", "save it as PNG"),
+    (b"qoif", "QOI", "save it as PNG"),
+    (b"\x01\xda", "SGI", "save it as PNG"),
+    (b"\x59\xa6\x6a\x95", "Sun's raster image", "save it as PNG"),
+    (b"\xb1\x68\xde\x3a", "DCX", "save it as PNG"),
+    (b"\x28\0\0\0", "DIB, a BMP without its first header", "save it as PNG"),
+    (b"/* XPM */", "XPM", "save it as PNG"),
+    (b"#define ", "XBM", "save it as PNG"),
+    (b"Image type: ", "IFUNC", "save it as PNG"),
+    (b"\xd7\xcd\xc6\x9a", "WMF (drawings)", "save it as PNG"),
+    (b"%!PS", "PostScript", "save it as PNG"),
+    (b"\xc5\xd0\xd3\xc6", "PostScript", "save it as PNG"),
     (b"%PDF", "PDF", "save its images as PNG"),
-    (b"PK\3\4", "a ZIP archive", "take the images out of it"),
-    (b"\x1f\x8b", "gzip", "unpack it"),
+    (b"AT&TFORM", "DjVu", "save its images as PNG"),
+    (b"\x1aE\xdf\xa3", "a video", "save the frame to use as an image"),
+    (b"GRIB", "GRIB (fields of weather)", "save them as TIFF"),
+    *((mark, "an archive", _UNPACK) for mark in (b"PK\3\4", b"Rar!", b"7z\xbc\xaf\x27\x1c")),
+    *((mark, "a compressed file", "unpack it") for mark in (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")),
+    (b"PAR1", "a Parquet table", "name it as a source of 'kind: parquet', if it holds images"),
+    (b"SQLite format 3", "a database", _UNPACK),
     (b"version https://git-lfs", "a place holder of Git LFS", "get the file itself with 'git lfs pull'"),
 )
+# The same, further behind: where, what stands there, what has it, and what to do.
+_FURTHER: tuple[tuple[int, bytes, str, str], ...] = (
+    (4, b"\x11\xaf", "a film (FLI)", "save the frame to use as an image"),
+    (4, b"\x12\xaf", "a film (FLC)", "save the frame to use as an image"),
+    (8, b"AVI ", "a video", "save the frame to use as an image"),
+    (8, b"\x2a", "LIF (Leica)", "save its images as TIFF"),
+    (40, b" EMF", "EMF (drawings)", "save it as PNG"),
+    (208, b"MAP ", "MRC", "save it as TIFF"),
+    (257, b"ustar", "an archive", _UNPACK),
+    (344, b"n+1\0", "NIfTI", "save the plane that counts as PNG or TIFF"),
+    (344, b"ni1\0", "NIfTI", "save the plane that counts as PNG or TIFF"),
+)
+_FIRST_TOO = {"LIF (Leica)": b"\x70\0\0\0", "a video": b"RIFF"}
 _BRANDS = {  # of the containers that begin with "ftyp"
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIC"),
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
@@ -48,14 +86,16 @@ def why(data: bytes) -> str | None:
         )
     if data[4:8] == b"ftyp":
         return f"{_container(data)}, which is not supported: save it as JPEG"
-    if data[344:348] in (b"n+1\0", b"ni1\0"):
-        return "NIfTI, which is not supported: save the plane that counts as PNG or TIFF"
+    for at, mark, name, remedy in _FURTHER:
+        if data.startswith(mark, at) and data.startswith(_FIRST_TOO.get(name, b"")):
+            return f"{name}, which is not supported: {remedy}"
     head = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if b"<svg" in head:
         return "SVG, which is not supported: save it as PNG"
     if head.startswith((b"<!doctype html", b"<html")):
         return "a page of the web, not an image: get the file again"
-    return f"{jpeg}, which is not supported: save it as PNG or TIFF" if (jpeg := _rare_jpeg(data)) else None
+    rare = _rare_jpeg(data) or _without_a_mark(data)
+    return f"{rare}, which is not supported: {_AS_IMAGE}" if rare else None
 
 
 def is_heif(data: bytes) -> bool:
@@ -84,4 +124,20 @@ def _rare_jpeg(data: bytes) -> str | None:
             bits = data[at + 4]
             return f"JPEG of {bits} bits" if bits != 8 else None if marker in _BASELINE else "JPEG of a rare coding"
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
+
+
+def _without_a_mark(data: bytes) -> str | None:
+    """Name a file of an old format whose header has no mark of its own, where all its fields make sense."""
+    if len(data) < 18:
+        return None
+    if data[0] == 10 and data[1] in (0, 2, 3, 4, 5) and data[2] in (0, 1) and data[3] in (1, 2, 4, 8):
+        return "PCX"
+    if data.startswith(b"\0\0\2\0") and data[4] and not data[5]:
+        return "CUR (a pointer)"
+    mapped, kind, bits = data[1], data[2], data[16]
+    size = int.from_bytes(data[12:14], "little") * int.from_bytes(data[14:16], "little")
+    coded = kind in (1, 2, 3, 9, 10, 11) and mapped == (kind in (1, 9)) and bits in (8, 15, 16, 24, 32)
+    if data[-18:-2] == b"TRUEVISION-XFILE" or (coded and size and (mapped or not any(data[3:8]))):
+        return "TGA"
     return None

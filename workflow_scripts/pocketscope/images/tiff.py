@@ -24,6 +24,7 @@ from pocketscope.images.pixels import (
     to_8_bits,
 )
 
+_SUB_IFDS = 330  # a tag
 _CUT_SHORT = "cut short: its pixels end beyond the file"
 _AXES = {"C": "channels", "Z": "planes", "T": "times"}  # as tifffile calls them
 
@@ -68,6 +69,9 @@ class _Stack:
     def picture(self, place: int) -> np.ndarray:
         """Return one image as `decode` does."""
         leaf = self._leaf(place)
+        # How cameras store their raw photos: the first page is a thumbnail, and the photo lies behind it (SubIFDs).
+        if leaf.subfiletype & 1 and _SUB_IFDS in leaf.tags:
+            raise Unreadable("a thumbnail of a picture that is not read (a camera's raw photo?): save it as JPEG")
         return orient(_rgb_of_tiff(leaf, self._values(place)), _orientation(leaf))
 
     def projection(self, places: list[int], how: str) -> np.ndarray:

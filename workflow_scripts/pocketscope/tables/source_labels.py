@@ -11,6 +11,6 @@ SOURCE_FILES = pa.schema(
         pa.field("size", pa.int64(), nullable=False),
         pa.field("mtime_ns", pa.int64(), nullable=False),
         pa.field("sha256", pa.string(), nullable=False),
-        pa.field("format", pa.string(), nullable=False),  # that decides on the decoder: tiff, dicom or other
+        pa.field("format", pa.string(), nullable=False),  # that decides on the decoder: see images/formats.py
     ]
 )
