@@ -71,7 +71,7 @@ class Run(BaseModel):
     """Start what the person chose."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    kind: Literal["features", "study", "preview", "estimate", "stop"]
+    kind: Literal["features", "study", "report", "preview", "estimate", "stop"]
     choice: Choice = Choice()
 
 
@@ -327,6 +327,8 @@ class Server:
                 study.look(sent.choice)
             case "study":
                 study.train(sent.choice)
+            case "report":
+                study.compare()
             case "preview":
                 return {"text": study.text(sent.choice)}
             case "estimate":

@@ -22,9 +22,12 @@ from pocketscope.web.project import Project
 
 JOB = 5.0  # seconds of a job that trains nothing, where none was timed here: most of them to start Python
 TIMED = 60.0  # of the rule that times networks, which has the machine to itself
-FIXED = 12  # jobs of a study that do not train, test or quantise: packing, checks, statistics, report, answers
-PER_SPLIT = 3  # drawing it, its labels, its audit
-PER_MODEL = 4  # quantising (twice as long as others), and testing both precisions
+BEGIN = 8.0  # of Snakemake itself, until the first job begins and after the last one
+TORCH = 1.5  # jobs that one is as long as which trains nothing but a head: torch takes longer to import
+ANSWERS = 6  # jobs of whatever ships: packing, checks, what is reliable, answers as a table, as CSV and as a page
+COMPARED = 6  # of a study that compares: near duplicates, scores, tests, the recommendation, the report twice as long
+PER_SPLIT = 3  # where labels are made: drawing it, its labels, its audit; else drawing it alone
+QUANTISED = 2  # jobs that one is as long as which quantises
 HEAVY = {"train", "train_consistency", "predict", "time_inference"}  # rules whose jobs tell nothing of others
 PROBE = 300.0  # seconds that a probe may take
 
@@ -69,10 +72,10 @@ def trainings(plan: StudyPlan, labelled: int, unlabelled: int) -> tuple[list[Tra
     labelled, unlabelled
         Images that have a label to learn from, and others. Teachers are taken to label all.
     """
-    dataset = next(iter(plan.config.datasets))
-    compared = [(name, network) for name in plan.config.methods for network in plan.config.students]
+    dataset, named = next(iter(plan.config.datasets)), plan.config.ship.candidate
+    asked = [(named.method, named.network) if named else (default_method(plan), next(iter(plan.config.students)))]
+    compared = asked if named else [(name, network) for name in plan.config.methods for network in plan.config.students]
     found = _of_split(plan, dataset, compared, labelled, unlabelled) * len(plan.splits)
-    asked = [(default_method(plan), next(iter(plan.config.students)))]
     folds = len(plan.ship_folds)
     found += _of_split(plan, dataset, asked, labelled, unlabelled)
     if folds:
@@ -109,31 +112,49 @@ def _training(plan: StudyPlan, label_set: str, network: str, views: int, labelle
     return Training(network, round(steps), factor, images, views * (labelled + unlabelled))
 
 
-def seconds(
-    found: list[Training], splits: int, speeds: dict[str, Speed], job: float, slots: int, *, models: int
-) -> float:
+def others(plan: StudyPlan, splits: int) -> float:
+    """Return how many jobs of a study, and of what it ships, train nothing; one that takes twice as long counts twice.
+
+    Parameters
+    ----------
+    plan
+        The study.
+    splits
+        What `trainings` returned.
+    """
+    named = plan.config.ship.candidate
+    tests = [named.precision] if named else [form for forms in plan.config.students.values() for form in forms]
+    methods = 1 if named else len(plan.config.methods)
+    tested = len(plan.splits) * methods * (len(tests) + QUANTISED * tests.count("int8"))
+    folds = len(plan.ship_folds) * (1 + (0 if named and named.precision == "fp32" else QUANTISED))
+    labels = PER_SPLIT if plan.distilling or plan.consistency else 1
+    return ANSWERS + (0 if named else COMPARED) + labels * splits + tested + folds + QUANTISED
+
+
+def seconds(found: list[Training], speeds: dict[str, Speed], jobs: float, job: float, slots: int, timed: int) -> float:
     """Return how long a study takes.
 
     Parameters
     ----------
-    found, splits
+    found
         What `trainings` returned.
     speeds
         Of each network.
+    jobs
+        What `others` returned.
     job
         Seconds of a job that trains nothing.
     slots
         How many jobs run at once.
-    models
-        How many of the trainings give candidates, which are quantised and tested.
+    timed
+        How many networks are timed, each with the machine to itself.
     """
     work = 0.0
     for one in found:
         speed = speeds[one.network]
-        work += job + one.steps * one.factor * speed.step + (one.images + one.views) * speed.image
-        work += job if one.views else 0.0
-    work += job * (FIXED + PER_SPLIT * splits + PER_MODEL * models)
-    return work / slots + TIMED
+        work += TORCH * job + one.steps * one.factor * speed.step + (one.images + one.views) * speed.image
+        work += TORCH * job if one.views else 0.0
+    return BEGIN + (work + job * jobs) / slots + TIMED * timed
 
 
 class Costs:
@@ -192,9 +213,8 @@ class Costs:
             self._probe(configfile, missing, size)
             return None
         slots = max(1, (os.cpu_count() or 1) // plan.config.compute.threads)
-        models = len(plan.splits) * len(plan.config.methods) * len(plan.config.students) + 1 + len(plan.ship_folds)
-        job = self._job()
-        return Estimate(seconds(found, splits, speeds, job=job, slots=slots, models=models) / 60, by)
+        timed = 0 if plan.config.ship.candidate else len(plan.config.students)
+        return Estimate(seconds(found, speeds, others(plan, splits), self._job(), slots, timed) / 60, by)
 
     # ---- what was measured
 

@@ -13,6 +13,7 @@ from pocketscope.api import workflow
 from pocketscope.config.study import read_config
 from pocketscope.core import files
 from pocketscope.core.errors import InputError
+from pocketscope.plan import shipping
 from pocketscope.plan.study_plan import StudyPlan
 from pocketscope.suggest import exam
 from pocketscope.web import archives, exported, tested, wizard
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 FEWEST = 5  # images of an exam
 EYES = wizard.STUDENT  # the network whose features suggestions rest on
-RECOMMENDED = r"`(model\.\w+\.onnx)`[^|]*\|[^|]*this one is recommended"  # in the model card
+# In the model card.
+RECOMMENDED = re.compile(r"`(model\.\w+\.onnx)`[^|]*\|[^|]*this one is recommended")
+KNOWN = re.compile(r"^\*\*(.+)\*\*$", re.MULTILINE)  # the sentence that it leads with
 
 
 class Study:
@@ -152,9 +155,23 @@ class Study:
                 "no exam image is labelled yet, so nothing could be said of how good a model is; label them first "
                 "(Show: Exam images)"
             )
-        files.write_text(self.project.config, self.text(choice))
+        self._configure(self.text(choice))
         projects.write(self.project, choice=choice.model_dump())
         self.runs.start("study", self.project.config, ["ship"])
+
+    def compare(self) -> None:
+        """Start what a study of one model leaves out: its recommendation with the timing of networks, and the report.
+
+        Raises
+        ------
+        pocketscope.core.errors.InputError
+            Nothing was trained yet, the folder of images is away, or a run is going on.
+        """
+        self._check_images()
+        if not self.project.config.is_file():
+            raise InputError("nothing was trained yet; train first")
+        layout = self._plan(self.project.config).layout
+        self.runs.start("report", self.project.config, [layout.recommendation, layout.report])
 
     def estimate(self, choice: wizard.Choice) -> dict[str, Any]:
         """Return how long a study takes: `minutes` (None: not known), `by` what, and whether it is `probing`."""
@@ -196,27 +213,30 @@ class Study:
     def results(self) -> dict[str, Any]:
         """Return what came out of the last study.
 
-        `recommendation`; `report` (whether); `files` to take away, and which of them is `recommended`; `answered`, how
-        many images that no person labelled have an answer, and how many of these are `reliable`; `exports`, the kinds
-        that can be made of it; the model `card`.
+        `known`, the sentence that the model card leads with; `recommendation`, None where the configuration names what
+        ships; `report` (whether); `files` to take away, and which of them is `recommended`; `answered`, how many images
+        that no person labelled have an answer, and how many of these are `reliable`; `exports`, the kinds that can be
+        made of it; the model `card`.
         """
         with contextlib.suppress(InputError, OSError):
             plan = self._plan(self.project.config)
             layout, results = plan.layout, self.project.results
             found = {name: path for name, path in self._shipped(plan) if path.is_file()}
-            recommendation = results / layout.recommendation
+            # Of an earlier study with the same results folder, where what ships is named.
+            shown = plan.config.ship.candidate is None or _younger(results / layout.report, self.project.config)
             card = found["README.md"].read_text(encoding="utf-8") if "README.md" in found else None
-            recommended = re.search(RECOMMENDED, card or "")
+            recommended, known = RECOMMENDED.search(card or ""), KNOWN.search(card or "")
             return {
-                "recommendation": _json(recommendation),
-                "report": (results / layout.report).is_file(),
+                "known": known and known[1],
+                "recommendation": _json(results / layout.recommendation) if shown else None,
+                "report": shown and (results / layout.report).is_file(),
                 "files": {name: path.stat().st_size for name, path in found.items()},
                 "recommended": recommended and recommended[1],
                 "answered": _answered(found.get("answers.parquet")),
                 "exports": exported.offered() if "README.md" in found else {},
                 "card": card,
             }
-        return {"recommendation": None, "report": False, "files": {}, "card": None}
+        return {"known": None, "recommendation": None, "report": False, "files": {}, "card": None}
 
     def answered(self) -> dict[str, Any]:
         """Return how the test images were answered (see `tested.for_page`), which the person has seen from then on."""
@@ -284,7 +304,7 @@ class Study:
     def _take_in(self) -> None:
         if self.project.config.is_file():  # first what Results shows
             plan = self._plan(self.project.config)
-            self.tested = tested.read(self.project.results / plan.layout.statistics("answers"), self.project.dataset)
+            self.tested = self._tested(plan)
             self.desk.events.tell("tested")
             answers = self.project.results / plan.layout.shipped(self.project.dataset, "answers.parquet")
             self.desk.suggestions.load_answers(answers)
@@ -293,6 +313,20 @@ class Study:
             if features.is_file() and self._features_read != (which := (features, features.stat().st_mtime_ns)):
                 self.desk.suggestions.load_features(features)
                 self._features_read = which
+
+    def _tested(self, plan: StudyPlan) -> dict[str, tested.Answer]:
+        results, dataset = self.project.results, self.project.dataset
+        if (candidate := plan.config.ship.candidate) is None:
+            return tested.read(results / plan.layout.statistics("answers"), dataset)
+        made_of = shipping.what_ships(plan, dataset, candidate.model_dump())
+        return tested.of_model(*([results / path for path in made_of[kind]] for kind in ("predictions", "truths")))
+
+    def _configure(self, text: str) -> None:
+        """Write the configuration where it changed: its time says which study results are of."""
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if self.project.config.read_text(encoding="utf-8") == text:
+                return
+        files.write_text(self.project.config, text)
 
     def _tell(self, now: dict[str, Any]) -> None:
         if now["state"] == "done":
@@ -305,6 +339,11 @@ class Study:
                 self._take_in()
         finally:
             self.desk.suggestions.ready()
+
+
+def _younger(path: Path, other: Path) -> bool:
+    """Say whether a file is there that was written after another one."""
+    return path.is_file() and path.stat().st_mtime_ns > other.stat().st_mtime_ns
 
 
 def _answered(path: Path | None) -> dict[str, int] | None:

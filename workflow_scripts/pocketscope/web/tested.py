@@ -1,5 +1,6 @@
-"""How the recommended candidate answered the test images: the confusion matrix, and the images behind its cells."""
+"""How what is recommended, or ships, answered the test images: the confusion matrix, and the images behind it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,31 @@ def read(path: Path, dataset: str) -> dict[str, Answer]:
         for row in rows
         if row["split"] == rows[0]["split"]
     }
+
+
+def of_model(predictions: Iterable[Path], truths: Iterable[Path]) -> dict[str, Answer]:
+    """Return the answers of one model, or of the models of several folds; what is not there yet is left out.
+
+    Parameters
+    ----------
+    predictions, truths
+        For each split the model's test predictions (schema PREDICTIONS) and the true labels (schema TRUTH).
+    """
+    found: dict[str, Answer] = {}
+    for predicted, true in zip(predictions, truths, strict=True):
+        if not (predicted.is_file() and true.is_file()):
+            continue
+        from pocketscope.core import parquet
+        from pocketscope.tables.predictions import PREDICTIONS
+        from pocketscope.tables.split import TRUTH
+
+        classes = parquet.notes(predicted)["classes"]
+        truth = dict(zip(*parquet.read(true, TRUTH).to_pydict().values(), strict=True))
+        for row in parquet.read(predicted, PREDICTIONS).to_pylist():
+            best = max(range(len(classes)), key=row["probabilities"].__getitem__)
+            if (label := truth.get(row["image_id"])) is not None:
+                found[row["image_id"]] = Answer(label, classes[best], row["probabilities"][best])
+    return found
 
 
 def for_page(answers: dict[str, Answer], index: Index) -> dict[str, Any]:

@@ -8,20 +8,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from pocketscope.web.project import Project
 
 STUDENT = "efficientnet_lite0"
+QUICK_FOLDS = 3  # of a quick look without an exam: each is a training more
 VIEWS = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"]
 TEACHERS = ["efficientnet_lite0", "efficientnet_lite1"]
 
 Process = Literal["supervised", "frozen", "plain", "data", "model", "model_data", "fixmatch", "mixmatch"]
 # What each process of the two studies does: the page shows it.
 PROCESSES: dict[Process, str] = {
-    "supervised": "learn from the labels alone",
-    "frozen": "a linear head on a pretrained network that stays as it is",
-    "plain": "one teacher labels the rest",
-    "data": "one teacher, who looks at each image in several views",
-    "model": "two teachers",
-    "model_data": "two teachers, who look at each image in several views",
-    "fixmatch": "labels unlabelled images itself while it trains, where it is confident",
-    "mixmatch": "mixes labelled and unlabelled images while it trains",
+    "supervised": "a network learns your labels alone",
+    "frozen": "a ready-made network stays as it is, and only its last step learns your labels",
+    "plain": "another network, the teacher, learns your labels and labels the other images; the network learns both",
+    "data": "the same, and the teacher looks at each image several times, mirrored, blurred, darkened",
+    "model": "two teachers label the other images",
+    "model_data": "two teachers, who look at each image several times",
+    "fixmatch": "the network labels the other images itself while it learns, those that it is sure of",
+    "mixmatch": "the network learns from mixtures of labelled and other images",
 }
 PRESETS: dict[str, list[Process]] = {
     "quick": ["frozen"],
@@ -100,11 +101,26 @@ def configuration(project: Project, choice: Choice, *, exam: bool, unlabelled: b
         "methods": {one: _method(one, choice) for one in processes},
         "students": {one: ["fp32", "int8"] for one in choice.students},
     }
-    if choice.preset == "quick" and exam:
-        study["ship"] = {"folds": 0}  # the exam shows which answers are reliable: four trainings less
+    if choice.preset == "quick":
+        study |= _one_model(study, exam)
     if choice.steps:
         study["training"] = {"steps": choice.steps}
     return study
+
+
+def _one_model(study: dict[str, Any], exam: bool) -> dict[str, Any]:
+    """Return what a quick look changes in a study of one model: it is tested and ships, and nothing is compared.
+
+    What ships is named, so that it waits for no recommendation, no timing of networks and no report: these are made
+    by `snakemake` without a target, when somebody asks for them.
+    """
+    (network, *more), (method, *others) = study["students"], study["methods"]
+    if more or others or "seeds" in study["split"]:
+        return {}
+    # The exam shows which answers are reliable: four trainings less.
+    ship = {"candidate": {"method": method, "network": network, "precision": "fp32"}} | ({"folds": 0} if exam else {})
+    split = study["split"] | ({} if exam else {"folds": QUICK_FOLDS})
+    return {"split": split, "students": {network: ["fp32"]}, "ship": ship}
 
 
 def _method(process: Process, choice: Choice) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.js";
 import { get, postOnce } from "./api.js";
 import { Matrix } from "./matrix.js";
-import { readTested, state } from "./store.js";
+import { readTested, say, state } from "./store.js";
 import { Running } from "./train.js";
 
 const ABOUT = {
@@ -24,15 +24,19 @@ export function Results({ onShow, onOpen }) {
   const first = (name) => (name === found.recommended ? 0 : name.endsWith(".onnx") ? 1 : name.startsWith("answers") ? 2 : 3);
   const files = Object.entries(found.files || {}).filter(([name]) => name in ABOUT || name.endsWith(".onnx"))
     .sort(([one], [other]) => first(one) - first(other));
+  const write = () => postOnce("/api/run", { kind: "report" }).catch((error) => say(error.message, "error"));
   const overall = found.recommendation?.datasets ? Object.values(found.recommendation.datasets)[0] : null;
   return html`<div class="page">
     <${Running} />
     <h2>Results</h2>
     ${found.error && html`<p class="banner" role="alert">${found.error}</p>`}
-    ${!overall && !found.report ? html`<p class="hint">Nothing yet. Label some images of each category, then train.</p>` : ""}
-    ${overall && html`<section class="headline">${overall.tested && html`<p><strong>${overall.tested.text}</strong></p>`}
+    ${!overall && !found.report && !found.known ? html`<p class="hint">Nothing yet. Label some images of each category, then train.</p>` : ""}
+    ${(overall || found.known) && html`<section class="headline"><p><strong>${overall?.tested?.text || found.known}</strong></p>
       ${found.answered && html`<p>${answered(found.answered)}</p>`}
-      <p>${overall.text}</p></section>`}
+      <p>${overall ? overall.text : "A quick look: one model, and nothing that it was compared with. The recommended study compares, and often gains some points."}</p></section>`}
+    ${found.known && !found.report && html`<p><button disabled=${["running", "stopping"].includes(state.run.state)} onClick=${write}>Write the report</button> ${" "}
+      <span class="small soft">Some minutes: with intervals, how fast and large the model is, and what was not shown.</span>
+      ${state.by_model === "model" && html` <button onClick=${() => onShow("doubt")}>Look at the answers, most doubtful first</button>`}</p>`}
     ${found.report && html`<p><button aria-expanded=${report} onClick=${() => setReport(!report)}>${report ? "Hide the report" : "Show the report"}</button>${" "}
       <a class="button" href="/report/" target="_blank" rel="noopener">Report in a tab of its own</a>
       ${state.by_model === "model" && html` <button onClick=${() => onShow("doubt")}>Look at the answers, most doubtful first</button>`}</p>`}

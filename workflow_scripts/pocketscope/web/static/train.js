@@ -5,11 +5,14 @@ import { postOnce } from "./api.js";
 import { say, state } from "./store.js";
 
 const PRESETS = {
-  quick: ["Quick look", "A linear head on a pretrained network that stays as it is. The quickest: is the task learnable, and where does it err?"],
-  recommended: ["Recommended", "Supervised training and distillation: two teachers label the rest, a compact student learns from all of it. The better one ships."],
-  full: ["Full comparison", "Every process of the two studies, compared by tests. Hours on a laptop."],
+  quick: ["Quick look", "A ready-made network stays as it is, and only its last step learns your labels. In a minute or two: can your categories be told apart, and which images are mistaken?"],
+  recommended: ["Recommended", "A compact network learns your labels; another one also learns from your other images, which two networks label first. The better of the two is what you get."],
+  full: ["Full comparison", "Eight ways to learn from your labels and your other images, compared by statistical tests. Hours on a laptop."],
 };
-const VIEWS = ["identity", "horizontal_flip", "vertical_flip", "both_flips", "box_blur", "gaussian_blur", "gamma"];
+const VIEWS = {
+  identity: "as it is", horizontal_flip: "mirrored left-right", vertical_flip: "mirrored upside down", both_flips: "turned by 180°",
+  box_blur: "blurred a little", gaussian_blur: "blurred softly", gamma: "darker",
+};
 const SIZES = [64, 96, 128, 160, 224];
 const BEGIN = { preset: "recommended", image_size: 128, symmetries: ["horizontal_flip", "vertical_flip"] };
 
@@ -30,25 +33,26 @@ export function Train() {
   }, [choice, busy, state.estimated]);
   const start = () => postOnce("/api/run", { kind: "study", choice }).catch((error) => say(error.message, "error"));
   const processes = choice.processes || state.asked.presets[choice.preset];
+  const views = choice.views || Object.keys(VIEWS);
   const toggled = (list, one) => (list.includes(one) ? list.filter((other) => other !== one) : [...list, one]);
   return html`<div class="page">
     <${Running} />
     <h2>Train</h2>
-    <fieldset disabled=${busy}><legend class="soft">What kind of study?</legend>
+    <fieldset disabled=${busy}><legend class="soft">How thoroughly?</legend>
       <div class="cards">${Object.entries(PRESETS).map(([key, [name, what]]) => html`<label class=${`card${choice.preset === key ? " on" : ""}`}>
         <input type="radio" name="preset" checked=${choice.preset === key} onChange=${() => set({ preset: key, processes: undefined })} /> <b>${name}</b><span>${what}</span></label>`)}</div>
-      <p>Does a mirrored image show the same? ${[["horizontal_flip", "left-right"], ["vertical_flip", "upside down"], ["quarter_turn", "turned by 90°"]].map(([key, name]) => html`
+      <p>Is an image still of the same category when it is ${[["horizontal_flip", "mirrored left-right"], ["vertical_flip", "mirrored upside down"], ["quarter_turn", "turned by 90°"]].map(([key, name]) => html`
         <label class="inline"><input type="checkbox" checked=${choice.symmetries.includes(key)} onChange=${() => set({ symmetries: toggled(choice.symmetries, key) })} /> ${name}</label>`)}
-        <span class="soft small">Not for letters, hands or chest X-rays.</span></p>
-      <details><summary>More</summary>
-        <p>Processes: ${Object.entries(state.asked.processes).map(([key, what]) => html`<label class="line"><input type="checkbox" checked=${processes.includes(key)} disabled=${processes.length === 1 && processes[0] === key} onChange=${() => set({ processes: toggled(processes, key) })} /> <b>${key}</b>: ${what}</label>`)}</p>
-        <label class="line">Image size, pixels <select onChange=${(event) => set({ image_size: Number(event.target.value) })}>${SIZES.map((size) => html`<option value=${size} selected=${size === choice.image_size}>${size}</option>`)}</select> <span class="soft small">Time grows with its square.</span></label>
-        <label class="line">Rounds <input type="number" min="1" max="20" value=${choice.rounds || 1} onChange=${(event) => set({ rounds: whole(event) })} /> <span class="soft small">Teachers label again with what students learnt; a second round rarely pays.</span></label>
-        <label class="line">Seeds <input type="number" min="1" max="10" value=${choice.seeds || 1} onChange=${(event) => set({ seeds: whole(event) })} /> <span class="soft small">Three or more show how much trainings vary, at three times the time.</span></label>
-        <label class="line">Steps <input type="number" min="10" max="100000" placeholder="default" value=${choice.steps || ""} onChange=${(event) => set({ steps: whole(event) })} /> <span class="soft small">Of each training. 50 save time, and lose a few points.</span></label>
-        <label class="line">Threshold <input type="number" min="0.05" max="0.99" step="0.05" placeholder="default" value=${choice.threshold || ""} onChange=${(event) => set({ threshold: Number(event.target.value) || undefined })} /> <span class="soft small">How sure teachers must be for a label to be learnt.</span></label>
-        <p>Views of teachers: ${VIEWS.map((one) => html`<label class="inline"><input type="checkbox" checked=${(choice.views || VIEWS).includes(one)} onChange=${() => set({ views: toggled(choice.views || VIEWS, one) })} /> ${one.replaceAll("_", " ")}</label>`)}</p>
-        <label class="line">What belongs together <input placeholder="folder, or a pattern such as <group>_s#" value=${choice.group || ""} onChange=${(event) => set({ group: event.target.value.trim() || undefined })} /> <span class="soft small">Patients, slides, plates: never learnt from and tested on both.</span></label>
+        <span class="soft small">Cells and pollen: yes. Letters, hands, chest X-rays: no.</span></p>
+      <details><summary>More choices</summary>
+        <p>Ways to learn; several are compared:${Object.entries(state.asked.processes).map(([key, what]) => html`<label class="line"><input type="checkbox" checked=${processes.includes(key)} disabled=${processes.length === 1 && processes[0] === key} onChange=${() => set({ processes: toggled(processes, key) })} /> <b>${key}</b>: ${what}</label>`)}</p>
+        <label class="line">Image size <select onChange=${(event) => set({ image_size: Number(event.target.value) })}>${SIZES.map((size) => html`<option value=${size} selected=${size === choice.image_size}>${size}</option>`)}</select> pixels <span class="soft small">The network sees each image this wide and high. Fine structures need more; twice the size takes four times as long.</span></label>
+        <label class="line">Rounds <input type="number" min="1" max="20" value=${choice.rounds || 1} onChange=${(event) => set({ rounds: whole(event) })} /> <span class="soft small">How often teachers label your other images. In a second round they have learnt from the labels of the first; it rarely pays.</span></label>
+        <label class="line">Repetitions <input type="number" min="1" max="10" value=${choice.seeds || 1} onChange=${(event) => set({ seeds: whole(event) })} /> <span class="soft small">All is done again with other random numbers: three show how much results differ by chance, and take three times as long.</span></label>
+        <label class="line">Steps <input type="number" min="10" max="100000" placeholder="200" value=${choice.steps || ""} onChange=${(event) => set({ steps: whole(event) })} /> <span class="soft small">How long a network learns, for 100 images. 50 save time, and lose a few points.</span></label>
+        <label class="line">Sure enough <input type="number" min="0.05" max="0.99" step="0.05" placeholder="0.8" value=${choice.threshold || ""} onChange=${(event) => set({ threshold: Number(event.target.value) || undefined })} /> <span class="soft small">A teacher's label is learnt only if it is given a higher probability than this.</span></label>
+        <p>How teachers look at each image, where a way says "several times": ${Object.entries(VIEWS).map(([one, name]) => html`<label class="inline"><input type="checkbox" checked=${views.includes(one)} disabled=${views.length === 1 && views[0] === one} onChange=${() => set({ views: toggled(views, one) })} /> ${name}</label>`)}</p>
+        <label class="line">What belongs together <input placeholder="folder, or names such as <group>_s#" value=${choice.group || ""} onChange=${(event) => set({ group: event.target.value.trim() || undefined })} /> <span class="soft small">Images of one patient, slide or plate: either all of them are learnt from, or all of them test. Write folder if they lie in one folder each, or how their names are made: in &lt;group&gt;_s# all before "_s" and a number belongs together.</span></label>
       </details>
       <p class="start"><button class="main" onClick=${start}>Start</button> <span class="soft" role="status">${costInWords(cost)}</span></p>
     </fieldset>
@@ -74,7 +78,7 @@ export function Running() {
   if (run.state === "idle") return "";
   const busy = ["running", "stopping"].includes(run.state);
   const stop = () => postOnce("/api/run", { kind: "stop" }).catch((error) => say(error.message, "error"));
-  const what = run.kind === "features" ? "Looking at the images" : "The study";
+  const what = { features: "Looking at the images", report: "The report" }[run.kind] || "The study";
   return html`<section class=${`run ${run.state}`} aria-live="polite">
     <h2>${what} ${{ running: "is running", stopping: "is being stopped", done: "is done", failed: "failed", stopped: "was stopped" }[run.state]}</h2>
     ${busy && html`<progress max=${run.total || 1} value=${run.total ? run.done : undefined}></progress>
