@@ -12,6 +12,7 @@ from PIL import Image
 from pocketscope.core.errors import InputError
 from pocketscope.data import group_remarks
 from pocketscope.data.sources import kinds
+from pocketscope.data.sources.paths import top_of
 from pocketscope.data.sources.record import TEST
 
 LABELS = ["cat", "dog", "cat", "dog"]
@@ -116,6 +117,28 @@ def test_tiles_of_qupath(root):
     assert {record.group for record in grouped} == {f"slide {s}.svs" for s in range(4)} | {None}
 
 
+@pytest.mark.parametrize(
+    ("tile", "mask", "mode"),
+    [(".jpg", ".png", "RGB"), (".tif", ".png", "P"), (".tif", ".png", "L"), (".png", ".tif", "RGB")],
+)
+def test_masks_of_qupath_may_have_the_name_of_their_tile(root, tile, mask, mode):
+    stem = "Tumor/slide [d=2,x=0,y=512,w=512,h=512]"
+    put(root, stem + tile, stem + mask, "Stroma/slide [x=0,y=0,w=512,h=512].jpg", "Tumor/a.jpg", "Tumor/a.png")
+    png = root / (stem + ".png")
+    Image.open(png).convert(mode).save(png)
+    records = {record.path: record for record in kinds.records({"kind": "folder", "path": "."}, root)}
+    assert len(records) == 5
+    with pytest.raises(Exception, match="as QuPath writes them"):
+        records.pop(stem + mask).read()
+    assert all(record.read() for record in records.values())
+
+
+def test_versions_of_one_image_by_roboflow_are_remarked(root):
+    names = [f"train/{label}/scan_{i}_jpg.rf.{n:032x}.jpg" for i, label in enumerate(LABELS * 4) for n in range(3)]
+    remark = group_remarks.suggestion(names, [name.split("/")[1] for name in names], [None] * len(names), {})
+    assert "\"group: '<group>.rf.*'\"" in remark
+
+
 # ---- CVAT and Datumaro
 
 
@@ -189,6 +212,32 @@ def test_datumaro(root):
     names = [{"name": "cat", "parent": ""}, {"name": "dog", "parent": ""}]
     write(root, "annotations/default.json", {"categories": {"label": {"labels": names}}, "items": items})
     assert listed(root, "table", "annotations/default.json", images="images") == FOUR
+    assert listed(root, "table", "annotations/default.json") == FOUR  # it is known where its images lie
+
+
+def test_parts_of_datumaro_and_roboflow_are_tested_on_where_they_are_named(root):
+    names = {"categories": {"label": {"labels": [{"name": "cat"}, {"name": "dog"}]}}}
+    for part in ("train", "test"):
+        put(root, *(f"images/{part}/{i}.jpg" for i in range(4)), *(f"{part}/{i}.jpg" for i in range(4)))
+        marks = [[{"type": "label", "label_id": i % 2}] for i in range(4)]
+        items = [{"id": f"{i}", "annotations": found, "image": {"path": f"{i}.jpg"}} for i, found in enumerate(marks)]
+        write(root, f"annotations/{part}.json", names | {"items": items})
+        rows = [f"{i}.jpg, {1 - i % 2}, {i % 2}" for i in range(4)]
+        write(root, f"{part}/_classes.csv", "\n".join(["filename, cat, dog", *rows]))
+    for path, top in (("annotations/{}.json", root / "images"), ("{}/_classes.csv", root)):
+        source = {"kind": "table", "path": path.format("train"), "test": path.format("test")}
+        assert top_of(source, root) == top
+        found = {record.path: (record.label, record.role) for record in kinds.records(source, root)}
+        assert found == {
+            f"{part}/{i}.jpg": (label, role)
+            for part, role in (("train", None), ("test", TEST))
+            for i, label in enumerate(LABELS)
+        }
+        listed_files = kinds.files(source, root)
+        assert {str(place) for place in listed_files.values()} >= {str(root / source[key]) for key in ("path", "test")}
+        assert len(listed_files) == 10
+        arrived = kinds.arrived(source, root, kinds.state(source, root), {})
+        assert set(arrived) == set(found)  # and not the tables
 
 
 # ---- Label Studio

@@ -44,6 +44,27 @@ def test_path_label_group_and_role(root):
     assert record.read() == (root / "data" / "a.png").read_bytes()
 
 
+def test_a_second_table_lists_what_is_tested_on(root):
+    table(root, "path,label\na.png,x\ndeep/d.png,y\n")
+    table(root, "image,dx,role\ne.png,x,train\n", name="test.csv")
+    columns = {"path": None, "label": "dx"}
+    with pytest.raises(InputError, match=r"labels.csv: there is no column 'dx'"):
+        listed(root, test="data/test.csv", columns=columns)
+    table(root, "path,label\ne.png,x\n", name="test.csv")
+    found = listed(root, test="data/test.csv")
+    assert found == {"a.png": ("x", None, None), "deep/d.png": ("y", None, None), "e.png": ("x", None, TEST)}
+    table(root, "path,label\nd.png,x\n", name="deep/test.csv")
+    with pytest.raises(InputError, match=r"lists images that labels.csv lists too:\s+'deep/d.png'"):
+        listed(root, test="data/deep/test.csv")
+    with pytest.raises(InputError, match=r"'test' of a table source"):
+        listed(root, test="data/gone.csv")
+
+
+def test_images_to_validate_on_are_learnt_from(root):
+    table(root, "path,label,role\na.png,x,val\ndeep/d.png,y,Validation\ne.png,y,test\n")
+    assert [role for _, _, role in listed(root).values()] == [None, None, TEST]
+
+
 def test_columns_of_other_names_and_columns_that_do_not_matter(root):
     table(root, "file,age,diagnosis,patient\na.png,3,x,7\ne.png,4,y,7\n")
     columns = {"path": "file", "label": "diagnosis", "group": "patient", "role": None}
@@ -146,7 +167,7 @@ def test_missing_files_are_counted_and_the_first_named(root):
         ("path,label\n,x\n", "row 1 has no path"),
         ("path,label\na.png,x,y\n", "row 1 has 3 cells and the header 2"),
         ('path,label\na.png,"x\n', "repair the quotes"),
-        ("path,label,role\na.png,x,valid\n", "row 1 has the role 'valid'; the roles are 'test'"),
+        ("path,label,role\na.png,x,query\n", "row 1 has the role 'query'; the roles are 'test'"),
     ],
 )
 def test_tables_that_cannot_be_meant(root, text, message):

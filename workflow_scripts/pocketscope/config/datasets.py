@@ -111,8 +111,11 @@ class TableSource(Model):
 
     kind: Literal["table"]
     path: str = Field(description="The table; a relative path is relative to the folder of the Snakefile.")
+    test: str | None = Field(None, description="A second table; its images are the test set.")
     images: str | None = Field(
-        None, description="The folder that the table's paths are relative to. Default: the table's folder."
+        None,
+        description="The folder that paths in the tables are relative to. Default: each table's own folder; that of "
+        "annotations/train.json is images/train.",
     )
     columns: Columns | None = Field(
         None, description="Names of the columns, where they differ from the default; group and role are optional."

@@ -22,6 +22,7 @@ _SEPARATORS = ("_", "-", " ")
 _PATTERNS = (
     # From the most special to the most general.
     *(f"{GROUP}{gap}{word}{more}" for word in _WORDS for gap in _SEPARATORS for more in ("", "*")),
+    f"{GROUP}.rf.*",  # versions of one image that Roboflow made by augmentation
     f"{GROUP} [*]",  # a tile of QuPath's: name [x=0,y=0,w=512,h=512]
     f"{GROUP}f#*",  # B02f03: a well and its field
     *(f"{GROUP}{gap}#{gap}#" for gap in _SEPARATORS),  # a place on a slide

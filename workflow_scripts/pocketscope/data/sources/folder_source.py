@@ -1,6 +1,7 @@
 """Images in folders, one folder per class."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from pocketscope.data.sources.record import TEST, Gone, Record, refuse
 from pocketscope.images.files import is_left_by_systems, read_file, walk
 
 _EMPTY = "a folder without images: put images of the class into it, or remove it"
+_REGION = re.compile(r" \[(d=[0-9.]+,)?x=-?[0-9]+,y=-?[0-9]+,w=[0-9]+,h=[0-9]+(,z=[0-9]+)?(,t=[0-9]+)?\]$")  # of a tile
 _MASK = "-labelled"  # at the end of a name: what QuPath writes beside a tile
 
 
@@ -119,14 +121,36 @@ def _files(
 
 def _without_masks(found: list[Found]) -> list[Found]:
     """Mark what QuPath writes beside each tile that it exports with its annotations: it is no image of the class."""
-    masks = [at for at, file in enumerate(found) if f"{_MASK}." in file.path]
-    tiles = {os.path.splitext(file.path)[0]: file.path for file in found} if masks else {}  # noqa: PTH122
-    for at in masks:
-        stem = os.path.splitext(found[at].path)[0]  # noqa: PTH122
-        if stem.endswith(_MASK) and (tile := tiles.get(stem.removesuffix(_MASK))):
-            reason = f"a mask of {tile!r}, as QuPath writes them, not an image: move it out of these folders"
-            found[at] = replace(found[at], problem=reason)
+    by_stem: dict[str, list[int]] = {}
+    for at, file in enumerate(found):
+        if "[" in file.path or _MASK in file.path:
+            by_stem.setdefault(os.path.splitext(file.path)[0], []).append(at)  # noqa: PTH122
+    for stem, places in by_stem.items():
+        if stem.endswith(_MASK):
+            tile, masks = by_stem.get(stem.removesuffix(_MASK), [])[:1], places
+        elif len(places) == 2 and _REGION.search(stem):
+            masks = [at for at in places if _is_mask(found[at], found[sum(places) - at])]
+            tile = [at for at in places if at not in masks]
+        else:
+            continue
+        for at in masks if tile else ():
+            reason = f"a mask of {found[tile[0]].path!r}, as QuPath writes them, not an image"
+            found[at] = replace(found[at], problem=f"{reason}: move it out of these folders")
     return found
+
+
+def _is_mask(file: Found, other: Found) -> bool:
+    """Say which of two files of a tile, whose names differ in the ending alone, is its mask: no JPEG, and not RGB."""
+    endings = [os.path.splitext(path.path)[1].casefold() for path in (file, other)]  # noqa: PTH122
+    jpeg = [ending in (".jpg", ".jpeg") for ending in endings]
+    if any(jpeg):
+        return jpeg[1] and not jpeg[0]
+    if ".png" not in endings:
+        return False
+    png = file if endings[0] == ".png" else other
+    with Path(png.place).open("rb") as opened:
+        coloured = opened.read(26)[25:] in (b"\2", b"\6")
+    return coloured != (png is file)
 
 
 def _folders(folder: Path, leave_out: set[Path | None]) -> set[str]:

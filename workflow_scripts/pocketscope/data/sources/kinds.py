@@ -155,7 +155,7 @@ def arrived(
 
         aside |= set(groups.files(source, root))
     if source["kind"] == "table":
-        aside.add(_module("table").listed_as(source, root))
+        aside |= set(_module("table").tables(source, root))
     return {
         path: entry
         for path, entry in now.items()

@@ -6,6 +6,8 @@ from typing import Any
 
 from pocketscope.core.errors import InputError
 
+TABLES = ("path", "test")  # keys of a `table` source that name one
+
 
 def place_of(source: dict[str, Any], root: Path, key: str = "path") -> Path:
     """Return the absolute path that `source[key]` names."""
@@ -19,13 +21,25 @@ def place_of(source: dict[str, Any], root: Path, key: str = "path") -> Path:
 def top_of(source: dict[str, Any], root: Path) -> Path:
     """Return the folder that the paths of a source's records start from.
 
-    Those in a table start at `images`, or else at the folder that the table is in.
+    Those in a table start at `images_of` it; of two tables, the records' start at the folder that holds both.
     """
     if source["kind"] == "table":
-        return place_of(source, root, "images") if source.get("images") else place_of(source, root).parent
+        keys = [key for key in TABLES if source.get(key)]
+        return Path(os.path.commonpath([images_of(source, root, key) for key in keys]))
     if source["kind"] == "folder" and not source.get("path"):
         return place_of(source, root, "unlabelled")
     return place_of(source, root) if source.get("path") else root
+
+
+def images_of(source: dict[str, Any], root: Path, key: str = "path") -> Path:
+    """Return the folder that the paths in a table start from: `images`, or else the folder that the table is in."""
+    if source.get("images"):
+        return place_of(source, root, "images")
+    table = place_of(source, root, key)
+    # As Datumaro and CVAT lay out their JSON: annotations/train.json, images/train/.
+    beside = table.parent.parent / "images" / table.stem
+    laid_out = table.parent.name == "annotations" and table.suffix.casefold() == ".json" and beside.is_dir()
+    return beside if laid_out else table.parent
 
 
 def top_of_files(source: dict[str, Any], root: Path) -> str | None:

@@ -14,13 +14,14 @@ from pocketscope.core.messages import listing
 from pocketscope.data.sources import annotation_exports
 from pocketscope.data.sources.cells import as_label, is_cut_number, read_cells
 from pocketscope.data.sources.near_paths import as_remark, beyond_doubt, near_misses
-from pocketscope.data.sources.paths import place_of, top_of
+from pocketscope.data.sources.paths import TABLES, images_of, place_of, top_of
 from pocketscope.data.sources.record import TEST, Gone, Record
 from pocketscope.images.files import read_file, walk
 
 log = logging.getLogger(__name__)
 
-_ROLES = {"test": TEST, "train": None, "training": None}
+# Images to validate on are learnt from: how they are parted is the study's to say, as with MedMNIST's.
+_ROLES = {"test": TEST, **dict.fromkeys(("train", "training", "val", "valid", "validation"))}
 # Columns that say in many public tables which images belong together.
 _GROUPS = (
     r"(patient|subject|participant|person|individual|donor|animal|mouse|lesion|specimen|biopsy|case|study|slide|plate"
@@ -61,14 +62,15 @@ def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
 
 
 def files(source: dict[str, Any], root: Path) -> dict[str, Path]:
-    """Return the table and the images of a `table` source; see `pocketscope.data.sources.kinds.files`."""
-    found = {row.path: row.place for row in _rows(source, root)[0]}
-    return found | {listed_as(source, root): place_of(source, root, "path")}
+    """Return the tables and the images of a `table` source; see `pocketscope.data.sources.kinds.files`."""
+    return {row.path: row.place for row in _rows(source, root)[0]} | tables(source, root)
 
 
-def listed_as(source: dict[str, Any], root: Path) -> str:
-    """Return the path under which the table itself is listed among the files."""
-    return Path(os.path.relpath(place_of(source, root, "path"), top_of(source, root))).as_posix()
+def tables(source: dict[str, Any], root: Path) -> dict[str, Path]:
+    """Return the tables themselves, by the path under which each is listed among the files."""
+    top = top_of(source, root)
+    places = [place_of(source, root, key) for key in TABLES if source.get(key)]
+    return {Path(os.path.relpath(place, top)).as_posix(): place for place in places}
 
 
 def hints(source: dict[str, Any], root: Path) -> list[str]:
@@ -92,11 +94,32 @@ def hints(source: dict[str, Any], root: Path) -> list[str]:
 
 
 def _rows(source: dict[str, Any], root: Path) -> tuple[list[_Row], list[str]]:
-    """Read the table, one row per image, and remarks; refuse what nothing good can come of."""
-    table = place_of(source, root, "path")
-    folder = top_of(source, root)
+    """Read the tables, one row per image, and remarks; refuse what nothing good can come of."""
+    rows, remarks = _rows_of(source, root, "path")
+    if not source.get("test"):
+        return rows, remarks
+    tested, more = _rows_of(source, root, "test")
+    top = top_of(source, root)
+    rows = [replace(row, path=Path(os.path.relpath(row.place, top)).as_posix()) for row in rows]
+    tested = [replace(row, path=Path(os.path.relpath(row.place, top)).as_posix(), role=TEST) for row in tested]
+    if both := sorted({row.path for row in rows} & {row.path for row in tested}):
+        raise InputError(
+            f"{place_of(source, root, 'test')}: lists images that {place_of(source, root).name} lists too:\n"
+            + listing([repr(path) for path in both])
+            + "An image is either learnt from or tested on; take it out of one of the tables"
+        )
+    _check_decimals([*rows, *tested], place_of(source, root))
+    return rows + tested, remarks + more
+
+
+def _rows_of(source: dict[str, Any], root: Path, key: str) -> tuple[list[_Row], list[str]]:
+    """Read one table; paths start from its own folder of images."""
+    table = place_of(source, root, key)
+    folder = images_of(source, root, key)
     if not table.is_file():
-        raise Gone(f"{table}: there is no such file ('path' of a table source); correct the path")
+        raise (Gone if key == "path" else InputError)(
+            f"{table}: there is no such file ('{key}' of a table source); correct the path"
+        )
     classes = source.get("classes") or ()
     cells, remarks = read_cells(table, source.get("columns") or {}, classes, annotation_exports.read)
     written = [_row(of_row, line, folder, table, classes) for line, of_row in enumerate(cells, 1)]
