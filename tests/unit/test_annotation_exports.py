@@ -14,6 +14,7 @@ from pocketscope.data import group_remarks
 from pocketscope.data.sources import kinds
 from pocketscope.data.sources.paths import top_of
 from pocketscope.data.sources.record import TEST
+from pocketscope.images.pixels import Unreadable
 
 LABELS = ["cat", "dog", "cat", "dog"]
 
@@ -106,7 +107,7 @@ def test_tiles_of_qupath(root):
     put(root, *(f"{('Tumor', 'Stroma')[i % 2]}/{tile}.jpg" for i, tile in enumerate(tiles)))
     put(root, f"Tumor/{tiles[0]}-labelled.png", "Tumor/pre-labelled.png")
     records = {record.path: record for record in kinds.records({"kind": "folder", "path": "."}, root)}
-    with pytest.raises(Exception, match=r"a mask of 'Tumor/slide 0.svs \[d=1,.*\.jpg', as QuPath writes them"):
+    with pytest.raises(Exception, match=r"a mask of 'Tumor/slide 0.svs \[d=1,.*\.jpg' by its name"):
         records[f"Tumor/{tiles[0]}-labelled.png"].read()
     assert records["Tumor/pre-labelled.png"].read()
     paths = [path for path in sorted(records) if not path.endswith("labelled.png")]
@@ -128,9 +129,30 @@ def test_masks_of_qupath_may_have_the_name_of_their_tile(root, tile, mask, mode)
     Image.open(png).convert(mode).save(png)
     records = {record.path: record for record in kinds.records({"kind": "folder", "path": "."}, root)}
     assert len(records) == 5
-    with pytest.raises(Exception, match="as QuPath writes them"):
+    with pytest.raises(Exception, match=r"a mask of .* by its name"):
         records.pop(stem + mask).read()
     assert all(record.read() for record in records.values())
+
+
+def test_masks_beside_their_images_are_no_images_of_the_class(root):
+    put(root, "benign/b (1).png", "benign/b (1)_mask.png", "benign/b (1)_mask_1.png", "benign/a_mask.png")
+    put(root, "other/ISIC_1.jpg", "other/ISIC_1_segmentation.png")
+    records = kinds.records({"kind": "folder", "path": "."}, root)
+    skipped = set()
+    for record in records:
+        try:
+            record.read()
+        except Unreadable:
+            skipped.add(record.path)
+    assert skipped == {"benign/b (1)_mask.png", "benign/b (1)_mask_1.png", "other/ISIC_1_segmentation.png"}
+
+
+@pytest.mark.parametrize("names", [("images", "masks"), ("Img", "labels"), ("image", "Ground truth")])
+def test_images_and_their_masks_are_no_classes(root, names):
+    put(root, *(f"{name}/{i}.png" for name in names for i in range(3)))
+    assert "are images and what was drawn on them, not classes" in refused(root, "folder", ".")
+    put(root, "other class/1.png")
+    assert len(listed(root, "folder", ".")) == 3
 
 
 def test_versions_of_one_image_by_roboflow_are_remarked(root):
@@ -318,6 +340,15 @@ def test_json_that_says_no_class_of_each_image(root, content, said):
 
 
 # ---- others
+
+
+def test_an_object_a_line(root):
+    put(root, *(f"im{i}.jpg" for i in range(4)))
+    lines = [json.dumps({"file_name": f"im{i}.jpg", "label": label}) for i, label in enumerate(LABELS)]
+    write(root, "metadata.jsonl", "\n".join(lines) + "\n\n")
+    assert listed(root, "table", "metadata.jsonl") == FOUR
+    write(root, "metadata.jsonl", "\n".join([*lines, "{"]))
+    assert "metadata.jsonl: line 5 is not JSON" in refused(root, "table", "metadata.jsonl")
 
 
 def test_tables_whose_columns_are_called_otherwise(root):

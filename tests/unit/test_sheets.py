@@ -1,5 +1,6 @@
 """Tables that people give, whoever reads them: what spreadsheets write comes out as it was meant."""
 
+import gzip
 import logging
 from pathlib import Path
 
@@ -164,6 +165,26 @@ def test_workbooks_and_damaged_files(user):
         read("\n,,\n")
     with pytest.raises(InputError, match="there is no such file"):
         score_table.read(Path("nothing.csv"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(b"path,label\n"), "is compressed; unpack it"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"\r\n<!doctype html><html>", "is a page of the web"),
+        (b"%PDF-1.7", "is a PDF"),
+        (b"RDX3\nX", "is a file of R; write it by write.csv"),
+        (b"made by a program\npath,label\na.png,x\n", "the first row should name the columns"),
+    ],
+)
+@pytest.mark.parametrize("name", ["labels.csv", "labels.parquet"])
+def test_files_that_are_no_tables_are_named(tmp_path, content, said, name):
+    (tmp_path / name).write_bytes(content)
+    if name.endswith("parquet") and b"made by" in content:
+        said = "is not a Parquet file"
+    with pytest.raises(InputError, match=said):
+        sheets.read(tmp_path / name)
 
 
 def test_errors_of_a_spreadsheet(user):

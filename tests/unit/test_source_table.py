@@ -65,6 +65,11 @@ def test_images_to_validate_on_are_learnt_from(root):
     assert [role for _, _, role in listed(root).values()] == [None, None, TEST]
 
 
+def test_columns_may_have_capitals_and_bars_between_them(root):
+    table(root, "Path|LABEL\na.png|x\ne.png|y\n")
+    assert listed(root) == {"a.png": ("x", None, None), "e.png": ("y", None, None)}
+
+
 def test_columns_of_other_names_and_columns_that_do_not_matter(root):
     table(root, "file,age,diagnosis,patient\na.png,3,x,7\ne.png,4,y,7\n")
     columns = {"path": "file", "label": "diagnosis", "group": "patient", "role": None}

@@ -17,6 +17,22 @@ _NOT_FOUND = {"#n/a", "#n/a!", "#nv", "#n/b", "#n/d", "#n/d!", "#saknas!", "#i/t
 _ERROR = r"#[¡¿]?[^\W\d_][\w/ ]*[!?]|Err:[0-9]{3}|#{3,}|#GETTING_DATA"
 _SAVE = "save it as 'CSV UTF-8'"
 
+# By their first bytes, files that are no table of text, and what to do.
+_OTHERS = {
+    b"PK\x03\x04": f"is a workbook, not a table of text; open it and {_SAVE}",
+    b"\xd0\xcf\x11\xe0": f"is a workbook, not a table of text; open it and {_SAVE}",
+    b"\x1f\x8b": "is compressed; unpack it",
+    b"BZh": "is compressed; unpack it",
+    b"\xfd7zXZ\0": "is compressed; unpack it",
+    b"version https://git-lfs": "is a place holder of Git LFS; get the file itself with 'git lfs pull'",
+    b"<!DOCTYPE html": "is a page of the web, as comes where one has to sign in; get the table again",
+    b"<html": "is a page of the web, as comes where one has to sign in; get the table again",
+    b"%PDF": f"is a PDF; write its table anew, and {_SAVE}",
+    b"PAR1": "is a Parquet file; let its name end in '.parquet'",
+    b"RDX": f"is a file of R; {_SAVE.replace('save it as', 'write it by write.csv, and save it as')}",
+    b"SQLite format 3": f"is a database; export the table, and {_SAVE}",
+}
+
 # What tells other codes of a byte a letter from Windows-1252, where their letters come out as signs within words (Mac
 # Roman: 'wei§', '€rzte'), as letters that few Western words have ('gržn'), or as words of nothing but accents
 # (Cyrillic, Chinese). What they have in common, and Polish or Czech, cannot be told: a warning quotes it.
@@ -62,7 +78,13 @@ def read(table: Path, *, first: str | None = None) -> Sheet:
     """
     if not table.is_file():
         raise InputError(f"{table}: there is no such file; correct the path")
-    return _read_parquet(table) if table.suffix.casefold() in _PARQUET else _read_csv(table, first)
+    with table.open("rb") as file:
+        head = file.read(40).lstrip(b"\xef\xbb\xbf\r\n ").lower()
+    is_parquet = table.suffix.casefold() in _PARQUET
+    for beginning, told in _OTHERS.items():
+        if head.startswith(beginning.lower()) and not (is_parquet and beginning == b"PAR1"):
+            raise InputError(f"{table}: {told}")
+    return _read_parquet(table) if is_parquet else _read_csv(table, first)
 
 
 def is_nothing(text: str) -> bool:
@@ -134,8 +156,6 @@ def _read_csv(table: Path, first: str | None) -> Sheet:
 def _text(table: Path) -> tuple[str, list[str]]:
     """Decode a file, and say what is doubtful of that; line ends of old Macs become those of today."""
     raw = table.read_bytes()
-    if raw[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
-        raise InputError(f"{table}: is a workbook, not a table of text; open it and {_SAVE}")
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         coding = "utf-16"
     elif b"\0" in raw[:2]:  # UTF-16 that does not say so: of the header's first letter one half is 0
@@ -186,14 +206,19 @@ def _windows(table: Path, raw: bytes, error: UnicodeDecodeError) -> str:
 def _separator(text: str) -> str:
     """Return what parts the cells of the first line that has any: spreadsheets of many countries write semicolons."""
     header = next((line for line in text.splitlines() if line.strip(' ,;\t"')), "")
-    return max(",;\t", key=re.sub(r'"[^"]*"', "", header).count)
+    return max(",;\t|", key=re.sub(r'"[^"]*"', "", header).count)
 
 
 def _fitted(row: list[str], width: int, name: str) -> list[str]:
     """Fill a row up to the header's width, and cut empty cells off beyond."""
     if any(cell.strip() for cell in row[width:]):
         raise InputError(
-            f"{name} has {len(row)} cells and the header {width}; put quotes around cells that hold the separator"
+            f"{name} has {len(row)} cells and the header {width}; "
+            + (
+                "put quotes around cells that hold the separator"
+                if width > 1
+                else "the first row should name the columns: remove what stands above"
+            )
         )
     return row[:width] + [""] * (width - len(row))
 

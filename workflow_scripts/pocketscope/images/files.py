@@ -46,7 +46,7 @@ _NO_IMAGES = {
     *(".txt", ".md", ".rst", ".csv", ".tsv", ".xlsx", ".xls", ".ods", ".doc", ".docx", ".pdf", ".html", ".log"),
     *(".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".db", ".py", ".r", ".ipynb", ".parquet", ".npy", ".npz"),
 }
-_LEFT_BY_SYSTEMS = {"thumbs.db", "desktop.ini", "__macosx"}
+_LEFT_BY_SYSTEMS = {"thumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "system volume information", "lost+found"}
 
 
 def images_in(folder: str) -> list[str]:

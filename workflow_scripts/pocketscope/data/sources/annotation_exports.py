@@ -44,6 +44,8 @@ def read(table: Path) -> Sheet:
     match table.suffix.casefold():
         case ".json":
             return _of_json(table)
+        case ".jsonl" | ".ndjson":
+            return _of_lines(table)
         case ".xml":
             return _of_cvat(table)
         case ".txt" if (table.parent / _SYNSETS).is_file() and table.name != _SYNSETS:
@@ -68,13 +70,28 @@ def _of_json(table: Path) -> Sheet:
                 f"pocketscope classifies whole images: {_CONVERT}"
             )
         case [dict(), *_]:
-            rows = [{str(key): _cell(value) for key, value in row.items()} for row in content if isinstance(row, dict)]
-            names = list(dict.fromkeys(name for row in rows for name in row))
-            return Sheet(names, [{name: row.get(name) for name in names} for row in rows])
+            return _of_objects(content)
     raise InputError(
         f"{table}: is JSON of a kind that is not read (Label Studio's JSON and JSON_MIN, and Datumaro's are); "
         f"{_CONVERT}"
     )
+
+
+def _of_lines(table: Path) -> Sheet:
+    """Read a JSON object a line, as Hugging Face's `metadata.jsonl` has it."""
+    rows = []
+    for number, line in enumerate(table.read_text(encoding="utf-8-sig").splitlines(), 1):
+        try:
+            rows += [json.loads(line)] if line.strip() else []
+        except ValueError as error:
+            raise InputError(f"{table}: line {number} is not JSON, or damaged ({error}); write it again") from error
+    return _of_objects(rows)
+
+
+def _of_objects(content: list[Any]) -> Sheet:
+    rows = [{str(key): _cell(value) for key, value in row.items()} for row in content if isinstance(row, dict)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return Sheet(names, [{name: row.get(name) for name in names} for row in rows])
 
 
 def _cell(value: Any) -> Any:

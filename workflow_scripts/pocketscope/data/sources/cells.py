@@ -65,8 +65,19 @@ _DATE = (  # 2-Jan, 02. Jan, Jan-02; 1/2/2026, 2026-02-01; 1:02
 COLUMNS = ("path", "label", "group", "role")
 # What programs call these columns: Roboflow, Hugging Face, ISIC, Label Studio and others.
 _USUAL = {
-    "path": {"filename", "file_name", "file", "filepath", "file_path", "image", "image_path", "image_name", "image_id"},
-    "label": {"choice"},
+    "path": {
+        "path",
+        "filename",
+        "file_name",
+        "file",
+        "filepath",
+        "file_path",
+        "image",
+        "image_path",
+        "image_name",
+        "image_id",
+    },
+    "label": {"label", "choice"},
 }
 _LABELS = ("class", "class_name", "category", "diagnosis", "dx", "target", "species", "type")  # asked about, not taken
 

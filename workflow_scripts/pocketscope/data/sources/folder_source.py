@@ -18,7 +18,8 @@ from pocketscope.images.files import is_left_by_systems, read_file, walk
 
 _EMPTY = "a folder without images: put images of the class into it, or remove it"
 _REGION = re.compile(r" \[(d=[0-9.]+,)?x=-?[0-9]+,y=-?[0-9]+,w=[0-9]+,h=[0-9]+(,z=[0-9]+)?(,t=[0-9]+)?\]$")  # of a tile
-_MASK = "-labelled"  # at the end of a name: what QuPath writes beside a tile
+# At the end of a name: what QuPath writes beside a tile, and public sets have beside an image.
+_MASK = re.compile(r"(-labelled|[-_ ](masks?|segmentation|seg)([-_ ]?[0-9]+)?)$", re.IGNORECASE)
 
 
 def records(source: dict[str, Any], root: Path) -> Iterator[Record]:
@@ -120,22 +121,21 @@ def _files(
 
 
 def _without_masks(found: list[Found]) -> list[Found]:
-    """Mark what QuPath writes beside each tile that it exports with its annotations: it is no image of the class."""
+    """Mark masks that lie beside their image, as QuPath writes them and public sets have them: no images of a class."""
     by_stem: dict[str, list[int]] = {}
     for at, file in enumerate(found):
-        if "[" in file.path or _MASK in file.path:
-            by_stem.setdefault(os.path.splitext(file.path)[0], []).append(at)  # noqa: PTH122
+        by_stem.setdefault(os.path.splitext(file.path)[0], []).append(at)  # noqa: PTH122 (a hundred thousand paths)
     for stem, places in by_stem.items():
-        if stem.endswith(_MASK):
-            tile, masks = by_stem.get(stem.removesuffix(_MASK), [])[:1], places
+        if mask := _MASK.search(stem):
+            image, masks = by_stem.get(stem[: mask.start()], [])[:1], places
         elif len(places) == 2 and _REGION.search(stem):
             masks = [at for at in places if _is_mask(found[at], found[sum(places) - at])]
-            tile = [at for at in places if at not in masks]
+            image = [at for at in places if at not in masks]
         else:
             continue
-        for at in masks if tile else ():
-            reason = f"a mask of {found[tile[0]].path!r}, as QuPath writes them, not an image"
-            found[at] = replace(found[at], problem=f"{reason}: move it out of these folders")
+        for at in masks if image else ():
+            reason = f"a mask of {found[image[0]].path!r} by its name, not an image: move it out of these folders"
+            found[at] = replace(found[at], problem=reason)
     return found
 
 

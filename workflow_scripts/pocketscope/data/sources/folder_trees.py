@@ -21,6 +21,9 @@ ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".rar", ".7z")
 
 _UNLABELLED = {"unlabelled", "unlabeled"}
 _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+_PICTURES = {"image", "images", "img", "imgs", "original", "originals"}
+_DRAWN = {"mask", "masks", "label", "labels", "annotation", "annotations", "segmentation", "segmentations"}
+_DRAWN |= {"gt", "ground_truth", "groundtruth", "ground truth"}
 _MANY = 4  # folders, from which on it is no chance that they hold the same few
 _MEANT = "if the folders are classes indeed, name them with 'classes' of the data set"
 _SYNSETS = "synsets.txt"  # beside the lists of images that ImageNet's format has
@@ -83,6 +86,13 @@ def check_names(labels: set[str], top: Path) -> None:
         raise InputError(
             f"{top}: the folder {nobodys[0]!r} is taken for a class with that name; if its images have no labels, name "
             "it by 'unlabelled' of the source; otherwise rename it"
+        )
+    pictures, drawn = ([label for label in labels if label.casefold() in words] for words in (_PICTURES, _DRAWN))
+    if pictures and drawn and len(labels) == len(pictures) + len(drawn):
+        raise InputError(
+            f"{top}: the folders {' and '.join(map(repr, sorted(labels)))} are images and what was drawn on them, not "
+            "classes; pocketscope classifies whole images: give a folder with one folder per class, or a table with "
+            "the columns path and label"
         )
     if labels and all(label.casefold() in _PARTS for label in labels):
         raise InputError(
