@@ -24,13 +24,13 @@ def test_the_strength_is_weaker_where_classes_are_noisy():
     assert linear_head.strength(*blobs(20, noise=8)) < linear_head.strength(*blobs(20, noise=0.1))
 
 
-def test_a_class_of_one_image_takes_part_in_the_fit_but_not_in_the_choice():
-    values, labels = blobs(10, noise=1)
-    alone = np.append(labels, 3)
-    assert linear_head.strength(np.vstack([values, values[:1] + 3]), alone) == linear_head.strength(values, labels)
-
-
-def test_with_one_image_a_class_the_strength_is_the_default():
+def test_a_strong_penalty_is_not_chosen_where_a_class_is_rare():
+    """Noise asks for a penalty under which all images are guessed to be of the frequent class."""
+    values, labels = blobs(40, noise=8)
+    assert linear_head.strength(values, labels) < linear_head.DEFAULT_STRENGTH
+    few = linear_head.FEW - 1
+    kept = np.r_[np.flatnonzero(labels != 2), np.flatnonzero(labels == 2)[:few]]
+    assert linear_head.strength(values[kept], labels[kept]) == linear_head.DEFAULT_STRENGTH
     assert linear_head.strength(np.eye(3), np.arange(3)) == linear_head.DEFAULT_STRENGTH
 
 
