@@ -53,6 +53,7 @@ rule all:
 onstart:
     end_what_was_left()
     write_labels()
+    write_manifests()
 
 
 onsuccess:

@@ -1,10 +1,13 @@
 """How fast images are packed, how much memory that takes, and how memory grows with their number.
 
-    python benchmarks/pack.py [--counts 2000 10000 50000] [--image-size 96] [--processes 2]
+    python benchmarks/pack.py [--counts 2000 10000 50000] [--image-size 96] [--processes 2] [--refresh 10000]
 
 Generated JPEG files of 256 x 256 pixels, all different, in ten classes. Each run is a process of its own. Its memory is
 the largest sum, over it and its workers, of what each holds alone and its share of what they hold together (Linux's
 proportional set size), looked at five times a second. Beside it: how long a training takes to load 600 packed images.
+
+`--refresh`: the workflow packs so many images; then 30 files come, and it packs again: in one piece, and in shards of
+2,048 files. Seconds and memory are those of Snakemake and all of its jobs. And: what joining shards takes by itself.
 """
 
 import argparse
@@ -12,6 +15,8 @@ import contextlib
 import json
 import multiprocessing
 import os
+import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,14 +29,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 import numpy as np
 import psutil
 import pyarrow.parquet as pq
+import yaml
 from PIL import Image
 
 from pocketscope.data import packing
 from pocketscope.tables.images import load_images
 
+ROOT = Path(__file__).parents[1]
 MEGABYTE = 2**20
 CLASSES = 10
 LOADED = 600
+MORE = 30  # files that come
 
 
 def main() -> None:
@@ -40,9 +48,13 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[2_000, 10_000, 50_000])
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--refresh", type=int, metavar="COUNT", help="measure a refresh of so many images instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
+        if options.refresh:
+            print(json.dumps(measure_refresh(root, options.refresh, options.image_size, options.processes)))
+            return
         generate(root / "pool", max(options.counts))
         runs = [
             measure(root, count, image_size=options.image_size, processes=options.processes)
@@ -95,6 +107,92 @@ def measure(root: Path, count: int, **options: Any) -> dict[str, Any]:
         f"load_{len(some)}_seconds": round(loaded["seconds"], 2),
         f"load_{len(some)}_memory_mb": round(loaded["memory_mb"]),
     }
+
+
+def measure_refresh(root: Path, count: int, image_size: int, cores: int) -> dict[str, Any]:
+    """Pack, let files come, and pack again, in one piece and in shards."""
+    generate(root / "pool", count + MORE)
+    pool = sorted((root / "pool").iterdir())
+    images = root / "images"
+    found: dict[str, Any] = {"images": count, "image_size": image_size, "cores": cores}
+    for name, shard_size in (("whole", 10 * count), ("shards", 2048)):
+        give(images, pool[:count])
+        config = configured(root / name, images, image_size, shard_size)
+        found[f"{name}_first"] = workflow(config, root / name, cores)
+        found[f"{name}_again"] = workflow(config, root / name, cores)  # nothing to do
+        give(images, pool[count:])
+        found[f"{name}_refresh"] = workflow(config, root / name, cores)
+        for file in pool[count:]:
+            (images / place_in_class(file)).unlink()
+    (packed,) = (root / "shards/datasets").iterdir()
+    tables = {name: root / f"joined/{name}.parquet" for name in ("images", "labels", "skipped", "files")}
+    source = {"kind": "folder", "path": str(images)}
+    decoded = sorted((packed / "shards").glob("*.arrow"))
+    give(images, pool[count:])
+    joined = alone(
+        lambda: packing.pack(
+            source, root, **tables, image_size=image_size, resize="stretch", decoded=decoded,
+            manifest=packed / "manifest.parquet",
+        )
+    )  # fmt: skip
+    (whole,) = (root / "whole/datasets").iterdir()
+    for name, path in tables.items():
+        assert len({(folder / f"{name}.parquet").read_bytes() for folder in (whole, packed, path.parent)}) == 1, name
+    return found | {
+        "join_seconds": round(joined["seconds"], 1),
+        "join_memory_mb": round(joined["memory_mb"]),
+        "packed_mb": round(tables["images"].stat().st_size / MEGABYTE, 1),
+        "shards_mb": round(sum(path.stat().st_size for path in decoded) / MEGABYTE, 1),
+    }
+
+
+def place_in_class(file: Path) -> Path:
+    """Return where a file of the pool lies among the images."""
+    return Path(f"class {int(file.stem) % CLASSES}") / file.name
+
+
+def give(images: Path, files: list[Path]) -> None:
+    """Put files of the pool among the images."""
+    for file in files:
+        target = images / place_in_class(file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        target.hardlink_to(file)
+
+
+def configured(folder: Path, images: Path, image_size: int, shard_size: int) -> Path:
+    """Write a study of which nothing but the packing runs."""
+    config = {
+        "study": "packing",
+        "datasets": {"images": {"source": {"kind": "folder", "path": str(images)}, "image_size": image_size}},
+        "methods": {"supervised": {"labels": "human"}},
+        "students": {"shufflenet_scratch": ["fp32"]},
+        "compute": {"shard_size": shard_size},
+    }
+    folder.mkdir()
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def workflow(config: Path, results: Path, cores: int) -> dict[str, float]:
+    """Run the workflow until images are packed; return seconds, and the peak memory of all its processes."""
+    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "none", "--cores", str(cores), "--quiet", "all"]
+    command += ["--rerun-triggers", "mtime", "params", "input", "software-env", "--configfile", str(config)]
+    command += ["--directory", str(results), "--until", "pack"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    running = subprocess.Popen(command, cwd=ROOT)
+    memory = 0.0
+    while running.poll() is None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            memory = max(memory, held(psutil.Process(running.pid)))
+        time.sleep(0.2)
+    assert running.returncode == 0
+    seconds = time.perf_counter() - started
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    return {"wall_s": round(seconds, 1), "cpu_s": round(cpu, 1), "memory_mb": round(memory)}
 
 
 def alone(work: Callable[[], Any]) -> dict[str, Any]:

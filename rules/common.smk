@@ -21,6 +21,7 @@ from pocketscope.config.catalogue import BEST_TEACHER
 from pocketscope.config.study import load_config
 from pocketscope.core import files
 from pocketscope.core.errors import InputError
+from pocketscope.data import manifest
 from pocketscope.data.sources import kinds
 from pocketscope.data.sources.licences import licence_of, link_of
 from pocketscope.data.sources.paths import top_of_files as files_start_at
@@ -31,6 +32,7 @@ from pocketscope.plan import resources as needs
 from pocketscope.plan.study_plan import SHIP, StudyPlan, any_of
 from pocketscope.runtime import access
 from pocketscope.runtime.code_digest import digest_of_script
+from pocketscope.tables.shards import files_of
 
 
 def check_names(study, networks):
@@ -64,6 +66,7 @@ RUN = LAYOUT.run("{dataset}", "{split}", "{label_set}", "{network}")
 
 wildcard_constraints:
     packed=any_of(PLAN.packed_names),
+    shard=r"\d+",
     dataset=any_of(CONFIG.datasets),
     split=any_of(PLAN.splits | PLAN.ship),
     method=any_of(PLAN.distilling),
@@ -115,17 +118,17 @@ def snapshot_of(name):
 def source_of(name):
     """Return a packed data set's source and the state of its files: as they are, or as the snapshot knows them."""
     source = PLAN.dataset(PLAN.packed_names[name])["source"]
-    snapshot = snapshot_of(name)
-    return source, kinds.recorded(Path(snapshot)) if snapshot else files_now(name)
+    known = snapshot_of(name) or manifest_of_job(name)
+    return source, kinds.recorded(Path(known)) if known else files_now(name)
 
 
 @functools.cache
 def files_now(name):
     """Return the state of the files of a packed data set's source as they are; they are looked at once."""
     dataset = PLAN.packed_names[name]
-    known = [Path(LAYOUT.packed(name, "files")), Path(LAYOUT.packed_new(name, "files"))]
+    known = [LAYOUT.packed(name, "files"), LAYOUT.packed_new(name, "files"), LAYOUT.packed(name, "manifest")]
     try:
-        return kinds.state(PLAN.dataset(dataset)["source"], ROOT, *known)
+        return kinds.state(PLAN.dataset(dataset)["source"], ROOT, *map(Path, known))
     except InputError as error:
         raise WorkflowError(f"data set '{dataset}': {error}") from None
 
@@ -166,6 +169,78 @@ def content_of_new(wildcards):
 def code_of_packing(wildcards):
     """Return a digest of what packs a data set: no other kind of source, and no decoder of a format that it lacks."""
     return digest_of_script(SCRIPTS / "pack.py", without=kinds.not_needed(*source_of(wildcards.packed)))
+
+
+def manifest_of_job(name):
+    """Return the manifest of a packed data set that is decoded in shards, for a job: the main process wrote it.
+
+    A cluster's jobs would find other files than the plan was made of.
+    """
+    path = LAYOUT.packed(name, "manifest")
+    return None if workflow.is_main_process or not Path(path).is_file() else path
+
+
+SHARDS = {}  # by packed data set, as far as this run asks: the shard of each file
+
+
+def shards_of(name):
+    """Return the shard of each file of a packed data set; empty where all are packed by one job."""
+    if name not in SHARDS:
+        SHARDS[name] = find_shards(name)
+    return SHARDS[name]
+
+
+def find_shards(name):
+    """Return the shard of each file: files that are in the manifest stay, and others are added."""
+    before = manifest.read(Path(LAYOUT.packed(name, "manifest")))
+    if not workflow.is_main_process:
+        return before
+    source, entries = source_of(name)
+    classes = PLAN.dataset(PLAN.packed_names[name])["classes"]
+    try:
+        members = manifest.members(source, ROOT, entries, classes, before)
+    except InputError as error:
+        raise WorkflowError(f"data set '{PLAN.packed_names[name]}': {error}") from None
+    return manifest.assign(members, before, CONFIG.compute.shard_size)
+
+
+@functools.cache
+def files_by_shard(name):
+    """Return the state of the files of each shard, for the main process."""
+    found = {}
+    _, entries = source_of(name)
+    for path, shard in shards_of(name).items():
+        found.setdefault(shard, {})[path] = entries[path]
+    return found
+
+
+def files_of_shard(wildcards):
+    """Return a source and the state of the files of one of its shards."""
+    name, shard = wildcards.packed, int(wildcards.shard)
+    source = PLAN.dataset(PLAN.packed_names[name])["source"]
+    if workflow.is_main_process:
+        return source, files_by_shard(name)[shard]
+    return source, files_of(Path(LAYOUT.packed(name, "manifest")), shard)
+
+
+def code_of_shard(wildcards):
+    """Return a digest of what decodes a shard: no decoder of a format that it lacks."""
+    return digest_of_script(SCRIPTS / "pack_shard.py", without=kinds.not_needed(*files_of_shard(wildcards)))
+
+
+def shards_to_join(wildcards):
+    """Return what was decoded of a packed data set in shards; nothing where one job packs it."""
+    return [LAYOUT.shard(wildcards.packed, shard) for shard in sorted(set(shards_of(wildcards.packed).values()))]
+
+
+def write_manifests():
+    """Write which files each shard has: after the run's lock was taken, and before the first job."""
+    for name, shards in SHARDS.items():
+        path = Path(LAYOUT.packed(name, "manifest"))
+        if shards:
+            manifest.write(path, shards, source_of(name)[1])
+        else:
+            path.unlink(missing_ok=True)
 
 
 def setting(key):
@@ -350,6 +425,12 @@ def memory(base, share=0):
 
 
 minutes = memory  # likewise
+
+
+@signed
+def memory_of_packing(wildcards, attempt):
+    """Return MB for packing a data set."""
+    return needs.memory_of_packing(len(source_of(wildcards.packed)[1]), attempt)
 
 
 @signed

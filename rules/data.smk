@@ -4,7 +4,35 @@
 FIRST = 1
 
 
+# A part of a large data set: a file stays in its shard, so that files that come later are decoded alone.
+rule pack_shard:
+    output:
+        LAYOUT.shard("{packed}", "{shard}"),
+    log:
+        LAYOUT.shard("{packed}", "{shard}").replace(".arrow", ".log"),
+    priority: FIRST
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(60),
+    params:
+        code=code_of_shard,
+        content=lambda wildcards: kinds.fingerprint(*files_of_shard(wildcards)),
+        page=packing("page"),
+        image_size=packing("image_size"),
+        resize=packing("resize"),
+        group_by=lambda wildcards: kinds.header_of_groups(packing("source")(wildcards)),
+        # Where files lie is no part of what is made of them.
+        manifest=lambda wildcards, output: LAYOUT.packed(wildcards.packed, "manifest"),
+        top=lambda wildcards, output: files_start_at(packing("source")(wildcards), ROOT),
+    script:
+        "../workflow_scripts/pack_shard.py"
+
+
 rule pack:
+    input:
+        shards=shards_to_join,
     output:
         images=LAYOUT.packed("{packed}", "images"),
         labels=LAYOUT.packed("{packed}", "labels"),
@@ -15,16 +43,18 @@ rule pack:
     priority: FIRST
     conda:
         "../envs/environment.yaml"
-    threads: 8
+    # Shards are decoded already, and wait to be joined.
+    threads: lambda wildcards, input: 1 if input.shards else 8
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory_of_packing,
         runtime=minutes(120),
     params:
         code=code_of_packing,
         source=packing("source"),
         content=content_of_source,
-        # Where the list lies is no part of what is made of it.
+        # Where lists of files lie is no part of what is made of them.
         snapshot=lambda wildcards, output: snapshot_of(wildcards.packed),
+        manifest=lambda wildcards, output: LAYOUT.packed(wildcards.packed, "manifest"),
         classes=packing("classes"),
         page=packing("page"),
         image_size=packing("image_size"),

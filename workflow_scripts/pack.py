@@ -13,6 +13,8 @@ summary = packing.pack(
     **{name: snakemake.params[name] for name in ("classes", "page", "image_size", "resize", "max_skipped_share")},
     snapshot=snakemake.params.get("snapshot"),
     new=snakemake.params.get("new", False),
+    decoded=list(snakemake.input.get("shards", [])),
+    manifest=snakemake.params.get("manifest"),
     processes=snakemake.threads,
     remembered=Path(snakemake.output.images).parent,
 )

@@ -159,10 +159,10 @@ ALL = {path.name for path in SCRIPTS.glob("*.py")}
 @pytest.mark.parametrize(
     ("module", "scripts"),
     [  # a module of the package, and the only scripts that may depend on it
-        ("images.tiff", {"pack.py"}),
-        ("images.dicom", {"pack.py"}),
-        ("images.codestreams", {"pack.py"}),
-        ("images.decode", {"pack.py"}),
+        ("images.tiff", {"pack.py", "pack_shard.py"}),
+        ("images.dicom", {"pack.py", "pack_shard.py"}),
+        ("images.codestreams", {"pack.py", "pack_shard.py"}),
+        ("images.decode", {"pack.py", "pack_shard.py"}),
         ("data.sources.medmnist_source", {"pack.py"}),
         ("data.near_duplicates", {"near_duplicates.py", "pair_near_duplicates.py"}),
         ("data.group_remarks", {"check.py"}),
@@ -173,6 +173,8 @@ ALL = {path.name for path in SCRIPTS.glob("*.py")}
         ("data.sources.parquet_source", {"pack.py"}),
         ("data.sources.digits_source", {"pack.py"}),
         ("data.packing", {"pack.py"}),
+        ("data.shards", {"pack.py", "pack_shard.py"}),
+        ("data.manifest", set()),
         ("distillation.calibration", {"calibrate.py", "reliability.py"}),
         ("distillation.rounds", {"pseudo_label.py"}),
         ("distillation.vote", {"pseudo_label.py", "audit.py"}),

@@ -100,6 +100,12 @@ class Compute(Model):
         "shows it to be "
         "faster by more than a tenth, for the network at the nearest image size on this kind of device; else fp32.",
     )
+    shard_size: int = Field(
+        2048,
+        ge=1,
+        description="Files of a data set that one job decodes. A folder or a table of more files is decoded in shards, "
+        "side by side; a file stays in its shard, so that files that come later are decoded alone.",
+    )
 
 
 class Config(Model):

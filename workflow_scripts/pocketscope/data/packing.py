@@ -21,9 +21,9 @@ from pocketscope.core.errors import InputError
 from pocketscope.core.files import named, whole
 from pocketscope.core.messages import LISTED, did_you_mean, listing
 from pocketscope.core.stack_pages import Page
-from pocketscope.data import identities, preparing
+from pocketscope.data import identities, preparing, shards
 from pocketscope.data.label_remarks import note_of_doubled
-from pocketscope.data.preparing import FACTS
+from pocketscope.data.preparing import FACTS, Prepared
 from pocketscope.data.sources import kinds
 from pocketscope.data.sources.cells import spelling
 from pocketscope.data.sources.record import TEST, Record
@@ -50,12 +50,14 @@ def pack(
     remembered: str | os.PathLike | None = None,
     snapshot: str | os.PathLike | None = None,
     new: bool = False,
+    decoded: Sequence[str | os.PathLike] = (),
+    manifest: str | os.PathLike | None = None,
 ) -> dict[str, Any]:
     """Write the images and labels of a source as tables.
 
     The images stream through: what is kept of each is its names, so that memory does not grow with the pixels.
     Encoded images wait in a nameless file beside `images` until all identities are known and they can be written in
-    their order. The tables' bytes do not depend on `processes`.
+    their order. The tables' bytes depend neither on `processes` nor on what was decoded in shards before.
 
     Exact duplicates, after decoding, are one image with all its paths. Such an image keeps the label that any of its
     copies has, and is for testing where any copy is; copies that contradict one another in label or group are skipped.
@@ -83,6 +85,10 @@ def pack(
     new
         Pack those that came, or were changed, since the snapshot instead. They are answered and not learnt from: they
         need no label, and as many may be skipped as like.
+    decoded
+        Shards that `pocketscope.data.shards.write` wrote: their images are taken as they are.
+    manifest
+        What the files were like when they were given to shards: those of equal size and time are not read again.
 
     Returns
     -------
@@ -98,7 +104,8 @@ def pack(
     """
     root = Path(root)
     name = str(source.get("path") or source.get("unlabelled") or source.get("name") or source["kind"])
-    surveyed = kinds.survey(kinds.files(source, root))  # before decoding: what changes meanwhile is seen next time
+    # Before decoding: what changes meanwhile is seen next time.
+    surveyed = kinds.survey(kinds.files(source, root), kinds.recorded(Path(manifest)) if manifest else None)
     listed = list(kinds.records(source, root, classes))
     if snapshot is not None:
         listed, surveyed = _of_snapshot(listed, surveyed, kinds.recorded(Path(snapshot)), source, root, new)
@@ -112,7 +119,8 @@ def pack(
     with named(images), tempfile.TemporaryFile(dir=_folder_of(images)) as spill:
         known = identities.read(Path(remembered), page) if remembered else {}
         given = identities.Identities(known)
-        packed, reasons, patients = _decode_all(listed, prepare, processes, spill, given)
+        there = shards.Shards(decoded, {path: entry[2] for path, entry in surveyed.items()})
+        packed, reasons, patients = _join(shards.results(listed, there, prepare, processes), len(listed), spill, given)
         if group_by and packed and not new and not any(copies.group for copies in packed.values()):
             raise InputError(
                 f"{name}: 'group: {group_by}' of the source: none of the images is a DICOM file that says it; name the "
@@ -248,7 +256,7 @@ def _of_snapshot(
     return [record for record in listed if record.path not in since], before
 
 
-# ---- decoding
+# ---- joining
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +285,8 @@ class _Copies:
         return self._one("role")
 
 
-def _decode_all(
-    records: Sequence[Record], prepare: partial, processes: int, spill: BinaryIO, given: identities.Identities
+def _join(
+    results: Iterable[tuple[Record, Prepared | str]], total: int, spill: BinaryIO, given: identities.Identities
 ) -> tuple[dict[str, _Copies], dict[str, str], Counter[str]]:
     """Write each different image to `spill`.
 
@@ -292,7 +300,7 @@ def _decode_all(
     patients: Counter[str] = Counter()
     offset = 0
     started = told = time.monotonic()
-    for done, (record, result) in enumerate(preparing.prepared(records, prepare, processes), 1):
+    for done, (record, result) in enumerate(results, 1):
         if isinstance(result, str):
             reasons[record.path] = result
         else:
@@ -304,11 +312,10 @@ def _decode_all(
                 offset += len(result.data)
             packed[identity].records.append(replace(record, group=result.group or record.group))
             packed[identity].sha256.append(result.sha256)
-        if time.monotonic() - told > 10 or done == len(records):
+        if time.monotonic() - told > 10 or done == total:
             told = time.monotonic()
             rate = done / max(told - started, 1e-9)
-            left = (len(records) - done) / rate
-            log.info("%d of %d images, %.0f images/s, %.0f s left", done, len(records), rate, left)
+            log.info("%d of %d images, %.0f images/s, %.0f s left", done, total, rate, (total - done) / rate)
     return packed, reasons, patients
 
 

@@ -112,6 +112,11 @@ class Layout:
         return f"datasets/{name}/{table}.parquet"
 
     @staticmethod
+    def shard(name: str, shard: str) -> str:
+        """Return what was decoded of a part of a large data set."""
+        return f"datasets/{name}/shards/{shard}.arrow"
+
+    @staticmethod
     def packed_new(name: str, table: str) -> str:
         """Return a table of the images that came since the snapshot: as `packed`."""
         return f"datasets/{name}/new/{table}.parquet"

@@ -5,6 +5,7 @@ from typing import Any
 
 LIBRARIES = 1500  # MB: torch and what it loads
 ACTIVATIONS = 4e-3  # MB per pixel of a batch: what the layers of a large network keep for their gradients
+FILE = 4e-3  # MB: what packing keeps of each file, its names and digests
 IMAGES_IN_MEMORY = 5  # lossless files are a third to a fifth of the pixels
 
 
@@ -17,6 +18,11 @@ def growing(base: float, packed_mb: float, share: float, attempt: int) -> int:
     4000
     """
     return int(2 ** (attempt - 1) * (base + share * packed_mb))
+
+
+def memory_of_packing(files: int, attempt: int) -> int:
+    """Return MB for the packing of so many files, which decodes and writes their images one after the other."""
+    return growing(2000, packed_mb=files, share=FILE, attempt=attempt)
 
 
 def memory_of_training(

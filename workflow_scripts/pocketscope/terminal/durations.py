@@ -17,7 +17,17 @@ PLACE = Path(".snakemake/pocketscope_durations.csv")  # in the results folder: i
 KEPT = 5000  # jobs
 COLUMNS = ["host", "study", "rule", "network", "threads", "seconds"]
 # Rules whose time depends on images, networks and the machine too much to be guessed without any measurement.
-HEAVY = {"pack", "near_duplicates", "train", "train_consistency", "predict", "cross_fit", "time_inference", "answer"}
+HEAVY = {
+    "pack",
+    "pack_shard",
+    "near_duplicates",
+    "train",
+    "train_consistency",
+    "predict",
+    "cross_fit",
+    "time_inference",
+    "answer",
+}
 LIGHT = 8.0  # seconds that any job takes at least, most of them to start Python
 
 

@@ -9,6 +9,7 @@ QUANTISING, SHIPPING = "quantising", "shipping"
 # By rule: the stage, and the job. The words in braces are the rule's wildcards, and `labels`, a label set in words.
 RULES = {
     "pack": (READING, "reading the images"),
+    "pack_shard": (READING, "reading the images, part {shard}"),
     "pack_new": (READING, "reading images that came since"),
     "features": (READING, "looking at the images by {network}, as it is"),
     "check": (READING, "counting the classes"),

@@ -147,8 +147,17 @@ def arrived(
 
     Both are a `state` of its files. Of sources whose files hold many images, none: these are packed as a whole.
     """
+    images = image_files(source, root, now)
+    return {path: now[path] for path in images if path not in before or before[path][2] != now[path][2]}
+
+
+def image_files(source: dict[str, Any], root: Path, entries: Mapping[str, Entry]) -> list[str]:
+    """Return the paths of those files of a source that are an image each, given the `state` of its files.
+
+    None where files hold many images.
+    """
     if source["kind"] not in _GROUPED:
-        return {}
+        return []
     aside = set()
     if _is_grouped(source):
         from pocketscope.data.sources import groups
@@ -156,11 +165,7 @@ def arrived(
         aside |= set(groups.files(source, root))
     if source["kind"] == "table":
         aside |= set(_module("table").tables(source, root))
-    return {
-        path: entry
-        for path, entry in now.items()
-        if path not in aside and (path not in before or before[path][2] != entry[2])
-    }
+    return [path for path in entries if path not in aside]
 
 
 def fingerprint(source: dict[str, Any], entries: Mapping[str, Entry]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from pocketscope.core.errors import InputError
 from pocketscope.images.pixels import Unreadable
@@ -41,3 +42,8 @@ class Record:
 def refuse(reason: str) -> bytes:
     """Raise `Unreadable`: what `read` is where a file is known to be unusable before it is opened."""
     raise Unreadable(reason)
+
+
+def is_refused(record: Record) -> bool:
+    """Say whether a record is known to be unusable, whatever is in its file."""
+    return isinstance(record.read, partial) and record.read.func is refuse
