@@ -23,7 +23,6 @@ from selenium import webdriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
 
 ROOT = Path(__file__).parents[1]
 SETS = {
@@ -239,7 +238,7 @@ class Person:
         return self.presses / (self.labelled() - before)
 
     def at_once(self) -> float:
-        """Label two dozen one by one, then accept screens of guesses without those that are wrong."""
+        """Label two dozen one by one, then look through screens of guesses: label what is wrong, accept the rest."""
         before = self.begin()
         for dozen in range(2):
             for _ in range(AT_ONCE):
@@ -249,38 +248,40 @@ class Person:
                 self.keys("l")
                 self.until(lambda: self.find(".cell.chosen"))
         names = [one.text for one in self.find(".categories li:not(.clear) .name")]
-        self.presses += 2
-        self.sort = "Guess, surest first"
         in_vain = 0
         for name in itertools.cycle(names):
             if self.labelled() - before >= WANTED or in_vain == len(names):
                 break
-            in_vain += 1
-            self.show_guesses(name)
-            cells = self.cells()
-            wrong = [cell for cell in cells if self.category(cell) != name]
-            if len(cells) - len(wrong) < 3 or len(wrong) > len(cells) / 2:
-                continue  # not worth it
-            now, in_vain = self.labelled(), 0
-            self.click(cells[0])
-            self.click(cells[-1], held=Keys.SHIFT)
-            for cell in wrong:
-                self.click(cell, held=Keys.CONTROL)
-            self.keys(Keys.ENTER)
-            self.until(lambda now=now: self.labelled() > now)
-            self.saved()
+            in_vain = 0 if self.accept_guesses(name, before) else in_vain + 1
         if (left := WANTED - (self.labelled() - before)) > 0:
             self.begin()
             for _ in range(left):
                 self.label_chosen()
         return self.presses / (self.labelled() - before)
 
-    def show_guesses(self, name: str) -> None:
-        """Show the images that are guessed to be of a category: one click on the list, and one in it."""
-        self.presses += 2
-        Select(self.find(".bar select")[0]).select_by_visible_text(f"{name}? (guess)")
-        Select(self.find(".bar select")[-2]).select_by_visible_text(self.sort)  # stays chosen: counted once
-        time.sleep(0.5)
+    def accept_guesses(self, name: str, before: int) -> int:
+        """Look through the guesses of a category, a screen at a time, while most are right; return how many screens."""
+        offered = [one for one in self.find(".guesses") if one.text.rpartition(" ")[0].strip() == name]
+        if not offered:
+            return 0
+        self.click(offered[0])
+        screens = 0
+        while self.labelled() - before < WANTED:
+            time.sleep(0.5)
+            cells = self.cells()
+            wrong = [cell for cell in cells if self.category(cell) != name]
+            if len(cells) - len(wrong) < 3 or len(wrong) > len(cells) / 2:
+                break  # not worth it
+            numbers = [cell.get_attribute("data-number") for cell in wrong]
+            wanted = self.labelled() + len(cells)
+            for number in numbers:
+                self.click(self.find(f"[data-number='{number}']")[0])
+                self.label_chosen()
+            self.click(self.button("Label all others in sight"))
+            self.until(lambda wanted=wanted: self.labelled() >= wanted)
+            self.saved()
+            screens += 1
+        return screens
 
 
 if __name__ == "__main__":

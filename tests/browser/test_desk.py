@@ -13,6 +13,7 @@ from PIL import Image
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
 from pocketscope.journal.store import Journal
 
@@ -163,6 +164,24 @@ def test_undo_and_redo_take_back_what_was_done_at_once(desk):
     desk.confirmed()
 
 
+def look_through_guesses(desk, before):
+    """The guesses of one category: what is wrong gets another label, and all others in sight are labelled at once."""
+    Select(desk.find(".bar select")[0]).select_by_value("guess:debris")
+    desk.until(lambda: len(desk.cells()) == 2, "the guesses of debris")
+    desk.cells()[1].click()
+    desk.press("1")
+    desk.confirmed()
+    next(one for one in desk.find(".note button") if one.text == "Label all others in sight debris").click()
+    desk.until(lambda: not desk.cells(), "no guess of debris to be left")
+    desk.confirmed()
+    assert desk.on_disk() == before | {"img 20.png": "debris", "img 22.png": "cell"}
+    desk.browser.back()  # out of the guesses
+    desk.until(lambda: len(desk.cells()) > 20, "all images")
+    for _ in range(2):
+        desk.press("z")
+    desk.until(lambda: desk.on_disk() == before, "both deeds to be taken back")
+
+
 def test_guesses_of_several_categories_are_accepted_at_once(desk):
     """One key, one message with all counts, and one Z takes all of it back."""
     before = desk.on_disk()
@@ -178,15 +197,16 @@ def test_guesses_of_several_categories_are_accepted_at_once(desk):
     cells[20].click()
     ActionChains(desk.browser).key_down(Keys.SHIFT).click(cells[22]).key_up(Keys.SHIFT).perform()
     desk.press(Keys.ENTER)
+    said = "2 images labelled debris, 1 image labelled cell"
+    desk.until(lambda: said in desk.find(".toast")[0].text, "one word on all of them")  # before it fades
     desk.until(lambda: desk.captions()[20:23] == ["debris", "cell", "debris"], "the labels")
     desk.confirmed()
-    said = desk.find(".toast")[0].text
-    assert "2 images labelled debris, 1 image labelled cell" in said
     desk.press("z")
     desk.until(
         lambda: "Taken back: 1 image labelled cell, 2 images labelled debris" in desk.find(".toast")[0].text, "Z"
     )
     assert desk.on_disk() == before
+    look_through_guesses(desk, before)
     desk.browser.execute_async_script(
         "const [done] = arguments; import('/static/store.js').then(({ state, suggest }) => {"
         "Object.defineProperty(state, 'guess', { value: new Map(), writable: true }); return suggest(); }).then(done)"
@@ -202,7 +222,7 @@ def test_keys_label_in_the_zoom_and_go_on(desk):
     desk.until(lambda: desk.find("dialog.zoom .name")[0].text == "img 11.png", "the next image")
     desk.press("2")
     desk.until(lambda: desk.find("dialog.zoom .name")[0].text == "img 12.png", "the one after")
-    desk.press(" ")
+    desk.browser.back()
     desk.until(lambda: not desk.find("dialog.zoom"), "the grid")
     desk.confirmed()
     assert {desk.on_disk()[f"img {number}.png"] for number in (10, 11)} == {"cell", "debris"}

@@ -64,7 +64,7 @@ def test_an_exam_is_drawn_and_labelled_blind(desk):
     button(desk, "Draw the exam").click()
     desk.until(lambda: "0 of 30 exam images labelled" in shown(desk), "the exam")
     button(desk, "Label them").click()
-    desk.until(lambda: "30 shown, 1 selected" in shown(desk), "the exam images, the first of them selected")
+    desk.until(lambda: "30 shown\n1 selected" in shown(desk), "the exam images, the first of them selected")
     label_by_keyboard(desk, 30)
     desk.until(lambda: "30 of 30 exam images labelled" in shown(desk), "the count")
 
@@ -120,6 +120,10 @@ def test_the_images_behind_a_number_of_the_confusion_matrix_are_shown(desk):
     assert "round, answered round" in shown(desk)
     assert all("round" in one.get_attribute("title") for one in desk.cells())
     assert all("→" in one for one in desk.captions())
+    desk.browser.back()
+    desk.until(lambda: desk.find(".matrix"), "the results")
+    desk.browser.forward()
+    desk.until(lambda: f"{count} shown" in shown(desk), "the images of the cell again")
     button(desk, "Back to the results").click()
     desk.until(lambda: desk.find(".matrix"), "the results")
 

@@ -1,5 +1,6 @@
 """The desk's server: who may speak to it, what it stores, and what it does with bad folders and files."""
 
+import io
 import json
 import os
 import socket
@@ -10,12 +11,15 @@ import uuid
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from pocketscope.cli import open as open_command
 from pocketscope.core.errors import InputError
+from pocketscope.images import codec
 from pocketscope.journal.store import Journal
 from pocketscope.web import project as projects
+from pocketscope.web import wizard
 from pocketscope.web.index import Index
 from pocketscope.web.labels import KEYS, Labels, Overtaken
 
@@ -286,6 +290,49 @@ def test_a_wrong_folder_is_a_sentence(folder, tmp_path, asked, said):
 def test_a_folder_above_the_projects_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds the folder of projects"):
         projects.open_project(tmp_path, tmp_path / "projects")
+
+
+# ---- files with several images
+
+
+def test_of_a_stack_the_page_is_shown_that_was_asked_for(folder, server, tmp_path):
+    planes = np.stack([np.full((12, 16), value, np.uint8) for value in (10, 200, 60)])
+    tifffile.imwrite(folder / "stack.tif", planes, photometric="minisblack")
+    server.server.desk.index.scan()
+    number = server.server.desk.index.number_of("stack.tif")
+    first = server.server.desk.index.identify(number)
+    state = server.json("/api/state")[1]
+    assert (state["stacks"], state["page"]) == (1, 0)
+    assert server.json("/api/page", {"page": "brightest"})[0] == 422
+    assert server.json("/api/page", {"page": "maximum_projection"}) == (200, {"page": "maximum_projection"})
+    desk = server.server.desk
+    desk.listed.wait(20)
+    number = desk.index.number_of("stack.tif")
+    assert desk.index.identify(number) == codec.content_id(np.full((12, 16, 3), 200, np.uint8)) != first
+    shown = np.asarray(Image.open(io.BytesIO(desk.index.picture(number))))
+    assert np.abs(shown.astype(int) - 200).max() < 4
+    made = wizard.configuration(desk.project, wizard.Choice(), exam=False, unlabelled=True)
+    assert made["datasets"][desk.project.dataset]["page"] == "maximum_projection"
+    assert projects.open_project(folder, tmp_path / "projects").page == "maximum_projection"  # and the next time
+
+
+# ---- two windows
+
+
+def test_each_window_takes_back_its_own_deeds_while_both_are_open(server):
+    labels, events = server.server.desk.labels, server.server.events
+    for name in ("round", "striped"):
+        labels.change(f"first.add-{name}", "add", name=name)
+    for window, number, category in (("first", 1, "round"), ("second", 2, "striped")):
+        sent = {"request": f"{window}.label", "images": [number], "category": category, "seen": [None]}
+        assert server.json("/api/label", sent)[0] == 200
+    events._listeners = {object(): "first", object(): "second"}
+    assert server.json("/api/turn", {"request": "first.undo-1"})[1]["what"] == "1 image labelled round"
+    assert labels.category_of(2) == "striped"
+    assert server.json("/api/turn", {"request": "first.redo-1", "redo": True})[1]["what"] == "1 image labelled round"
+    events._listeners = {object(): "first"}  # the second is closed: what it did is taken back in the one that is left
+    assert server.json("/api/turn", {"request": "first.undo-2"})[1]["what"] == "1 image labelled striped"
+    events._listeners = {}
 
 
 # ---- who may speak

@@ -19,7 +19,7 @@ import yaml
 from PIL import Image
 
 import tiny_models
-from helpers import study, write_config
+from helpers import clone, planned, study, write_config
 from pocketscope.api import workflow
 from pocketscope.config.study import read_config
 from pocketscope.core import parquet
@@ -154,10 +154,11 @@ def test_a_study_is_taken_elsewhere_with_all_that_it_needs(desk, project, tmp_pa
     desk.labels.label("request-label", [number], "cell", seen={})
     path = tmp_path / "study.zip"
     path.write_bytes(b"".join(desk.study.elsewhere(wizard.Choice(preset="quick"))))
+    machine = clone(tmp_path / "elsewhere")  # another one's checkout
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
-        archive.extractall(tmp_path / "elsewhere")
-    top = tmp_path / "elsewhere" / "images"
+        archive.extractall(machine)
+    top = machine / "images"
     assert sorted(one.name for one in top.iterdir()) == [
         "README.md", "config.yaml", "images", "labels.csv", "study-colab.ipynb", "study.ipynb",
     ]  # fmt: skip
@@ -173,6 +174,10 @@ def test_a_study_is_taken_elsewhere_with_all_that_it_needs(desk, project, tmp_pa
     assert "'unlabelled': 'images'" in notebook
     assert str(project.folder) not in notebook
     assert 'DATA + \\"/labels.csv\\"' in (top / "study-colab.ipynb").read_text()
+    jobs = planned("ship", config=top / "config.yaml", results=machine / "results", root=machine)
+    of_each = {"split": 2, "train": 2}  # what is tested, and what ships; nothing is timed, compared or reported
+    others = ("pack", "check", "evaluate", "quantize", "reliability", "answer", "answers_page", "answers_table", "ship")
+    assert jobs == of_each | dict.fromkeys(others, 1)
 
 
 # ---- the test

@@ -168,5 +168,8 @@ def test_a_slip_is_found_among_clear_labels():
     labels = [str(one) for one in of]
     assert doubt.suspicious(points, labels) == []
     labels[5] = "2"
-    assert doubt.suspicious(points, labels)[:1] == [5]
+    (first, *_) = doubt.suspicious(points, labels)
+    assert first.row == 5
+    assert first.instead != labels[5]  # what it looks like
+    assert first.probability > 0.5
     assert doubt.suspicious(points[:6], labels[:6]) == []  # too few to say

@@ -56,7 +56,8 @@ How many of them were given a label, by class; where the truth is known, how man
 ANSWERS = """## Answers
 
 The recommended network was trained again, on every label, and has answered for the unlabelled images. Correct what is
-wrong in a copy of `answers.csv`, and name the copy as `corrections` of the data set: the next run learns from it."""
+wrong: write the right class into the column `label` of a copy of `answers.csv`, and name the copy as `labels` of the
+data set, or append its rows to the table that is named there. The next run learns from it."""
 TAKE_AWAY = """## What to take away
 
 | file | what it is |

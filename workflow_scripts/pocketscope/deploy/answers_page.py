@@ -154,7 +154,7 @@ def _card(image: Shown) -> str:
     picture = f'<img src="{source}" alt="" loading="lazy" decoding="async">'
     label = _text(f"{words}. {os.path.basename(image.path)}")  # noqa: PTH119
     target = f'href="{_text(image.link)}"' if image.link else 'tabindex="0" role="button"'
-    first = f"<b>{100 * probability:.1f}&nbsp;%</b>{' <i>reliable</i>' if image.reliable else ''}"
+    first = f"<b>{_text(name)} {100 * probability:.1f}&nbsp;%</b>{' <i>reliable</i>' if image.reliable else ''}"
     lines = [first, *(_text(f"{other} {100 * chance:.1f}\u00a0%") for other, chance in second)]
     lines += [f"<em>a person: {_text(image.said)}</em>"] if image.said is not None else []
     return f'<li{written}><a {target} aria-label="{label}">{picture}</a><p>{"<br>".join(lines)}</p></li>'

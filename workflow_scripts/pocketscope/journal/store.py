@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -149,13 +149,16 @@ class Journal:
         with self._writing():
             return [self._append(deed) for deed in deeds]
 
-    def undo(self, request: str, who: str) -> int | None:
-        """Take back the last deed of a person that holds; return its number, None where there is none."""
-        return self._turn(request, who, "undo")
+    def undo(self, request: str, who: str, others: Collection[str] = ()) -> int | None:
+        """Take back the last deed of a person that holds; return its number, None where there is none.
 
-    def redo(self, request: str, who: str) -> int | None:
-        """Do again what the person undid last, where they have done nothing since; return its number."""
-        return self._turn(request, who, "redo")
+        Requests such as `WINDOW.ANYTHING` are of a window: what came from those of `others` is left alone.
+        """
+        return self._turn(request, who, "undo", others)
+
+    def redo(self, request: str, who: str, others: Collection[str] = ()) -> int | None:
+        """Do again what the person undid last, where they have done nothing since; return its number; see `undo`."""
+        return self._turn(request, who, "redo", others)
 
     # ---- reading
 
@@ -268,18 +271,21 @@ class Journal:
             'INSERT INTO deeds (request, kind, who, "when", target, body) VALUES (?, ?, ?, ?, ?, ?)', values
         ).lastrowid
 
-    def _turn(self, request: str, who: str, kind: str) -> int | None:
-        holding = "SELECT max(number) AS number FROM deeds WHERE who = ? AND target IS NULL AND number NOT IN undone"
+    def _turn(self, request: str, who: str, kind: str, others: Collection[str]) -> int | None:
+        window = "substr(request, 1, instr(request, '.') - 1)"
+        mine = f"who = ? AND {window} NOT IN ({', '.join('?' * len(others))})"
+        holding = f"SELECT max(number) AS number FROM deeds WHERE {mine} AND target IS NULL AND number NOT IN undone"
         # A deed comes back if nothing new was done since it was taken back: the earliest of them first.
         undone = (
-            "SELECT min(target) AS number FROM (SELECT target, max(number) AS turned FROM deeds WHERE who = ? "
+            f"SELECT min(target) AS number FROM (SELECT target, max(number) AS turned FROM deeds WHERE {mine} "
             "AND target IS NOT NULL GROUP BY target) WHERE target IN undone AND turned > "
-            "(SELECT max(number) FROM deeds WHERE who = ? AND target IS NULL)"
+            f"(SELECT max(number) FROM deeds WHERE {mine} AND target IS NULL)"
         )
         with self._writing():
             if (known := self._all("SELECT target FROM deeds WHERE request = ?", request)) != []:
                 return known[0]["target"]
-            found = self._all(holding, who) if kind == "undo" else self._all(undone, who, who)
+            by = who, *others
+            found = self._all(holding, *by) if kind == "undo" else self._all(undone, *by, *by)
             target = found[0]["number"]
             if target is not None:
                 self._insert(request, kind, who, None, target, {})

@@ -1,6 +1,7 @@
 """Labels of people that may be slips: what a head that did not learn them says otherwise (confident learning)."""
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,16 @@ FOLDS = 5
 FEWEST = 5  # labels of a class, below which nothing is said of them
 
 
-def suspicious(points: NDArray[np.floating], labels: list[str]) -> list[int]:
-    """Return the rows whose labels look wrong, the most suspicious first (Northcutt, Jiang, Chuang 2021).
+class Slip(NamedTuple):
+    """A label that looks wrong: its `row`, what a head says that did not learn it, and with which probability."""
+
+    row: int
+    instead: str
+    probability: float
+
+
+def suspicious(points: NDArray[np.floating], labels: list[str]) -> list[Slip]:
+    """Return the labels that look wrong, the most suspicious first (Northcutt, Jiang, Chuang 2021).
 
     Parameters
     ----------
@@ -23,17 +32,18 @@ def suspicious(points: NDArray[np.floating], labels: list[str]) -> list[int]:
     labels
         Their classes. Of classes with fewer than `FEWEST` labels nothing is said.
     """
-    _, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    names, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
     kept = np.flatnonzero(counts[numbers] >= FEWEST)
     if (counts >= FEWEST).sum() < 2:
         return []
     from cleanlab.filter import find_label_issues
 
-    _, given = np.unique(numbers[kept], return_inverse=True)
+    present, given = np.unique(numbers[kept], return_inverse=True)
     model = LogisticRegression(C=head.STRENGTH, tol=1e-3, max_iter=300)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         said = cross_val_predict(model, points[kept], given, cv=folds, method="predict_proba")
         found = find_label_issues(given, said, return_indices_ranked_by="self_confidence", n_jobs=1)
-    return [int(kept[row]) for row in found]
+    best = said.argmax(axis=1)
+    return [Slip(int(kept[row]), str(names[present[best[row]]]), float(said[row, best[row]])) for row in found]

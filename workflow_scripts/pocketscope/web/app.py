@@ -1,11 +1,12 @@
 """The addresses of the desk: what a page asks for, and what a person does on it."""
 
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,85 +15,21 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from pocketscope.core.errors import InputError
+from pocketscope.core.stack_pages import WORDS, is_known
 from pocketscope.web import project as projects
 from pocketscope.web.desk import Desk
 from pocketscope.web.events import Events
 from pocketscope.web.guard import OF_REPORT, Guard
 from pocketscope.web.labels import Overtaken
+from pocketscope.web.sent import Change, Export, Label, Open, Run, Sent, SetAside, TakePage, Toured, Turn
 from pocketscope.web.study import Study
 from pocketscope.web.wizard import Choice
 
 STATIC = Path(__file__).parent / "static"
+MOST_OF_WINDOW = 40  # characters of a window's name
 MOST_BYTES_OF_TABLE = 64 * 2**20
 MOST_BYTES = 8 * 2**20  # of what a page sends: the numbers of a hundred thousand images, and some
 FOREVER = "private, max-age=31536000, immutable"
-
-
-class _Sent(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    request: str = Field(min_length=8, max_length=80)
-
-
-class Label(_Sent):
-    """Label images, or take labels away."""
-
-    images: list[int] = Field(min_length=1)
-    category: str | list[str | None] | None  # of all, or beside `images`: that of each
-    seen: list[str | None]  # beside `images`: what the page showed of each
-    guess_shown: list[int] = []
-
-
-class Turn(_Sent):
-    """Take the last deed back, or do it again."""
-
-    redo: bool = False
-
-
-class Change(_Sent):
-    """Change a category."""
-
-    what: Literal["add", "rename", "merge", "delete", "colour", "key"]
-    category: str | None = None
-    name: str | None = None
-    into: str | None = None
-    value: str | None = None
-
-
-class SetAside(_Sent):
-    """Draw the exam, or go on without one."""
-
-    width: float | None = Field(ge=0.05, le=0.6)
-    by_folder: bool = False
-    labelled_too: bool = False
-
-
-class Run(BaseModel):
-    """Start what the person chose."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    kind: Literal["features", "study", "report", "preview", "estimate", "stop"]
-    choice: Choice = Choice()
-
-
-class Export(BaseModel):
-    """Make an export of what ships."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    kind: str
-
-
-class Open(BaseModel):
-    """Open a folder."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    folder: str
-
-
-class Toured(BaseModel):
-    """The tour was seen or dismissed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Server:
@@ -120,7 +57,7 @@ class Server:
             Route("/api/turn", self._doing(Turn, self._turn), methods=["POST"]),
             Route("/api/category", self._doing(Change, self._change), methods=["POST"]),
             Route("/api/take-table", self._table, methods=["POST"]),
-            Route("/api/take-folders", self._doing(_Sent, self._take_folders), methods=["POST"]),
+            Route("/api/take-folders", self._doing(Sent, self._take_folders), methods=["POST"]),
             Route("/api/exam", self._doing(SetAside, self._exam), methods=["POST"]),
             Route("/api/export", self._doing(Export, lambda sent: self.desk.study.export(sent.kind)), methods=["POST"]),
             Route("/api/run", self._doing(Run, self._run), methods=["POST"]),
@@ -134,6 +71,7 @@ class Server:
             Route("/take/study.zip", self._elsewhere),
             Route("/take/exports/{name}", self._take_export),
             Route("/take/{name}", self._take),
+            Route("/api/page", self._doing(TakePage, self._page_of_stacks), methods=["POST"]),
             Route("/api/tour", self._doing(Toured, self._toured), methods=["POST"]),
             Route("/api/projects", self._projects),
             Route("/api/folders", self._folders),
@@ -169,8 +107,9 @@ class Server:
             return JSONResponse({"project": None})
         return JSONResponse(await run_in_threadpool(self.desk.state) | {"tour": not projects.toured(self.kept_in)})
 
-    async def _events(self, _: Request) -> Response:
-        return StreamingResponse(self.events.listen(), media_type="text/event-stream")
+    async def _events(self, request: Request) -> Response:
+        window = request.query_params.get("window", "")[:MOST_OF_WINDOW]
+        return StreamingResponse(self.events.listen(window), media_type="text/event-stream")
 
     async def _thumbnail(self, request: Request) -> Response:
         return await self._image(request, lambda desk, number: desk.index.thumbnail(number), "image/webp")
@@ -281,7 +220,8 @@ class Server:
         return {"labels": lines}
 
     def _turn(self, sent: Turn) -> dict[str, Any]:
-        done = self.desk.labels.turn(sent.request, sent.redo)
+        window, _, _ = sent.request.partition(".")  # requests begin with the window that sends them
+        done = self.desk.labels.turn(sent.request, sent.redo, self.events.windows() - {window, ""})
         if done:
             self.desk.tell_labels()
         return {"done": done is not None, "what": done}
@@ -307,7 +247,7 @@ class Server:
         except InputError as error:
             return JSONResponse({"error": str(error)}, 422)
 
-    def _take_folders(self, sent: _Sent) -> dict[str, Any]:
+    def _take_folders(self, sent: Sent) -> dict[str, Any]:
         return self.desk.take_folders(sent.request)
 
     def _exam(self, sent: SetAside) -> dict[str, Any]:
@@ -358,6 +298,17 @@ class Server:
             self.open(project)
             self.events.tell("reload")
         return {"name": project.name}
+
+    def _page_of_stacks(self, sent: TakePage) -> dict[str, Any]:
+        project = self.desk.project
+        if not is_known(sent.page):
+            raise InputError(f"{sent.page!r} is no page: give its number, from 0, or one of {', '.join(WORDS)}")
+        if self.desk.study.runs.running:
+            raise InputError("a run is going on, with the images as they are now; wait for its end, or stop it")
+        projects.write(project, page=sent.page)
+        self.open(dataclasses.replace(project, page=sent.page))
+        self.events.tell("reload")
+        return {"page": sent.page}
 
 
 async def _body(request: Request, most: int) -> bytes | None:

@@ -43,7 +43,8 @@ class Desk:
     def __init__(self, project: Project, who: str, events: Events) -> None:
         self.project, self.who, self.events = project, who, events
         self.journal = Journal(project.journal)
-        self.index = Index(project.folder, project.results / "desk" / "images.sqlite")
+        name = f"images.{project.page}.sqlite" if project.page else "images.sqlite"  # each page is another image
+        self.index = Index(project.folder, project.results / "desk" / name, project.page)
         self.labels = Labels(self.journal, self.index, who)
         self.suggestions = Suggestions(
             self.index, self.labels, lambda version: events.tell("suggested", version=version)
@@ -90,6 +91,8 @@ class Desk:
             "run": self.study.runs.now,
             "asked": self.study.asked(),
             "missing": self.missing(),
+            "stacks": len(index.stacks),
+            "page": self.project.page,
         } | self.labels.snapshot()
 
     @property
@@ -173,7 +176,8 @@ class Desk:
         """
         from pocketscope.api import label_tables  # Arrow takes a while to import: the page comes first
 
-        dataset = {"source": {"kind": "folder", "unlabelled": str(self.project.folder)}, "classes": None, "page": None}
+        source = {"kind": "folder", "unlabelled": str(self.project.folder)}
+        dataset = {"source": source, "classes": None, "page": self.project.page}
         with tempfile.TemporaryDirectory() as folder, _remarks() as remarks:
             table = Path(folder) / f"table{Path(name).suffix}"
             table.write_bytes(content)
@@ -256,7 +260,7 @@ class Desk:
         ]
         problems = {n: problem for n in numbers if (problem := self.index.problems[n]) is not None}
         exam = [n for n in numbers if self.index.image_ids[n] in self.labels.exam]
-        about = {"identified": self.identified(), "missing": self.missing()}
+        about = {"identified": self.identified(), "missing": self.missing(), "stacks": len(self.index.stacks)}
         self.events.tell("identified", labels=labels, unreadable=problems, exam=exam, **about)
 
 

@@ -14,7 +14,7 @@ class Events:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listeners: set[asyncio.Queue] = set()
+        self._listeners: dict[asyncio.Queue, str] = {}
 
     def begin(self) -> None:
         """Take messages from now on; called inside the server's event loop."""
@@ -38,10 +38,14 @@ class Events:
         for listener in self._listeners:
             listener.put_nowait(None)
 
-    async def listen(self) -> AsyncIterator[str]:
-        """Yield messages as server-sent events, until the page goes."""
+    def windows(self) -> set[str]:
+        """Return the names of the windows that listen."""
+        return set(self._listeners.copy().values())
+
+    async def listen(self, window: str) -> AsyncIterator[str]:
+        """Yield messages as server-sent events, until the page in the window goes."""
         mine: asyncio.Queue = asyncio.Queue()
-        self._listeners.add(mine)
+        self._listeners[mine] = window
         try:
             yield "retry: 1000\n\n"
             while True:
@@ -54,4 +58,4 @@ class Events:
                         return
                     yield f"data: {json.dumps(message)}\n\n"
         finally:
-            self._listeners.discard(mine)
+            self._listeners.pop(mine, None)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pocketscope.core.stack_pages import Page
 from pocketscope.images import codec, decode
 from pocketscope.images.files import read_file, walk
 from pocketscope.images.pixels import Unreadable
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     image_id TEXT, sha256 TEXT, problem TEXT
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stacks (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS thumbnails (path TEXT PRIMARY KEY, image BLOB NOT NULL) STRICT;
 """
 
@@ -55,10 +57,13 @@ class Index:
         Of each identity that is known: copies of an image share it.
     gone
         Numbers of files that are there no more.
+    stacks
+        Numbers of files that hold several images, of which `page` says which one is meant, or what is made of all.
     """
 
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, cache: Path, page: Page = 0) -> None:
+        self.folder, self.page = folder, page
+        self.stacks: set[int] = set()
         self.paths: list[str] = []
         self.image_ids: list[str | None] = []
         self.hashes: list[str | None] = []
@@ -107,6 +112,7 @@ class Index:
         os.scandir(self.folder).close()  # it may have gone meanwhile
         with self._lock:
             known = self._known()
+            stacks = {path for (path,) in self._cache.execute("SELECT path FROM stacks")}
             came = []
             for path in sorted(found):
                 number = self._number.get(path)
@@ -124,6 +130,7 @@ class Index:
                     row = known.get(path)
                     same = row is not None and tuple(row[:2]) == found[path]
                     self._set(number, *(row[2:] if same else (None,) * 3))
+                    (self.stacks.add if same and path in stacks else self.stacks.discard)(number)
                     came.append(number)
             went = [n for path, n in self._number.items() if path not in found and n not in self.gone]
             self.gone.update(went)
@@ -160,7 +167,7 @@ class Index:
         """Return the whole image, as a network sees it, as a JPEG of at most `LARGE` pixels; None if unreadable."""
         with self._asking():
             try:
-                pixels = decode.decode(read_file(str(self.place(number))))
+                pixels = decode.decode(read_file(str(self.place(number))), page=self.page)
             except (Unreadable, OSError, MemoryError, ImportError):
                 return None
         return _smaller(pixels, LARGE, "JPEG", quality=92)
@@ -196,10 +203,12 @@ class Index:
         """Decode a file once: its identity, and its thumbnail, which is returned."""
         path = self.paths[number]
         image_id = digest = problem = small = None
+        stack = False
         try:
             data = read_file(str(self.place(number)))
             digest = hashlib.sha256(data).hexdigest()
-            pixels = decode.decode(data)
+            stack = decode.has_further_pages(data)
+            pixels = decode.decode(data, page=self.page)
         except FileNotFoundError:
             if self.folder.is_dir():  # else all of it is away, and comes back
                 self.gone.add(number)
@@ -213,11 +222,16 @@ class Index:
             small = _smaller(pixels, SMALL, "WEBP", quality=80, method=1)
         with self._lock:
             self._set(number, image_id, digest, problem)
+            (self.stacks.add if stack else self.stacks.discard)(number)
             if self._stop.is_set():
                 return small
             try:
                 row = path, *self._stats[number], image_id, digest, problem
                 self._cache.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
+                if stack:
+                    self._cache.execute("INSERT OR IGNORE INTO stacks VALUES (?)", [path])
+                else:
+                    self._cache.execute("DELETE FROM stacks WHERE path = ?", [path])
                 if small:
                     self._cache.execute("INSERT OR REPLACE INTO thumbnails VALUES (?, ?)", [path, small])
             except sqlite3.Error as error:  # a full disk: pictures are shown all the same, and made again later

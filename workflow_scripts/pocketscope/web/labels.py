@@ -1,7 +1,7 @@
 """What people said of the images, as the page needs it: by number of the image, and who would overwrite whom."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pocketscope.core.errors import InputError
@@ -162,10 +162,13 @@ class Labels:
             self.journal.append([Deed(request, kind, self.who, body=body)])
             self.refresh()
 
-    def turn(self, request: str, redo: bool = False) -> str | None:
-        """Take back the last deed of this person, or do it again; return what it was, None where there was none."""
+    def turn(self, request: str, redo: bool = False, others: Collection[str] = ()) -> str | None:
+        """Take back the last deed of this person, or do it again; return what it was, None where there was none.
+
+        What was done in `others`, windows that are open beside the one that asks, is left to these.
+        """
         with self._lock:
-            number = (self.journal.redo if redo else self.journal.undo)(request, self.who)
+            number = (self.journal.redo if redo else self.journal.undo)(request, self.who, others)
             self.refresh()
             return None if number is None else self._in_words(number)
 

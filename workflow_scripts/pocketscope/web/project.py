@@ -12,6 +12,7 @@ from typing import Any
 from pocketscope.api import workflow
 from pocketscope.core import files
 from pocketscope.core.errors import InputError
+from pocketscope.core.stack_pages import Page, is_known
 
 ABOUT = "project.json"
 TOURED = ".toured"
@@ -30,11 +31,14 @@ class Project:
         The images. Nothing is ever written into it.
     home
         The project's own folder: labels, configuration, results.
+    page
+        What of a file with several pages or frames is the image; see `pocketscope.images.decode.decode`.
     """
 
     name: str
     folder: Path
     home: Path
+    page: Page = 0
 
     @property
     def journal(self) -> Path:
@@ -89,7 +93,8 @@ def open_project(folder: str | Path, projects: Path | None = None) -> Project:
         )
     home = top / f"{_short(place.name)}-{hashlib.sha256(str(place).encode(errors='surrogateescape')).hexdigest()[:8]}"
     known = about(home)
-    project = Project(known.get("name") or place.name or str(place), place, home)
+    page = known.get("page", 0)
+    project = Project(known.get("name") or place.name or str(place), place, home, page if is_known(page) else 0)
     try:
         project.results.mkdir(parents=True, exist_ok=True)
         write(project, opened=time.time())

@@ -5,7 +5,7 @@ Exam images are left out of all of it: they are labelled blind, and nothing lear
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,7 @@ class Suggestions:
         self._due.set()
 
     def now(self) -> dict[str, Any]:
-        """Return the suggestions for the page: guesses (number, category, confidence), order, suspicious labels."""
+        """Return the suggestions for the page: guesses and suspicious labels (number, category, confidence), order."""
         about = {"version": self.version, "features": self.features is not None, "preparing": self.preparing}
         return self._now | about
 
@@ -183,12 +183,14 @@ class Suggestions:
         said = {one for one, held in list(labels.of.items()) if held.category is not None} | labels.exam
         return sum(one not in said and not index.gone.issuperset(ns) for one, ns in list(index.numbers.items()))
 
-    def _suspicious(self, known: dict[str, str]) -> list[str]:
+    def _suspicious(self, known: dict[str, str]) -> Iterator[list[Any]]:
         from pocketscope.suggest import doubt
 
         rows = [row for row, one in enumerate(self.features.image_ids) if one in known]
         found = doubt.suspicious(self.features.wide[rows], [known[self.features.image_ids[row]] for row in rows])
-        return [self.features.image_ids[rows[one]] for one in found]
+        for slip in found:
+            for number in self.index.numbers.get(self.features.image_ids[rows[slip.row]], ())[:1]:
+                yield [number, slip.instead, round(slip.probability, 4)]
 
     def _compute(self) -> None:
         with self._computing:
@@ -202,7 +204,7 @@ class Suggestions:
                 guesses = head.guess(self.features, known)
                 asked = head.to_label_next(self.features, known, guesses, skip=self.labels.exam, count=CAREFUL)
                 found["order"] = [n for one in asked for n in numbers.get(one, ())[:1]]
-                found["suspicious"] = [n for one in self._suspicious(known) for n in numbers.get(one, ())[:1]]
+                found["suspicious"] = list(self._suspicious(known))
             if self._answers is not None:
                 identity = {one.name: one.identity for one in self.labels.categories}
                 for number, path in enumerate(list(self.index.paths)):

@@ -93,6 +93,7 @@ def configuration(project: Project, choice: Choice, *, exam: bool, unlabelled: b
             project.dataset: {
                 "source": source,
                 "labels": str(project.journal),
+                **({"page": project.page} if project.page else {}),
                 "image_size": choice.image_size,
                 "symmetries": choice.symmetries,
             }

@@ -36,7 +36,16 @@ export function onWaiting(callback) {
   told = callback;
 }
 
+// This window has an undo of its own beside others that are open. Its name outlives a reload, and is not copied with the tab.
+const name = () => Array.from(crypto.getRandomValues(new Uint8Array(6)), (b) => b.toString(16).padStart(2, "0")).join("");
+export const windowName = performance.getEntriesByType("navigation")[0]?.type === "reload" && sessionStorage.getItem("window") || name();
+sessionStorage.setItem("window", windowName);
+
 export function newRequest() {
+  return `${windowName}.${newId()}`;
+}
+
+function newId() {
   return crypto.randomUUID ? crypto.randomUUID() : Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
 }
 

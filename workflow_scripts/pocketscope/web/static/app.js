@@ -6,9 +6,9 @@ import { Categories } from "./categories.js";
 import { Chooser } from "./chooser.js";
 import { Grid } from "./grid.js";
 import { Help } from "./help.js";
-import { FILTERS, guessOf, shown, SORTS, testedName } from "./select.js";
+import { FILTERS, guessOf, isGuesses, shown, SORTS, testedName } from "./select.js";
 import { Results } from "./results.js";
-import { Enough, Exam, Suggestions } from "./steps.js";
+import { Enough, Exam, Stacks, Suggestions } from "./steps.js";
 import { Train } from "./train.js";
 import { changed, counts, findSimilar, label, labelOf, listen, load, nameOf, say, state, subscribe, turn } from "./store.js";
 import { Tour } from "./tour.js";
@@ -21,6 +21,11 @@ const BEGIN = { filter: "all", who: "", sort: "name", text: "" };
 function App() {
   const [, again] = useReducer((n) => n + 1, 0);
   useEffect(() => subscribe(again), []);
+  useEffect(() => { // back from the list of projects
+    const onPop = (event) => { if (!state.project && !event.state?.projects) load(); };
+    addEventListener("popstate", onPop);
+    return () => removeEventListener("popstate", onPop);
+  }, []);
   if (!state.loaded) return html`<p class="hint">Loading ...</p>`;
   return state.project ? html`<${Desk} key=${state.project.home} />` : html`<${Chooser} />`;
 }
@@ -91,6 +96,16 @@ function Desk() {
     else { anchor.current = next; select([next], next); }
   };
 
+  const guessed = isGuesses(view.filter);
+  const guessedAs = guessed && view.filter.startsWith("guess:") ? view.filter.slice(6) : null;
+  const inSight = () => { // wholly: what is cut nobody has looked at
+    const box = grid.current.getBoundingClientRect();
+    return [...grid.current.querySelectorAll(".cell")].filter((cell) => {
+      const own = cell.getBoundingClientRect();
+      return own.top >= box.top && own.bottom <= box.bottom + 4;
+    }).map((cell) => Number(cell.dataset.number));
+  };
+
   const labelSelection = (category) => {
     const { list, selected, zoomed } = at.current;
     if (zoomed !== null) {
@@ -101,7 +116,7 @@ function Desk() {
     const numbers = [...selected];
     if (!numbers.length) return say("Nothing is selected. Click an image, or press an arrow key.", "error");
     label(numbers, category);
-    if (category !== null && numbers.length === 1) onward();
+    if (category !== null && numbers.length === 1 && !guessed) onward(); // who looks through guesses chooses what is wrong
   };
 
   const labelByButton = (category, event) => { // a double click is one: the second would label the next image
@@ -116,6 +131,16 @@ function Desk() {
     let next = cursor + 1;
     while (next < list.length && labelOf(list[next]) !== null) next++;
     if (next < list.length) moveTo(next);
+  };
+
+  // All others in sight as what was looked for: guesses follow each label, and another one may stand there by now.
+  const acceptInSight = () => {
+    const left = inSight().filter((number) => guessOf(number));
+    if (!left.length) return say("There is no guess in sight to accept.", "error");
+    label(left, guessedAs || new Map(left.map((number) => [number, guessOf(number)[0]]))).then(() => {
+      grid.current.scrollTop = 0;
+      listAnew();
+    });
   };
 
   const acceptGuesses = () => {
@@ -193,6 +218,7 @@ function Desk() {
   });
 
   state.answers = view.filter.startsWith("tested:");
+  state.checking = view.filter === "suspicious";
   const openTested = (filter, number) => {
     setTab("label");
     change({ ...BEGIN, filter });
@@ -203,6 +229,7 @@ function Desk() {
     anchor.current = position;
   };
   const change = (about) => { setView({ ...view, ...about }); setSelected(new Set()); setCursor(-1); anchor.current = -1; grid.current && (grid.current.scrollTop = 0); };
+  const show = (filter) => change({ filter, sort: isGuesses(filter) ? "sure" : isGuesses(view.filter) ? "name" : view.sort });
   const begin = (filter) => { // show images, the first that has no label selected
     const about = { ...BEGIN, filter };
     change(about);
@@ -214,13 +241,34 @@ function Desk() {
     setPanel(false);
     grid.current?.focus({ preventScroll: true });
   };
+  // Back and forward of the browser go from page to page of the desk, and close or open what is looked at large.
+  const large = zoomed !== null;
+  useEffect(() => history.replaceState({ tab, filter: view.filter, sort: view.sort }, ""), []);
+  useEffect(() => {
+    const { tab: before, filter } = history.state || {};
+    if (before !== tab || filter !== view.filter) history.pushState({ tab, filter: view.filter, sort: view.sort }, "");
+  }, [tab, view.filter]);
+  useEffect(() => {
+    if (large && !history.state?.large) history.pushState({ ...history.state, large: true }, "");
+    else if (!large && history.state?.large) history.back();
+  }, [large]);
+  useEffect(() => {
+    const onPop = ({ state: place }) => {
+      if (!place?.tab) return;
+      if (at.current.zoomed !== null && !place.large) close();
+      setTab(place.tab);
+      if (place.filter !== view.filter) change({ ...BEGIN, filter: place.filter, sort: place.sort });
+    };
+    addEventListener("popstate", onPop);
+    return () => removeEventListener("popstate", onPop);
+  });
   const people = useMemo(() => [...new Set(state.by.filter(Boolean))].sort(), [round, state.images.length, view]);
   const labelled = counts().all;
   const total = state.images.length - state.gone.size;
   const sorts = Object.entries(SORTS).filter(([key]) => key === "name" || (key === "similar" ? state.similar : key === "next" ? state.order : state.guess.size));
   return html`<div class="desk">
     <header class="top">
-      <h1><a href="/" onClick=${(event) => { event.preventDefault(); state.project = null; changed(); }} title="Other projects">pocketscope</a> <span>${state.project.name}</span></h1>
+      <h1><a href="/" onClick=${(event) => { event.preventDefault(); history.pushState({ projects: true }, ""); state.project = null; changed(); }} title="Other projects">pocketscope</a> <span>${state.project.name}</span></h1>
       <nav class="tabs" aria-label="Pages">${[["label", "Label"], ["train", "Train"], ["results", "Results"]].map(([key, name]) => html`
         <button key=${key} aria-current=${tab === key ? "page" : undefined} onClick=${() => setTab(key)}>${name}${key === "train" && ["running", "stopping"].includes(state.run.state) ? html` <span class="busy">${state.run.total ? `${Math.floor((100 * (state.run.done || 0)) / state.run.total)} %` : "..."}</span>` : ""}</button>`)}</nav>
       <div class="numbers" role="status">
@@ -239,7 +287,7 @@ function Desk() {
     ${state.trouble && html`<p class="banner" role="alert">${state.trouble}</p>`}
     ${tab === "train" ? html`<${Train} />` : tab === "results" ? html`<${Results} onShow=${(sort) => { setTab("label"); change({ filter: "unlabelled", sort }); }} onOpen=${openTested} />` : html`
     <nav class=${`bar${more ? " more" : ""}`} aria-label="What is shown">
-      <label>Show <select value=${view.filter} onChange=${(event) => change({ filter: event.target.value })}>
+      <label>Show <select value=${view.filter} onChange=${(event) => show(event.target.value)}>
         ${Object.entries(FILTERS).map(([key, name]) => (key !== "exam" || state.exam.size) && (!key.endsWith("sure") || state.guess.size || view.filter === key) && (key !== "suspicious" || state.suspicious.size || view.filter === key) && html`<option value=${key} selected=${key === view.filter}>${name}</option>`)}
         ${view.filter.startsWith("tested:") && html`<option value=${view.filter} selected>${testedName(view.filter)}</option>`}
         ${state.categories.map((one) => html`<option value=${`category:${one.id}`} selected=${view.filter === `category:${one.id}`}>${one.name}</option>`)}
@@ -249,7 +297,7 @@ function Desk() {
         <option value="">anybody</option>${people.map((one) => html`<option value=${one}>${one}</option>`)}</select></label>`}
       ${sorts.length > 1 && !state.answers && view.filter !== "suspicious" && html`<label class="less">Order <select value=${view.sort} onChange=${(event) => change({ sort: event.target.value })}>${sorts.map(([key, name]) => html`<option value=${key} selected=${key === view.sort}>${name}</option>`)}</select></label>`}
       <label class="grow less"><input type="search" aria-label="Name" value=${view.text} onInput=${(event) => change({ text: event.target.value })} placeholder="part of a name" /></label>
-      <span class="found">${list.length.toLocaleString()} shown${selected.size > 0 ? `, ${selected.size.toLocaleString()} selected` : ""}</span>
+      <span class="found"><span>${list.length.toLocaleString()} shown</span><span>${selected.size > 0 ? `${selected.size.toLocaleString()} selected` : ""}</span></span>
       ${state.features && html`<button class="less" disabled=${selected.size !== 1} onClick=${async () => { if (await findSimilar([...selected][0])) change({ sort: "similar", filter: "all" }); }} title="Sort by likeness to the selected image">Similar</button>`}
       <button disabled=${selected.size !== 1} onClick=${() => openAt(list.indexOf([...selected][0]))} title="Look at it large (Space)">Enlarge</button>
       ${state.guess.size > 0 && html`<button disabled=${![...selected].some(guessOf)} onClick=${acceptGuesses} title="Accept the guesses for what is selected (Enter)">Accept</button>`}
@@ -259,12 +307,15 @@ function Desk() {
       <button class="small-screen" aria-expanded=${more} onClick=${() => setMore(!more)}>Filter</button>
       <button class="small-screen" aria-expanded=${panel} onClick=${() => setPanel(!panel)}>${panel ? "Images" : "Steps"}</button>
     </nav>
+    ${guessed && list.length > 0 && html`<p class="note">Is a guess wrong? Click the image, and press the key of what it is. Then <button class="main" onClick=${acceptInSight}>${guessedAs ? `Label all others in sight ${nameOf(guessedAs)}` : "Accept all other guesses in sight"}</button> One Z takes them back.</p>`}
+    ${state.checking && list.length > 0 && html`<p class="note">Below each label: what the image looks like to a model that learnt from your other labels alone. You may be right. To change a label press the key of what it is.</p>`}
     ${state.answers && html`<p class="note"><button class="link" onClick=${() => setTab("results")}>Back to the results</button> What you correct here of the exam is kept; the test keeps what you said before you saw an answer.</p>`}
     <main>
       <aside class=${panel || !state.categories.length ? "open" : ""}>
         <${Categories} hasSelection=${selected.size > 0} onLabel=${labelByButton} onShow=${(id) => change({ filter: `category:${id}` })} />
+        <${Stacks} />
         ${state.categories.length > 1 && html`<${Exam} onShow=${begin} />`}
-        <${Suggestions} onSort=${(sort) => change(sort === "suspicious" ? { filter: sort, sort: "name" } : { filter: "unlabelled", sort })} />
+        <${Suggestions} onSort=${(sort) => change(sort === "suspicious" ? { filter: sort, sort: "name" } : { filter: "unlabelled", sort })} onGuesses=${(id) => show(`guess:${id}`)} />
         <${Enough} />
       </aside>
       ${list.length

@@ -1,12 +1,14 @@
 // The grid: only the rows in sight are in the page. Selecting by click, Shift, Ctrl, a frame, arrows and touch.
 
 import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from "./vendor/htm-preact-3.1.1.js";
-import { answerOf, described, guessOf } from "./select.js";
+import { answerOf, described, doubtOf, guessOf } from "./select.js";
 import { categoryOf, labelOf, nameOf, state, thumbnail } from "./store.js";
 
 const GAP = 8;
 const CAPTION = 22;
-const TWO_LINES = 42; // with an answer to the test below the label
+const TWO_LINES = 42; // with an answer to the test, or a doubt, below the label; or for long names of categories
+const LETTER = 7; // pixels of a letter in a caption, about
+const BESIDE = 7; // letters beside a category's name: of a guess
 const BEYOND = 2; // rows kept above and below those in sight
 const DRAG = 6; // pixels, from which on a press is a frame and no click
 
@@ -18,7 +20,10 @@ export function Grid({ list, size: asked, selected, cursor, onSelect, onOpen, gr
   const drag = useRef(null);
   const columns = Math.max(1, Math.round((width - GAP) / (asked + GAP)));
   const size = Math.floor((width - GAP) / columns) - GAP; // no stripe is left over at the right
-  const rowHeight = size + (state.answers ? TWO_LINES : CAPTION) + GAP;
+  const longest = Math.max(0, ...state.categories.map((one) => one.name.length)) + (state.guess.size ? BESIDE : 2);
+  const below = state.answers || state.checking;
+  const two = below || longest * LETTER > size;
+  const rowHeight = size + (two ? TWO_LINES : CAPTION) + GAP;
   const rows = Math.ceil(list.length / columns);
   const first = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
   const last = Math.min(rows, Math.ceil((top + height) / rowHeight) + BEYOND);
@@ -113,7 +118,7 @@ export function Grid({ list, size: asked, selected, cursor, onSelect, onOpen, gr
     drawn.push(html`<div role="row" key=${row} aria-rowindex=${row + 1} class="row"
       style=${{ top: `${row * rowHeight + GAP}px`, height: `${rowHeight}px` }}>${cells}</div>`);
   }
-  return html`<div class=${`grid${state.answers ? " answers" : ""}`} ref=${gridRef} role="grid" tabindex="0" aria-label="Images" aria-multiselectable="true"
+  return html`<div class=${`grid${below ? " answers" : two ? " long" : ""}`} ref=${gridRef} role="grid" tabindex="0" aria-label="Images" aria-multiselectable="true"
     aria-rowcount=${rows} aria-colcount=${columns} data-columns=${columns}
     aria-activedescendant=${cursor >= 0 && cursor < list.length ? `image-${list[cursor]}` : undefined}
     onScroll=${(event) => setTop(event.currentTarget.scrollTop)}
@@ -126,12 +131,15 @@ export function Grid({ list, size: asked, selected, cursor, onSelect, onOpen, gr
   </div>`;
 }
 
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`; // one word
+
 function Cell({ number, at, column, size, chosen, current }) {
   const label = labelOf(number);
   const category = label === null ? null : categoryOf(label);
   const pending = state.pending.has(number);
   const guess = guessOf(number);
   const answer = answerOf(number, false);
+  const doubt = doubtOf(number);
   const problem = state.unreadable.get(number);
   return html`<div role="gridcell" id=${`image-${number}`} data-at=${at} data-number=${number} aria-colindex=${column + 1}
     aria-selected=${chosen} aria-label=${described(number)} title=${state.images[number]}
@@ -140,10 +148,10 @@ function Cell({ number, at, column, size, chosen, current }) {
     ${problem
       ? html`<div class="unreadable" style=${{ height: `${size}px` }}>${problem}</div>`
       : html`<img src=${thumbnail(number)} alt="" draggable="false" decoding="async" style=${{ height: `${size}px` }} />`}
-    <span class="caption">${
-      category ? html`<b class="label">${category.name}</b>${answer && html`<span class="guess">→ ${answer}</span>`}`
+    <span class="caption" title=${described(number).split("; ").slice(1).join("; ")}>${
+      category ? html`<b class="label">${category.name}</b>${answer && html`<span class="guess">→ ${answer}</span>`}${doubt && html`<span class="guess">→ ${nameOf(doubt[0])}? ${percent(doubt[1])}</span>`}`
       : answer ? html`<span class="guess">→ ${answer}</span>`
-      : guess ? html`<span class="guess">${nameOf(guess[0])}? ${Math.round(100 * guess[1])} %</span>`
+      : guess ? html`<span class="guess">${nameOf(guess[0])}? ${percent(guess[1])}</span>`
       : problem ? state.images[number] : ""}</span>
     ${state.exam.has(number) && html`<span class="badge" title="Exam image: it tests the models, and is labelled without seeing a guess">exam</span>`}
   </div>`;

@@ -9,7 +9,7 @@ const KEYS = [
   ["1-9, letters", "label what is selected as the category with that key"],
   ["Enter", "accept the model's guesses for what is selected"],
   ["0", "take the label away"],
-  ["Z, Shift+Z", "take back, do again: without limit, also after a restart"],
+  ["Z, Shift+Z", "take back what you did in this window, do it again: without limit, also after a restart"],
   ["Space", "look at one image large; keys label there too, and go on to the next"],
   ["L", "filter and sort anew"],
   ["Esc", "select nothing, or close"],

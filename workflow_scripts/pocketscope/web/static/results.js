@@ -33,7 +33,7 @@ export function Results({ onShow, onOpen }) {
     ${!overall && !found.report && !found.known ? html`<p class="hint">Nothing yet. Label some images of each category, then train.</p>` : ""}
     ${(overall || found.known) && html`<section class="headline"><p><strong>${overall?.tested?.text || found.known}</strong></p>
       ${found.answered && html`<p>${answered(found.answered)}</p>`}
-      <p>${overall ? overall.text : "A quick look: one model, and nothing that it was compared with. The recommended study compares, and often gains some points."}</p></section>`}
+      <p>${overall ? overall.text : "A quick look: one model, and nothing that it was compared with. The recommended study trains networks on your images, and compares."}</p></section>`}
     ${found.known && !found.report && html`<p><button disabled=${["running", "stopping"].includes(state.run.state)} onClick=${write}>Write the report</button> ${" "}
       <span class="small soft">Some minutes: with intervals, how fast and large the model is, and what was not shown.</span>
       ${state.by_model === "model" && html` <button onClick=${() => onShow("doubt")}>Look at the answers, most doubtful first</button>`}</p>`}

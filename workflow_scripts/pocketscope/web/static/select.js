@@ -16,6 +16,9 @@ export const SORTS = { next: "What to label next", name: "Name", doubt: "Doubt, 
 
 const collator = new Intl.Collator(undefined, { numeric: true });
 
+// Whether what is shown is there to be accepted many at once.
+export const isGuesses = (filter) => filter === "sure" || filter.startsWith("guess:");
+
 // All numbers in the order of their names. Comparing a hundred thousand names takes a second: done once.
 let named = { of: null, length: -1, order: [] };
 function byName() {
@@ -73,7 +76,7 @@ export function shown({ filter, who, sort, text, similar }) {
     if (wanted && !state.images[number].toLocaleLowerCase().includes(wanted)) continue;
     found.push(number);
   }
-  if (filter === "suspicious") found.sort((a, b) => state.suspicious.get(a) - state.suspicious.get(b));
+  if (filter === "suspicious") found.sort((a, b) => state.suspicious.get(a)[2] - state.suspicious.get(b)[2]);
   else if (filter.startsWith("tested:")) found.sort(surest);
   else if (sort === "doubt") {
     const sure = (number) => (labelOf(number) === null ? state.guess.get(number)?.[1] ?? 2 : 3);
@@ -101,6 +104,8 @@ export function described(number) {
   if (state.exam.has(number)) parts.push("exam image");
   const guess = guessOf(number);
   if (state.answers && state.tested.images.has(number)) parts.push(`the tested model's answer: ${answerOf(number)}`);
+  const doubt = doubtOf(number);
+  if (doubt) parts.push(`looks like ${nameOf(doubt[0])}, ${Math.round(100 * doubt[1])} %`);
   if (guess) parts.push(`the model's guess: ${nameOf(guess[0])}, ${Math.round(100 * guess[1])} %`);
   return parts.join("; ");
 }
@@ -116,4 +121,24 @@ export function guessOf(number) {
   if (state.exam.has(number) || labelOf(number) !== null) return null;
   const guess = state.guess.get(number);
   return guess && nameOf(guess[0]) ? guess : null;
+}
+
+// How many images are guessed to be of each category, counted anew only where a guess or a label changed.
+let counted = { key: null, of: null };
+export function guessCounts() {
+  const key = [state.deeds, state.guess, state.gone, state.categories, state.exam];
+  if (counted.key?.every((one, i) => one === key[i])) return counted.of;
+  const of = new Map(state.categories.map((one) => [one.id, 0]));
+  for (const number of state.guess.keys()) {
+    const guess = state.gone.has(number) ? null : guessOf(number);
+    if (guess) of.set(guess[0], of.get(guess[0]) + 1);
+  }
+  counted = { key, of };
+  return of;
+}
+
+// Why a label is among those to check: what it looks like to a model that did not learn it, while these are what is shown.
+export function doubtOf(number) {
+  const found = state.checking && labelOf(number) !== null ? state.suspicious.get(number) : null;
+  return found && nameOf(found[0]) && found[0] !== labelOf(number) ? found : null;
 }

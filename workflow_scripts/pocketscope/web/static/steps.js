@@ -2,10 +2,38 @@
 
 import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.js";
 import { get, post, postOnce } from "./api.js";
+import { guessCounts } from "./select.js";
 import { labelOf, say, state } from "./store.js";
 
 const WIDTHS = [[0.3, "roughly (±15 points)"], [0.2, "well enough (±10 points)"], [0.15, "well (±8 points)"], [0.1, "closely (±5 points)"]];
 const percent = (share) => `${Math.round(100 * share)} %`;
+
+const PAGES = [
+  [0, "the first"], ["middle", "the one in the middle"], ["maximum_projection", "the brightest of all, point by point"],
+  ["minimum_projection", "the darkest of all, point by point"], ["mean_projection", "the mean of all"],
+  ["channels", "two or three channels, as red, green and blue"],
+];
+
+// Files that hold several images: which one is meant, or what is made of all. Another choice is another image.
+export function Stacks() {
+  if (!state.stacks) return "";
+  const known = PAGES.some(([value]) => value === state.page);
+  const labelled = state.label.some((one) => one !== null);
+  const choose = async (event) => {
+    const wanted = event.target.value;
+    let page = PAGES.find(([value]) => String(value) === wanted)?.[0];
+    if (page === undefined) page = Number(prompt("Number of the image in its file, from 1", "2")) - 1;
+    const sure = !labelled || confirm("Labels belong to the images that were shown. Those given so far do not hold for the others; they come back with this choice. Go on?");
+    if (!sure || !Number.isInteger(page) && typeof page !== "string" || page < 0) { event.target.value = String(state.page); return; }
+    await postOnce("/api/page", { page }).catch((error) => say(error.message, "error"));
+  };
+  return html`<section><h2>Files with several images</h2>
+    <p class="small">${state.stacks === 1 ? "1 file holds" : `${state.stacks.toLocaleString()} files hold`} several images: a stack, frames or channels. What is shown, and learnt?</p>
+    <select aria-label="What of a file with several images is shown" onChange=${choose}>
+      ${PAGES.map(([value, name]) => html`<option value=${String(value)} selected=${value === state.page}>${name}</option>`)}
+      ${!known && html`<option value=${String(state.page)} selected>number ${state.page + 1}</option>`}
+      <option value="other">another one ...</option></select></section>`;
+}
 
 export function Exam({ onShow }) {
   const [width, setWidth] = useState(0.2);
@@ -47,7 +75,9 @@ function rareInExam() {
   return state.categories.filter((one) => found.get(one.id) < 5).map((one) => one.name);
 }
 
-export function Suggestions({ onSort }) {
+const MOST_GUESSED = 12; // categories whose guesses are offered; the list of what is shown has all
+
+export function Suggestions({ onSort, onGuesses }) {
   if (state.asked.exam === null || state.preparing === null) return "";
   const { run } = state;
   const looking = ["running", "stopping"].includes(run.state) && run.kind === "features";
@@ -58,10 +88,20 @@ export function Suggestions({ onSort }) {
       : state.preparing && !state.order ? html`<p class="small">${state.features || (run.kind === "features" && run.state === "done") ? "The network has seen all images. They are put in order, and the guesses are fitted" : "Fitting the guesses"}: up to a minute ...</p>`
       : state.features ? html`<p class="small">${state.by_model === "model" ? "Guesses are the trained model's." : state.by_model ? "Guesses follow your labels." : "Label two categories, and guesses appear."}${state.preparing ? " New ones are being read ..." : ""}</p>
           <div class="buttons"><button onClick=${() => onSort("next")}>Most useful first</button>${state.guess.size > 0 && html`<button onClick=${() => onSort("doubt")}>Most doubtful first</button>`}
-          ${state.suspicious.size > 0 && html`<button onClick=${() => onSort("suspicious")}>${state.suspicious.size} labels to check</button>`}</div>`
+          ${state.suspicious.size > 0 && html`<button onClick=${() => onSort("suspicious")}>${state.suspicious.size === 1 ? "1 label" : `${state.suspicious.size} labels`} to check</button>`}</div>
+          ${state.guess.size > 0 && html`<${Guessed} onGuesses=${onGuesses} />`}`
       : html`<p class="small">A network looks at all images once, so that the most useful ones can be asked for first, and guesses appear as you label.</p>
           <button disabled=${busy || !state.scanned} onClick=${start}>Prepare suggestions</button>`}
   </section>`;
+}
+
+// How many images are guessed to be of each category: a click shows them, the surest first, to be accepted many at once.
+function Guessed({ onGuesses }) {
+  const found = guessCounts();
+  const most = state.categories.filter((one) => found.get(one.id)).sort((a, b) => found.get(b.id) - found.get(a.id)).slice(0, MOST_GUESSED);
+  if (!most.length) return "";
+  return html`<p class="small">Or look through the guesses of one category, and accept many at once:</p>
+    <div class="buttons">${most.map((one) => html`<button key=${one.id} class="guesses" onClick=${() => onGuesses(one.id)} title=${`Show the images that are guessed to be ${one.name}, the surest first`}>${one.name} <span class="soft">${found.get(one.id).toLocaleString()}</span></button>`)}</div>`;
 }
 
 export function Enough() {

@@ -1,6 +1,6 @@
 // What is known of the project: filled from /api/state, kept true by events. Images are numbers; arrays are by number.
 
-import { get, post } from "./api.js";
+import { get, post, windowName } from "./api.js";
 
 export const state = {
   loaded: false,
@@ -18,6 +18,8 @@ export const state = {
   categories: [],
   identified: 0,
   scanned: false,
+  stacks: 0, // files that hold several images
+  page: 0, // what of these is the image
   trouble: null,
   version: new Map(),
   guess: new Map(), // number -> [category, confidence]
@@ -25,11 +27,12 @@ export const state = {
   by_model: null, // whose guesses they are: of the quick head, or of the model that ships
   features: false,
   preparing: null, // whether suggestions are being prepared; null until that is known
-  suspicious: new Map(), // labels that may be slips: number -> place, the most suspicious first
+  suspicious: new Map(), // labels that may be slips, the most suspicious first: number -> [category instead, confidence, place]
   similar: null, // number -> distance to the image that was asked for
   enough: null, // the learning curve that was asked for last
   newly: 0, // how often answers to the test came
   tested: { classes: [], counts: [], images: new Map() }, // number -> [truth, answer, confidence]: places in classes
+  checking: false, // whether labels that may be slips are what the grid shows
   answers: false, // whether the answers to the test are what the grid shows
   run: { state: "idle" },
   asked: { choice: null, exam: null, processes: {}, presets: {} },
@@ -73,7 +76,7 @@ export async function load() {
   }
   Object.assign(state, {
     loaded: true, project: read.project, images: read.images, scanned: read.scanned, trouble: read.trouble,
-    identified: read.identified, session: read.session, gone: new Set(read.gone), version: new Map(),
+    identified: read.identified, session: read.session, stacks: read.stacks, page: read.page, gone: new Set(read.gone), version: new Map(),
     unreadable: new Map(Object.entries(read.unreadable).map(([number, why]) => [Number(number), why])),
   });
   state.run = read.run;
@@ -105,7 +108,7 @@ function take(lines) {
 }
 
 export function listen() {
-  const events = new EventSource("/api/events");
+  const events = new EventSource(`/api/events?window=${windowName}`);
   let before = false;
   events.onopen = () => {
     state.connected = true;
@@ -122,7 +125,7 @@ export async function suggest() {
   if (!read) return;
   state.guess = new Map(read.guess.map(([number, category, confidence]) => [number, [category, confidence]]));
   state.order = read.order.length ? new Map(read.order.map((number, place) => [number, place])) : null;
-  state.suspicious = new Map(read.suspicious.map((number, place) => [number, place]));
+  state.suspicious = new Map(read.suspicious.map(([number, category, confidence], place) => [number, [category, confidence, place]]));
   state.by_model = read.by;
   state.features = read.features;
   state.preparing = read.preparing;
@@ -168,10 +171,10 @@ const handlers = {
     Object.assign(state, { gone: new Set(gone), missing, trouble, scanned });
     changed();
   },
-  identified({ labels, unreadable, exam, identified, missing }) {
+  identified({ labels, unreadable, exam, identified, missing, stacks }) {
     for (const [number, why] of Object.entries(unreadable)) state.unreadable.set(Number(number), why);
     for (const number of exam) state.exam.add(number);
-    Object.assign(state, { identified, missing });
+    Object.assign(state, { identified, missing, stacks });
     take(labels);
   },
 };

@@ -8,7 +8,7 @@ const STEPS = [
   [".categories", "Say what can be on the images", "Add a category for each kind. Where the images lie in folders named like them, or labels are in a table, take these. Each category gets a key."],
   ["aside", "Let an exam be drawn", "A few images, drawn at random, test the models at the end. You label them without seeing a guess, and no model that they test learns from them: only so can it be said how good it is."],
   [".grid, .empty", "Label with keys", "Click an image, or many (Shift, Ctrl, drag, A for all), and press the key of the category, or the category itself: the next image follows. Z takes anything back. Space shows an image large."],
-  ["aside", "Let the most useful images come first", "Prepare suggestions: a network looks at all images. Then guesses follow your labels; Enter accepts them for all that is selected. Find out tells whether more labels would help."],
+  ["aside", "Let the most useful images come first", "Prepare suggestions: a network looks at all images. Then guesses follow your labels; look through those of one category, and accept many at once. Find out tells whether more labels would help."],
   [".tabs", "Train, look, take away", "Train starts a study, which goes on if you close the page. Results shows how good the model is and where it errs, and has the files to take away."],
 ];
 
