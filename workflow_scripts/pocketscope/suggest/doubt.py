@@ -1,5 +1,6 @@
 """Labels of people that may be slips: what a head that did not learn them says otherwise (confident learning)."""
 
+import math
 import warnings
 from typing import NamedTuple
 
@@ -12,6 +13,10 @@ from pocketscope.suggest import head
 
 FOLDS = 5
 FEWEST = 5  # labels of a class, below which nothing is said of them
+# Of all labels, the most suspicious. Those that were asked for first are hard to tell: of 100, more than a third look
+# wrong while all are right (blood cells, cell cycle). With five wrong ones among them the first 15 hold 2.7 of these on
+# average, and all 40 that look wrong 3.6.
+SHARE = 0.15
 
 
 class Slip(NamedTuple):
@@ -23,7 +28,7 @@ class Slip(NamedTuple):
 
 
 def suspicious(points: NDArray[np.floating], labels: list[str]) -> list[Slip]:
-    """Return the labels that look wrong, the most suspicious first (Northcutt, Jiang, Chuang 2021).
+    """Return the labels that look most wrong, the most suspicious first (Northcutt, Jiang, Chuang 2021).
 
     Parameters
     ----------
@@ -45,5 +50,5 @@ def suspicious(points: NDArray[np.floating], labels: list[str]) -> list[Slip]:
         warnings.simplefilter("ignore")
         said = cross_val_predict(model, points[kept], given, cv=folds, method="predict_proba")
         found = find_label_issues(given, said, return_indices_ranked_by="self_confidence", n_jobs=1)
-    best = said.argmax(axis=1)
-    return [Slip(int(kept[row]), str(names[present[best[row]]]), float(said[row, best[row]])) for row in found]
+    best, most = said.argmax(axis=1), math.ceil(SHARE * len(labels))
+    return [Slip(int(kept[row]), str(names[present[best[row]]]), float(said[row, best[row]])) for row in found[:most]]

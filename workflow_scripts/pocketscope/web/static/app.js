@@ -307,8 +307,8 @@ function Desk() {
       <button class="small-screen" aria-expanded=${more} onClick=${() => setMore(!more)}>Filter</button>
       <button class="small-screen" aria-expanded=${panel} onClick=${() => setPanel(!panel)}>${panel ? "Images" : "Steps"}</button>
     </nav>
-    ${guessed && list.length > 0 && html`<p class="note">Is a guess wrong? Click the image, and press the key of what it is. Then <button class="main" onClick=${acceptInSight}>${guessedAs ? `Label all others in sight ${nameOf(guessedAs)}` : "Accept all other guesses in sight"}</button> One Z takes them back.</p>`}
-    ${state.checking && list.length > 0 && html`<p class="note">Below each label: what the image looks like to a model that learnt from your other labels alone. You may be right. To change a label press the key of what it is.</p>`}
+    ${guessed && list.length > 0 && html`<p class="note">Is a guess wrong? Choose the image, then its category or key. At the end <button class="main" onClick=${acceptInSight}>${guessedAs ? `Label all others in sight ${nameOf(guessedAs)}` : "Accept all other guesses in sight"}</button> One Z takes them back.</p>`}
+    ${state.checking && list.length > 0 && html`<p class="note">Below each label: what the image looks like to a model that learnt from your other labels alone. You may be right. To change a label choose the image, then its category or key.</p>`}
     ${state.answers && html`<p class="note"><button class="link" onClick=${() => setTab("results")}>Back to the results</button> What you correct here of the exam is kept; the test keeps what you said before you saw an answer.</p>`}
     <main>
       <aside class=${panel || !state.categories.length ? "open" : ""}>

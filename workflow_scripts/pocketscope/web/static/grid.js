@@ -7,7 +7,7 @@ import { categoryOf, labelOf, nameOf, state, thumbnail } from "./store.js";
 const GAP = 8;
 const CAPTION = 22;
 const TWO_LINES = 42; // with an answer to the test, or a doubt, below the label; or for long names of categories
-const LETTER = 7; // pixels of a letter in a caption, about
+const LETTER = 7.5; // pixels of a letter in a caption, about
 const BESIDE = 7; // letters beside a category's name: of a guess
 const BEYOND = 2; // rows kept above and below those in sight
 const DRAG = 6; // pixels, from which on a press is a frame and no click
