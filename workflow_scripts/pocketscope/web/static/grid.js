@@ -149,7 +149,7 @@ function Cell({ number, at, column, size, chosen, current }) {
       ? html`<div class="unreadable" style=${{ height: `${size}px` }}>${problem}</div>`
       : html`<img src=${thumbnail(number)} alt="" draggable="false" decoding="async" style=${{ height: `${size}px` }} />`}
     <span class="caption" title=${described(number).split("; ").slice(1).join("; ")}>${
-      category ? html`<b class="label">${category.name}</b>${answer && html`<span class="guess">→ ${answer}</span>`}${doubt && html`<span class="guess">→ ${nameOf(doubt[0])}? ${percent(doubt[1])}</span>`}`
+      category ? html`<b class="label">${category.name}</b>${answer && html`<span class="guess">→ ${answer}</span>`}${doubt && html`<span class="guess">→ ${nameOf(doubt[0])}?</span>`}`
       : answer ? html`<span class="guess">→ ${answer}</span>`
       : guess ? html`<span class="guess">${nameOf(guess[0])}? ${percent(guess[1])}</span>`
       : problem ? state.images[number] : ""}</span>

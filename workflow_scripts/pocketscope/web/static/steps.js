@@ -9,9 +9,9 @@ const WIDTHS = [[0.3, "roughly (±15 points)"], [0.2, "well enough (±10 points)
 const percent = (share) => `${Math.round(100 * share)} %`;
 
 const PAGES = [
-  [0, "the first"], ["middle", "the one in the middle"], ["maximum_projection", "the brightest of all, point by point"],
-  ["minimum_projection", "the darkest of all, point by point"], ["mean_projection", "the mean of all"],
-  ["channels", "two or three channels, as red, green and blue"],
+  [0, "the first"], ["middle", "the one in the middle"], ["maximum_projection", "of each point the brightest"],
+  ["minimum_projection", "of each point the darkest"], ["mean_projection", "of each point the mean"],
+  ["channels", "channels, as red, green, blue"],
 ];
 
 // Files that hold several images: which one is meant, or what is made of all. Another choice is another image.
