@@ -13,7 +13,7 @@ from onnxruntime.quantization import shape_inference
 
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
-from pocketscope.deploy import bias_correction
+from pocketscope.deploy import bias_correction, weight_rounding
 from pocketscope.inference import onnx_model
 
 CALIBRATION_IMAGES = 128
@@ -36,14 +36,16 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
     run faster than signed ones. Weights have 7 of 8 bits: processors without VNNI add two products in 16 bits, which
     full weights overflow and 255 x 64 x 2 does not, so that a file answers alike on every processor. An activation's
     range is the mean, over batches of calibration images, of its smallest and largest value, so that one odd image does
-    not coarsen it. What rounding adds on average is taken off the biases.
+    not coarsen it. Weights are rounded so that their errors cancel in what a layer computes (`weight_rounding`); what
+    is left of the mean is taken off the biases and the logits.
 
     Parameters
     ----------
     source
         A model that `onnx_export.to_onnx` wrote.
     images
-        uint8 (N, H, W, 3) of the training set: the range of each activation is measured on them.
+        uint8 (N, H, W, 3) of the training set: the range of each activation, and which inputs of a layer go along
+        with each other, are measured on them.
     path
         The quantised model; it keeps the metadata of `source`.
 
@@ -64,7 +66,7 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
         shape_inference.quant_pre_process(os.fspath(source), prepared, skip_symbolic_shape=True)
         model = onnx.load(prepared)
         image = _read_bytes_in_first_layer(model.graph)
-        bias_correction.correct_layers(model, batches)
+        weight_rounding.round_layers(model, images, plainly={"first.weight"})
         onnx.save(onnx.shape_inference.infer_shapes(model), prepared)
         ort.quantize_static(
             prepared,

@@ -163,7 +163,7 @@ def _evaluation(config: Mapping[str, Any], networks: Mapping[str, Any], statisti
     forms = {form for precisions in config["students"].values() for form in precisions}
     quantised = (
         " Models in int8 were quantised after training (static quantisation with calibration images of the training "
-        "set, 8-bit activations, 7-bit weights per channel)."
+        "set, 8-bit activations, 7-bit weights per channel that are rounded by GPTQ)."
         if "int8" in forms
         else ""
     )
