@@ -124,6 +124,7 @@ def test_labelled_images_without_a_file_are_counted(desk, project, tmp_path):
     desk.labels.set_aside("request-exam", [desk.index.image_ids[0]])
     assert desk.missing() == {"labelled": 0, "exam": 0}  # the folder was not listed yet
     desk.listed.set()
+    assert desk.study.counts() == {"learnt": {"cell": 2, "debris": 0}, "exam": {"cell": 1, "debris": 0}}
     place = project.folder / desk.index.paths[0]
     place.rename(tmp_path / "elsewhere.png")
     (project.folder / desk.index.paths[1]).rename(project.folder / "renamed.png")  # the same image under another name
@@ -131,6 +132,7 @@ def test_labelled_images_without_a_file_are_counted(desk, project, tmp_path):
     assert desk.missing() == {"labelled": 0, "exam": 0}  # it is not known what the new file is
     desk.index.identify_all(lambda _: None)
     assert desk.missing() == {"labelled": 1, "exam": 1}
+    assert desk.study.counts() == {"learnt": {"cell": 2, "debris": 0}, "exam": {"cell": 0, "debris": 0}}
     (tmp_path / "elsewhere.png").rename(place)
     desk.index.scan()
     assert desk.missing() == {"labelled": 0, "exam": 0}

@@ -6,7 +6,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,14 +106,19 @@ class Desk:
 
     def missing(self) -> dict[str, int]:
         """Return how many labelled images, and images of the exam, have no file now; 0 until all files are known."""
-        index, labels = self.index, self.labels
+        labels = self.labels
+        labelled = {one for one, held in list(labels.of.items()) if held.category is not None}
+        return {"labelled": len(self.without_file(labelled)), "exam": len(self.without_file(labels.exam))}
+
+    def without_file(self, image_ids: Iterable[str]) -> set[str]:
+        """Return those of some images that have no file now; none until all files are known."""
+        index = self.index
         known = zip(list(index.image_ids), list(index.problems), strict=False)
         unknown = {n for n, pair in enumerate(known) if pair == (None, None)} - index.gone
         if not self.scanned or self.trouble or unknown:
-            return {"labelled": 0, "exam": 0}
+            return set()
         there = {one for one, numbers in list(index.numbers.items()) if not index.gone.issuperset(numbers)}
-        labelled = {one for one, held in list(labels.of.items()) if held.category is not None}
-        return {"labelled": len(labelled - there), "exam": len(labels.exam - there)}
+        return set(image_ids) - there
 
     def tell_labels(self) -> None:
         """Tell all pages what the labels are now."""

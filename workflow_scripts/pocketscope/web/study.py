@@ -186,13 +186,17 @@ class Study:
         return known | {"probing": self.costs.probing}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return how many images are labelled, by name of the category: to learn from (`learnt`), and of the exam."""
+        """Return how many images are labelled, by name of the category: to learn from (`learnt`), and of the exam.
+
+        Images whose files are gone do not count: no study sees them.
+        """
         labels = self.desk.labels
         names = {one.identity: one.name for one in labels.categories}
         learnt: Counter[str] = Counter(dict.fromkeys(names.values(), 0))
         tested: Counter[str] = Counter(dict.fromkeys(names.values(), 0))
+        gone = self.desk.without_file(labels.of)
         for image_id, held in labels.of.items():
-            if held.category is not None:
+            if held.category is not None and image_id not in gone:
                 (tested if image_id in labels.exam else learnt)[names[held.category]] += 1
         return {"learnt": dict(learnt), "exam": dict(tested)}
 
