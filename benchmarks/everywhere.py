@@ -8,7 +8,7 @@ it gives is compared with what `evaluate` gives for the same file. `exact` is th
 optimisations off: int8 layers are computed in floating point on the rounded numbers.
 
 Where the environment variable MOBILE_PYTHON names the converters (docs/mobile.md), the exports for phones are measured
-too, against the file in fp32, which they are made of. `--runtimes none` leaves the others out.
+too, against the file in fp32, which they are made of. `--runtimes` names some of the others, or none.
 """
 
 import argparse
@@ -43,6 +43,7 @@ RUNTIMES = {  # what is installed for it, by uv or by npm, and the program that 
     "onnxruntime-node 1.13.1": (["npm", "onnxruntime-node@1.13.1"], "onnxruntime-node"),
     "onnxruntime-web 1.30.0 (wasm)": (["npm", "onnxruntime-web@1.30.0"], "onnxruntime-web"),
     "OpenCV 4.14.0": (["uv", "opencv-python-headless==4.14.0.94"], "opencv"),
+    "OpenCV 4.14.0, pixels less 128": (["uv", "opencv-python-headless==4.14.0.94"], "opencv4"),
     "OpenCV 5.0.0": (["uv", "opencv-python-headless==5.0.0.93"], "opencv"),
 }  # fmt: skip
 CONVERTED = {  # of model.fp32.onnx: by which export, and in which precisions
@@ -63,12 +64,13 @@ if kind == "tflite":
         interpreter.set_tensor(given, image)
         interpreter.invoke()
         return interpreter.get_tensor(out)
-elif kind == "opencv":
+elif kind.startswith("opencv"):
     import cv2
     cv2.setNumThreads(1)
     network = cv2.dnn.readNetFromONNX(model)
+    less = 128 if kind == "opencv4" and model.endswith("int8.onnx") else 0
     def run(image):
-        network.setInput(image)
+        network.setInput(image.astype(np.float32) - less if less else image)
         return network.forward()
 else:
     import onnxruntime
@@ -125,13 +127,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("everywhere"))
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--runtimes", choices=("all", "none"), default="all")
+    parser.add_argument("--runtimes", nargs="*", choices=tuple(RUNTIMES), default=list(RUNTIMES))
     options = parser.parse_args()
     options.part, options.labelled, options.imbalance, options.seed = "test", 25, 1, 0  # as quantization.py has them
     torch.set_num_threads(1)
     entries = quantization.catalogue(options.weights)
-    asked_for = RUNTIMES if options.runtimes == "all" else ()
-    commands = {runtime: command(runtime, options.work.resolve()) for runtime in asked_for}
+    commands = {runtime: command(runtime, options.work.resolve()) for runtime in options.runtimes}
     mobile = os.environ.get(mobile_runtimes.PYTHON)  # without it there are no rows of these
     rows = []
     for name in options.sets:
@@ -146,7 +147,7 @@ def main() -> None:
                     found = compare_converted(folder, kind, precision, mobile)
                     rows.append({"runtime": runtime, "precision": precision, **found})
                     print(json.dumps({"set": name, "network": network, **rows[-1]}), flush=True)
-            for runtime in asked_for:
+            for runtime in options.runtimes:
                 for precision in ("fp32", "int8"):
                     found = compare(folder, precision, commands[runtime])
                     rows.append({"runtime": runtime, "precision": precision, **found})
