@@ -118,7 +118,7 @@ export function Enough() {
     ${found && !found.why && html`<${Curve} ...${found} />
       <ul class="plain">${found.forecasts.map((one) => html`<li class="small">${one.per_category ? `${one.per_category} more per category` : one.images === 1 ? "the one image that is left" : `all ${one.images.toLocaleString()} images that are left`}: <b>${signed(one.gain)}</b> points of F1 (${signed(one.lower)} to ${signed(one.upper)})</li>`)}</ul>
       ${!found.forecasts.length && html`<p class="small">All images are labelled: more labels need more images.</p>`}
-      <p class="small soft">Of a quick model, tested on your own labels. On five data sets, 100 of 112 such ranges held.</p>`}
+      <p class="small soft">F1 is a score for wrong and for missed answers, 100 at best, in which each category counts alike. It is that of a quick model, tested on your own labels. On five data sets, 100 of 112 such ranges held.</p>`}
     <button disabled=${busy} onClick=${ask}>${busy ? "Computing: up to two minutes ..." : found ? "Compute anew" : "Find out"}</button>
   </section>`;
 }
