@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -120,7 +121,9 @@ def pack(
         known = identities.read(Path(remembered), page) if remembered else {}
         given = identities.Identities(known)
         there = shards.Shards(decoded, {path: entry[2] for path, entry in surveyed.items()})
-        packed, reasons, patients = _join(shards.results(listed, there, prepare, processes), len(listed), spill, given)
+        # Processes that decode hold the spill file too: on a full disk there is room for a message once they have ended.
+        with closing(shards.results(listed, there, prepare, processes)) as results:
+            packed, reasons, patients = _join(results, len(listed), spill, given)
         if group_by and packed and not new and not any(copies.group for copies in packed.values()):
             raise InputError(
                 f"{name}: 'group: {group_by}' of the source: none of the images is a DICOM file that says it; name the "

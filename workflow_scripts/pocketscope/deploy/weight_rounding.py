@@ -20,6 +20,7 @@ from pocketscope.inference import onnx_model
 
 LARGEST = 64  # of a rounded weight: see `quantization.quantize`
 DAMPING = 0.3  # of an input's mean variance: how far covariances of a few images are not believed
+NOISE = 1e-9  # of an input's mean square: less is the rounding of what does not vary
 BATCH = 4  # images; the inputs of all layers are in memory at once
 WINDOWS = 1024  # that a layer is shown of a batch at most
 AT_ONCE = 2e7  # numbers of covariances
@@ -52,7 +53,7 @@ def round_layers(model: onnx.ModelProto, images: NDArray[np.uint8], *, plainly: 
             kernel, bias = (numpy_helper.to_array(weights[name]).astype(np.float64) for name in node.input[1:])
             of_groups = kernel.reshape(len(mean), -1, mean.shape[1])
             one_by_one = node.input[1] in plainly
-            found = _nearest(of_groups) if one_by_one else _making_up(of_groups, covariance)
+            found = _nearest(of_groups) if one_by_one else _making_up(of_groups, mean, covariance)
             bias += ((of_groups - found) @ mean[:, :, None]).ravel()
             changed = {2: bias} if one_by_one else {1: found.reshape(kernel.shape), 2: bias}
             for place, values in changed.items():
@@ -95,18 +96,22 @@ def _moments(
     watched.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
     session = onnx_model.new_session(watched.SerializeToString(), threads=1)
     counts, sums, products = np.zeros(len(layers)), [0.0] * len(layers), [0.0] * len(layers)
+    about: list[NDArray[np.float32]] = []  # means of the first batch: variances about zero would drown in rounding
     for start in range(0, len(images), BATCH):
         values = session.run(names, {"images": images[start : start + BATCH]})
         inputs = dict(zip(names, values, strict=True))
         for place, node in enumerate(layers):
             seen = _windows(node, weights[node.input[1]].dims, inputs[node.input[0]])
+            if start == 0:
+                about.append(seen.mean(axis=1, keepdims=True))
+            seen = seen - about[place]
             counts[place] += seen.shape[1]
             sums[place] = sums[place] + seen.sum(axis=1, dtype=np.float64)
             products[place] = products[place] + seen.transpose(0, 2, 1) @ seen
     means = [total / count for total, count in zip(sums, counts, strict=True)]
     return [
-        (mean, product / count - mean[:, :, None] * mean[:, None, :])
-        for mean, product, count in zip(means, products, counts, strict=True)
+        (near[:, 0] + mean, product / count - mean[:, :, None] * mean[:, None, :])
+        for near, mean, product, count in zip(about, means, products, counts, strict=True)
     ]
 
 
@@ -147,7 +152,9 @@ def _nearest(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
     return (kernel / steps).round() * steps
 
 
-def _making_up(kernel: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+def _making_up(
+    kernel: NDArray[np.float64], mean: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return rounded weights (groups, outputs, inputs), each of which makes up for the errors of those before.
 
     Weights of the inputs that vary most are rounded first, while there are others that can make up for it. The largest
@@ -155,7 +162,7 @@ def _making_up(kernel: NDArray[np.float64], covariance: NDArray[np.float64]) -> 
     """
     variance = np.einsum("gii->gi", covariance)
     order = np.argsort(-variance, axis=1, kind="stable")
-    damping = np.maximum(DAMPING * variance.mean(axis=1), np.finfo(np.float32).tiny)
+    damping = DAMPING * variance.mean(axis=1) + NOISE * np.square(mean).mean(axis=1) + np.finfo(np.float32).tiny
     covariance = np.take_along_axis(covariance, order[:, :, None], axis=1)
     covariance = np.take_along_axis(covariance, order[:, None, :], axis=2)
     factor = _factor_of_inverse(covariance + damping[:, None, None] * np.eye(kernel.shape[2]))

@@ -56,7 +56,8 @@ def of_model(predictions: Iterable[Path], truths: Iterable[Path]) -> dict[str, A
         from pocketscope.tables.split import TRUTH
 
         classes = parquet.notes(predicted)["classes"]
-        truth = dict(zip(*parquet.read(true, TRUTH).to_pydict().values(), strict=True))
+        rows = parquet.read(true, TRUTH)
+        truth = dict(zip(rows["image_id"].to_pylist(), rows["label"].to_pylist(), strict=True))
         for row in parquet.read(predicted, PREDICTIONS).to_pylist():
             best = max(range(len(classes)), key=row["probabilities"].__getitem__)
             if (label := truth.get(row["image_id"])) is not None:
