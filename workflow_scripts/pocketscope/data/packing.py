@@ -121,7 +121,7 @@ def pack(
         known = identities.read(Path(remembered), page) if remembered else {}
         given = identities.Identities(known)
         there = shards.Shards(decoded, {path: entry[2] for path, entry in surveyed.items()})
-        # Processes that decode hold the spill file too: on a full disk there is room for a message once they have ended.
+        # Processes that decode hold the spill file too: on a full disk a message has room once they have ended.
         with closing(shards.results(listed, there, prepare, processes)) as results:
             packed, reasons, patients = _join(results, len(listed), spill, given)
         if group_by and packed and not new and not any(copies.group for copies in packed.values()):
