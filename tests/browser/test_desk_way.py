@@ -45,17 +45,20 @@ def shown(desk):
     return desk.browser.find_element(By.TAG_NAME, "body").text
 
 
-def label_by_keyboard(desk, images):
-    """Label what is shown, from the first image on: one key an image; return how many keys were pressed."""
-    desk.cells()[0].click()
+def label_by_keyboard(desk, images, go_on=False):
+    """Label what is shown, from the first image on or where it was left: one key an image; return the labels given."""
+    if not go_on:
+        desk.cells()[0].click()
+    given = []
     for _ in range(images):
         chosen = desk.find(".cell.chosen")[0]
         before = chosen.get_attribute("data-number")
-        desk.press(str(1 + KINDS.index(chosen.get_attribute("title")[3:-4])))
+        given.append(chosen.get_attribute("title")[3:-4])
+        desk.press(str(1 + KINDS.index(given[-1])))
         label = f"[data-number='{before}'].labelled"
         desk.until(lambda label=label: desk.find(label), "the label")
     desk.confirmed()
-    return images
+    return given
 
 
 def test_an_exam_is_drawn_and_labelled_blind(desk):
@@ -74,7 +77,9 @@ def test_suggestions_come_and_guesses_follow_the_labels(desk):
     desk.until(lambda: "Most useful first" in shown(desk), "features", 600)
     button(desk, "Most useful first").click()
     desk.until(lambda: "60 shown" in shown(desk), "images to label")
-    label_by_keyboard(desk, 12)
+    given = label_by_keyboard(desk, 12)
+    while min(map(given.count, KINDS)) < 3:  # which images come first depends on where the folder lies
+        given += label_by_keyboard(desk, 3, go_on=True)
     desk.until(lambda: len(desk.find(".caption .guess")) > 5, "guesses", 240)
     guesses = [cell for cell in desk.cells() if cell.find_elements(By.CSS_SELECTOR, ".guess")]
     right = [cell.get_attribute("title")[3:-4] in cell.find_element(By.CSS_SELECTOR, ".guess").text for cell in guesses]
