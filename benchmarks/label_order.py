@@ -27,14 +27,20 @@ MORE = (10, 25)  # labels per class that are forecast
 WAYS = ("random", "typical", "margin", "margin, diverse")
 
 
-def main() -> None:
-    """Run the draws and print tables and one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def parser_of(description: str) -> argparse.ArgumentParser:
+    """Return a parser of where data sets are, and how many draws of them at which size are asked for."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("data", type=Path, help="a folder with one folder a data set")
     parser.add_argument("--work", type=Path, default=Path("/tmp/label_order"), help="features are kept here")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--size", type=int, default=64, help="pixels")
     parser.add_argument("--datasets", nargs="*", default=DATASETS)
+    return parser
+
+
+def main() -> None:
+    """Run the draws and print tables and one JSON object."""
+    parser = parser_of(__doc__)
     parser.add_argument("--forecast", action="store_true", help="measure forecasts in place of orders")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")

@@ -7,10 +7,8 @@ Ways: by cross-validation always; C = 1 where a class has few images (`linear_he
 table and one JSON object: what the second way gains over the first. The features are those of label_order.py.
 """
 
-import argparse
 import json
 import warnings
-from pathlib import Path
 
 import label_order
 import numpy as np
@@ -24,13 +22,7 @@ WAYS = ("cross-validation", "C = 1 where few", "C = 1")
 
 def main() -> None:
     """Fit and score; print the table and one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="a folder with one folder a data set")
-    parser.add_argument("--work", type=Path, default=Path("/tmp/label_order"), help="features are kept here")
-    parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--size", type=int, default=64, help="pixels")
-    parser.add_argument("--datasets", nargs="*", default=label_order.DATASETS)
-    options = parser.parse_args()
+    options = label_order.parser_of(__doc__).parse_args()
     warnings.filterwarnings("ignore")
     options.work.mkdir(parents=True, exist_ok=True)
     print("| data set | labels drawn | per class |", " | ".join(WAYS), "|\n" + "| --- " * (3 + len(WAYS)) + "|")

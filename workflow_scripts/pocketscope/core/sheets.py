@@ -29,7 +29,7 @@ _OTHERS = {
     b"<html": "is a page of the web, as comes where one has to sign in; get the table again",
     b"%PDF": f"is a PDF; write its table anew, and {_SAVE}",
     b"PAR1": "is a Parquet file; let its name end in '.parquet'",
-    b"RDX": f"is a file of R; {_SAVE.replace('save it as', 'write it by write.csv, and save it as')}",
+    b"RDX": "is a file of R; write it by write.csv",
     b"SQLite format 3": f"is a database; export the table, and {_SAVE}",
 }
 

@@ -76,7 +76,7 @@ def _training(training: Mapping[str, Any], networks: Mapping[str, Mapping[str, A
         if training["head"] == "regression":
             text += (
                 "A new head was fitted first, as an L2-regularised logistic regression on the features of the frozen "
-                "network, its strength (C = 1 with fewer than ten images in a class) chosen by cross-validation. "
+                "network, its strength chosen by cross-validation, or C = 1 where a class has fewer than ten images. "
             )
         elif training["head"]:
             text += f"A new head was trained first, for {training['head']} epochs. "
