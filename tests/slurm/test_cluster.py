@@ -43,7 +43,7 @@ def start(folder, *arguments, config=CONFIG, catalogue=None, resources=()):
         )
 
 
-def run(folder, *arguments, timeout=1800, **options):
+def run(folder, *arguments, timeout=900, **options):
     """Run snakemake to its end; return its exit status, and what it said."""
     before = (folder / "snakemake.log").stat().st_size if (folder / "snakemake.log").exists() else 0
     running = start(folder, *arguments, **options)
