@@ -239,6 +239,12 @@ def shards_to_join(wildcards):
     return [LAYOUT.shard(wildcards.packed, shard) for shard in sorted(set(shards.values()))]
 
 
+def features_to_join(wildcards):
+    """Return what a network saw in the shards of a packed data set; nothing where one job packs it."""
+    shards = [Path(shard).stem for shard in shards_to_join(wildcards)]
+    return [LAYOUT.features_of_shard(wildcards.packed, wildcards.network, shard) for shard in shards]
+
+
 def write_manifests():
     """Write which files each shard has: after the run's lock was taken, and before the first job."""
     for name, shards in SHARDS.items():

@@ -4,11 +4,20 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from PIL import Image
 
-from helpers import planned, snakemake, study, write_config
+from helpers import ROOT, planned, snakemake, study, write_config
+from pocketscope.config.study import load_config
+from pocketscope.core import parquet
 from pocketscope.data.packing import pack
+from pocketscope.models import networks, pretrained
+from pocketscope.plan.study_plan import StudyPlan
+from pocketscope.tables import features
+from pocketscope.tables.images import IMAGES, read_images
 
+CPU = torch.device("cpu")
 TABLES = ("images", "labels", "skipped", "files")
 
 
@@ -59,3 +68,29 @@ def test_files_that_come_change_and_go_decode_their_own_shards(folder):
     assert [path.read_bytes() for path in whole.values()] == [
         (place / path.name).read_bytes() for path in whole.values()
     ]
+
+
+def test_what_a_network_sees_of_a_shard_is_seen_once(folder):
+    """Images that come are seen alone, and shards change no bit of what is seen."""
+    source = {"kind": "folder", "path": str(folder / "images")}
+    config = study(
+        datasets={"mine": {"source": source, "image_size": 32}},
+        compute={"threads": 1, "device": "cpu", "shard_size": 8},
+    )
+    where = {"config": write_config(folder / "config", config), "results": folder / "results"}
+    made = StudyPlan(*load_config(yaml.safe_load(where["config"].read_text()), ROOT), ROOT)
+    name, student = made.packed_name("mine"), next(iter(config["students"]))
+    target = made.layout.features(name, student)
+    snakemake(target, **where)
+    shards = {path.name for path in (folder / "results/datasets" / name / "shards").glob("*.arrow")}
+    assert shards == {f"{shard}{what}.arrow" for shard in (0, 1) for what in ("", f".features.{student}")}
+
+    images = folder / "results" / made.packed("mine")
+    identities = parquet.read(images, IMAGES, columns=["image_id"])["image_id"].to_pylist()
+    network = networks.build(made.network(student), 2, ROOT, seed=0)
+    features.write(folder / "whole.parquet", pretrained.features(network, read_images(images, identities), 13, CPU))
+    assert (folder / "results" / target).read_bytes() == (folder / "whole.parquet").read_bytes()
+
+    for number in range(3):
+        draw(folder / "images/a" / f"0-{number}.png", 100 + number)
+    assert planned(target, **where) == {"pack_shard": 1, "pack": 1, "features_shard": 1, "features": 1}

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
 from pocketscope.data import preparing
 from pocketscope.data.preparing import FACTS, Prepared
 from pocketscope.data.sources.record import Record, is_refused
 from pocketscope.images.files import read_file
-from pocketscope.tables.shards import SHARD
+from pocketscope.tables.shards import SHARD, open_shard
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ class Shards:
     """
 
     def __init__(self, paths: Sequence[str | os.PathLike], wanted: Mapping[str, str]) -> None:
-        opened = [_opened(path) for path in paths]
+        opened = [open_shard(path) for path in paths]
         self._maps = [mapped for mapped, _ in opened]
         tables = [table for _, table in opened]
         self._columns = dict(zip(SHARD.names, pa.concat_tables([SHARD.empty_table(), *tables]).columns, strict=True))
@@ -115,12 +114,3 @@ def _row(record: Record, result: Prepared) -> dict[str, object]:
     names = {"path": record.path, "sha256": result.sha256, "image_id": result.image_id}
     about = dict(zip(FACTS, result.facts, strict=True))
     return names | about | {"patient": result.patient, "group": result.group, "image": result.data}
-
-
-def _opened(path: str | os.PathLike) -> tuple[mmap.mmap, pa.Table]:
-    try:
-        with Path(path).open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return mapped, pa.ipc.open_file(pa.py_buffer(mapped)).read_all()
-    except (ValueError, OSError) as error:  # what mmap and Arrow raise for files that are empty or cut short
-        raise InputError(f"{path}: cut short or damaged ({error}); delete it and run again to make it anew") from error

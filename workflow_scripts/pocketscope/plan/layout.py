@@ -131,6 +131,11 @@ class Layout:
         """Return what a pretrained network sees in each packed image, which studies share."""
         return f"datasets/{name}/features.{network}.parquet"
 
+    @staticmethod
+    def features_of_shard(name: str, network: str, shard: str) -> str:
+        """Return what a pretrained network sees in the images of a part of a large data set."""
+        return f"datasets/{name}/shards/{shard}.features.{network}.arrow"
+
     def classes(self, dataset: str) -> str:
         """Return the classes of a data set, counted."""
         return f"{self.study}/runs/{dataset}/classes.parquet"

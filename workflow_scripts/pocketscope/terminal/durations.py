@@ -20,6 +20,8 @@ COLUMNS = ["host", "study", "rule", "network", "threads", "seconds"]
 HEAVY = {
     "pack",
     "pack_shard",
+    "features",
+    "features_shard",
     "near_duplicates",
     "train",
     "train_consistency",

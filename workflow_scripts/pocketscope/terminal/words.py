@@ -12,6 +12,7 @@ RULES = {
     "pack_shard": (READING, "reading the images, part {shard}"),
     "pack_new": (READING, "reading images that came since"),
     "features": (READING, "looking at the images by {network}, as it is"),
+    "features_shard": (READING, "looking at the images by {network}, as it is, part {shard}"),
     "check": (READING, "counting the classes"),
     "split": (DRAWING, "drawing training and test images"),
     "pair_near_duplicates": (READING, "pairing nearly equal images"),
