@@ -7,8 +7,8 @@ FOLDER has one sub-folder a class. Some images of each class are known, the othe
 without labels, but for those that come at the end. Each step is what a person does: `snakemake ship`; the least
 probable answers given their true labels and handed back; new files in the folder. Wall and processor seconds, the jobs
 that ran, and how right the answers are that nobody corrected are told for each. `--root` names the checkout whose
-workflow runs, so that an older one can be compared: where it has no command `label`, corrections are named in the
-configuration, as its documentation says.
+workflow runs, by the Python of its own `.venv` where it has one, so that an older one can be compared: where it has no
+command `label`, corrections are named in the configuration, as its documentation says.
 """
 
 import argparse
@@ -62,6 +62,7 @@ def main() -> None:
         json.dumps(
             {
                 "set": options.folder.name,
+                "checkout": afternoon.checkout(),
                 "first_cpu_s": first,
                 "corrections_cpu_share": round(steps["corrections"]["cpu_s"] / first, 3),
                 "further_corrections_cpu_share": round(steps["further_corrections"]["cpu_s"] / first, 3),
@@ -93,13 +94,21 @@ class Afternoon:
         self.truth: dict[str, str] = {}  # by the name of each file that nobody labelled
         self.corrected: dict[str, str] = {}
         self.has_journal = (options.root / "workflow_scripts/pocketscope/cli/label.py").is_file()
+        own = options.root.absolute() / ".venv/bin/python"
+        self.python = str(own) if own.is_file() else sys.executable
         self.later = self._lay()
         self._configure()
+
+    def checkout(self) -> str | None:
+        """Return commit and date of the checkout that runs; None where it is none of git's."""
+        told = ["git", "-C", str(self.options.root), "show", "--no-patch", "--format=%h of %cs", "HEAD"]
+        done = subprocess.run(told, capture_output=True, text=True, check=False)
+        return done.stdout.strip() or None
 
     def ship(self) -> dict[str, Any]:
         """Run the workflow; return what that took, and how right its answers are."""
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        command = [sys.executable, "-m", "snakemake", "ship", "--configfile", str(self.work / "config.yaml")]
+        command = [self.python, "-m", "snakemake", "ship", "--configfile", str(self.work / "config.yaml")]
         command += ["--workflow-profile", "none", "--cores", str(self.options.cores), "--nocolor"]
         command += ["--rerun-triggers", "mtime", "params", "input", "software-env", "--rerun-incomplete"]
         done = subprocess.run(
@@ -128,7 +137,7 @@ class Afternoon:
         """Return how right the answers are that no person corrected."""
         rows = [row for row in self._answers() if Path(row["path"]).name not in self.corrected]
         right = [row["class"] == self.truth[Path(row["path"]).name] for row in rows]
-        sure = [row["reliable"] == "yes" for row in rows]
+        sure = [row.get("reliable", row.get("sure")) == "yes" for row in rows]  # `sure` until November 2026
         both = sum(a and b for a, b in zip(sure, right, strict=True))
         card = (self.work / "results/afternoon/ship/set/README.md").read_text(encoding="utf-8")
         return {
@@ -152,7 +161,7 @@ class Afternoon:
         if not self.has_journal:
             self._configure(corrections=str(table))
             return
-        command = [sys.executable, "-m", "pocketscope", "label", "--configfile", str(self.work / "config.yaml")]
+        command = [self.python, "-m", "pocketscope", "label", "--configfile", str(self.work / "config.yaml")]
         environment = os.environ | {"PYTHONPATH": str(self.options.root / "workflow_scripts")}
         subprocess.run([*command, "--from", str(table)], cwd=self.options.root, env=environment, check=True)
 

@@ -1,6 +1,8 @@
 """How fast images are packed, how much memory that takes, and how memory grows with their number.
 
-    python benchmarks/pack.py [--counts 2000 10000 50000] [--image-size 96] [--processes 2] [--refresh 10000]
+    python benchmarks/pack.py [--counts 2000 10000 50000] [--image-size 96] [--processes 2]
+    python benchmarks/pack.py --refresh 10000
+    python benchmarks/pack.py --plan 1000000
 
 Generated JPEG files of 256 x 256 pixels, all different, in ten classes. Each run is a process of its own. Its memory is
 the largest sum, over it and its workers, of what each holds alone and its share of what they hold together (Linux's
@@ -8,6 +10,9 @@ proportional set size), looked at five times a second. Beside it: how long a tra
 
 `--refresh`: the workflow packs so many images; then 30 files come, and it packs again: in one piece, and in shards of
 2,048 files. Seconds and memory are those of Snakemake and all of its jobs. And: what joining shards takes by itself.
+
+`--plan`: what a dry run takes with so many files (hard links to few small images: names and times are what counts), the
+first time, when each is read, and once they are known by the manifest. Nothing is decoded.
 """
 
 import argparse
@@ -32,7 +37,10 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image
 
-from pocketscope.data import packing
+from pocketscope.config.study import load_config
+from pocketscope.data import manifest, packing
+from pocketscope.data.sources import kinds
+from pocketscope.plan.study_plan import StudyPlan
 from pocketscope.tables.images import load_images
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +48,7 @@ MEGABYTE = 2**20
 CLASSES = 10
 LOADED = 600
 MORE = 30  # files that come
+LINKS = 40_000  # names of one file: some file systems allow 65,000
 
 
 def main() -> None:
@@ -49,11 +58,15 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--refresh", type=int, metavar="COUNT", help="measure a refresh of so many images instead")
+    parser.add_argument("--plan", type=int, metavar="COUNT", help="measure a dry run with so many files instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         if options.refresh:
             print(json.dumps(measure_refresh(root, options.refresh, options.image_size, options.processes)))
+            return
+        if options.plan:
+            print(json.dumps(measure_planning(root, options.plan, options.processes)))
             return
         generate(root / "pool", max(options.counts))
         runs = [
@@ -74,13 +87,13 @@ def main() -> None:
     )
 
 
-def generate(pool: Path, count: int) -> None:
+def generate(pool: Path, count: int, side: int = 256) -> None:
     """Write `count` different JPEG files: coarse random colours, smoothly enlarged, as tissue is coarse and smooth."""
     pool.mkdir()
     generator = np.random.default_rng(0)
     for index in range(count):
         coarse = Image.fromarray(generator.integers(0, 256, (12, 12, 3), dtype=np.uint8))
-        coarse.resize((256, 256), Image.Resampling.BICUBIC).save(pool / f"{index:07d}.jpg", quality=85)
+        coarse.resize((side, side), Image.Resampling.BICUBIC).save(pool / f"{index:07d}.jpg", quality=85)
 
 
 def measure(root: Path, count: int, **options: Any) -> dict[str, Any]:
@@ -146,6 +159,30 @@ def measure_refresh(root: Path, count: int, image_size: int, cores: int) -> dict
     }
 
 
+def measure_planning(root: Path, count: int, cores: int) -> dict[str, Any]:
+    """Plan the packing of so many files, before they are known and then."""
+    images = root / "images"
+    generate(root / "pool", -(-count // LINKS), side=8)
+    pool = sorted((root / "pool").iterdir())
+    for label in range(CLASSES):
+        (images / f"class {label}").mkdir(parents=True)
+    for index in range(count):
+        os.link(pool[index // LINKS], f"{images}/class {index % CLASSES}/{index:07d}.jpg")
+    config = configured(root / "plan", images, 96, 2048)
+    found = {"files": count, "first": workflow(config, root / "plan", cores, "--dry-run")}
+    source = {"kind": "folder", "path": str(images)}
+    name = StudyPlan(*load_config(yaml.safe_load(config.read_text()), ROOT), ROOT).packed_name("images")
+    entries = kinds.state(source, ROOT)
+    members = manifest.members(source, ROOT, entries, None, {})
+    path = root / f"plan/datasets/{name}/manifest.parquet"
+    path.parent.mkdir(parents=True)
+    started = time.process_time()
+    manifest.write(path, manifest.assign(members, {}, 2048), entries)
+    found["manifest_cpu_s"] = round(time.process_time() - started, 1)
+    found["manifest_mb"] = round(path.stat().st_size / MEGABYTE, 1)
+    return found | {"known": workflow(config, root / "plan", cores, "--dry-run")}
+
+
 def place_in_class(file: Path) -> Path:
     """Return where a file of the pool lies among the images."""
     return Path(f"class {int(file.stem) % CLASSES}") / file.name
@@ -175,20 +212,21 @@ def configured(folder: Path, images: Path, image_size: int, shard_size: int) -> 
     return path
 
 
-def workflow(config: Path, results: Path, cores: int) -> dict[str, float]:
+def workflow(config: Path, results: Path, cores: int, *arguments: str) -> dict[str, float]:
     """Run the workflow until images are packed; return seconds, and the peak memory of all its processes."""
     command = [sys.executable, "-m", "snakemake", "--workflow-profile", "none", "--cores", str(cores), "--quiet", "all"]
     command += ["--rerun-triggers", "mtime", "params", "input", "software-env", "--configfile", str(config)]
-    command += ["--directory", str(results), "--until", "pack"]
+    command += ["--directory", str(results), "--until", "pack", *arguments]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    running = subprocess.Popen(command, cwd=ROOT)
+    with (results / "said.log").open("w") as said:
+        running = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
     memory = 0.0
     while running.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess):
             memory = max(memory, held(psutil.Process(running.pid)))
         time.sleep(0.2)
-    assert running.returncode == 0
+    assert running.returncode == 0, (results / "said.log").read_text()[-3000:]
     seconds = time.perf_counter() - started
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime

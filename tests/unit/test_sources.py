@@ -1,5 +1,6 @@
 """What a source lists, in which order, when its fingerprint changes, and which code it passes through."""
 
+import hashlib
 import logging
 import os
 import pickle
@@ -326,8 +327,8 @@ def test_fingerprint_with_an_index_reads_only_what_changed(root, monkeypatch):
     before = fingerprint(root)
     known = index(root, root / "files.parquet")
     read = []
-    digest = kinds.hashlib.file_digest
-    monkeypatch.setattr(kinds.hashlib, "file_digest", lambda file, how: read.append(file.name) or digest(file, how))
+    really = kinds._read
+    monkeypatch.setattr(kinds, "_read", lambda place: read.append(place) or really(place))
     assert fingerprint(root, known) == before
     assert read == []
     os.utime(root / "images" / "b" / "1.png", ns=(1, 1))
@@ -335,6 +336,17 @@ def test_fingerprint_with_an_index_reads_only_what_changed(root, monkeypatch):
     assert [os.path.basename(name) for name in read] == ["1.png"]  # noqa: PTH119
     put(root / "images" / "b" / "7.png", 7)
     assert fingerprint(root, known) != before
+
+
+def test_the_digest_is_of_the_whole_file_however_large_it_is_or_many_there_are(tmp_path):
+    contents = {f"{number}": b"\x89PNG" + bytes([number % 251]) * number for number in range(600)}
+    contents["large"] = os.urandom(2**21 + 1)
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    surveyed = kinds.survey({name: str(tmp_path / name) for name in contents})
+    assert {name: entry[2] for name, entry in surveyed.items()} == {
+        name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
+    }
 
 
 def test_fingerprint_outlives_the_images(root, caplog):
