@@ -20,7 +20,7 @@ help:
 	@echo "             REFRESH=yes: learn from files that came since, and compare anew)"
 	@echo "make install  install into .venv, the command pocketscope too; the others do it where it is due"
 	@echo "make test    unit, DAG and workflow tests"
-	@echo "make test-browser  the report in a headless Chromium"
+	@echo "make test-browser  the pages in Chromium, the phone's in WebKit and Firefox too, where these are installed"
 	@echo "make test-notebooks  the notebooks of notebooks/, cell by cell: some minutes"
 	@echo "make test-cluster  a study on a SLURM cluster of two nodes, through faults: up to half an hour"
 	@echo "make lint    check style, code, imports and workflow"

@@ -169,17 +169,24 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
 
     seen = tested_on(split, labels, options)
     images = load_images(folder / "images.parquet", seen)
-    f1, right = {}, {}
+    true = np.asarray([truth[image_id] for image_id in seen])
+    f1, right, classes = {}, {}, {}
     for precision in ("fp32", "int8"):
         opened = onnx_model.open_model(folder / f"{precision}.onnx", threads=1)
         found = onnx_model.probabilities(opened, images)
-        scores = metrics.measure(found, [truth[image_id] for image_id in seen], notes["classes"], None).to_pylist()
+        scores = metrics.measure(found, true.tolist(), notes["classes"], None).to_pylist()
         names = np.asarray(notes["classes"])[found.argmax(axis=1)]
-        right[precision] = names == np.asarray([truth[image_id] for image_id in seen])
+        classes[precision], right[precision] = names, names == true
         f1[precision] = 100 * next(row["value"] for row in scores if row["metric"] == "f1" and row["class"] is None)
+    only = right["fp32"] & ~right["int8"], right["int8"] & ~right["fp32"]
+    of_classes = {  # right in fp32 alone, right in int8 alone, tested
+        name: [int(which[true == name].sum()) for which in (*only, np.ones(len(true), bool))]
+        for name in notes["classes"]
+    }
     return {"labelled": len(labels), "images": len(seen), **{key: round(value, 2) for key, value in f1.items()},
-            "lost": round(f1["fp32"] - f1["int8"], 2), "only_fp32_right": int((right["fp32"] & ~right["int8"]).sum()),
-            "only_int8_right": int((right["int8"] & ~right["fp32"]).sum())}  # fmt: skip
+            "lost": round(f1["fp32"] - f1["int8"], 2), "only_fp32_right": int(only[0].sum()),
+            "only_int8_right": int(only[1].sum()), "changed": int((classes["fp32"] != classes["int8"]).sum()),
+            "of_classes": of_classes}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 // The page: starts the runtime, tests itself, and answers. Names of classes and files are text, whatever they hold.
 "use strict";
 
-const app = (() => {
+globalThis.app = (() => {
   const MOST_PIXELS = 1e8;
+  const LARGE = 8e6; // pixels: where these are not decoded, memory may be why
   const SHOWN = 3; // classes beside the answer
   const MORE = 20; // classes behind "more"
   const EVERY = 400; // ms between two looks through the camera
@@ -72,10 +73,10 @@ const app = (() => {
 
   const verdict = ({unlike, reliable}) => (unlike > 1 ? "unlike" : reliable === null ? "unknown" : reliable ? "reliable" : "unsure");
 
-  async function look(bitmap) {
+  async function look(bitmap, orientation = 1) {
     if (bitmap.width * bitmap.height > MOST_PIXELS) throw new Refusal("large");
     const began = performance.now();
-    const rgb = pixels.toSquare(pixels.sourceOf(bitmap), facts.size, facts.resize);
+    const rgb = pixels.toSquare(pixels.sourceOf(bitmap, orientation), facts.size, facts.resize);
     const ready = performance.now() - began;
     const {probabilities, ms} = await answer(rgb);
     return {rgb, probabilities, ms, prepared: ready, ...judged(probabilities, rgb)};
@@ -91,6 +92,48 @@ const app = (() => {
       if (error instanceof TypeError) return createImageBitmap(blob); // a browser without these options
       throw error;
     }
+  }
+
+  // The orientation that an EXIF block states, where in it that stands, and the two bytes for upright; else null.
+  function orientationOf(block) {
+    const text = String.fromCharCode(...block.subarray(0, 6));
+    const start = text === "Exif\0\0" ? 6 : 0;
+    const view = new DataView(block.buffer, block.byteOffset + start, block.byteLength - start);
+    const little = view.getUint16(0) === 0x4949;
+    const list = view.getUint32(4, little);
+    for (let at = list + 2, left = view.getUint16(list, little); left > 0; at += 12, left -= 1) {
+      if (view.getUint16(at, little) === 0x112) return {value: view.getUint16(at + 8, little), place: start + at + 8, one: little ? [1, 0] : [0, 1]};
+    }
+    return null;
+  }
+
+  // Browsers turn a JPEG as its EXIF says; of PNG and WebP some do and some do not. So theirs is read here and taken from
+  // the browser: the part of a PNG is left out, in that of a WebP "upright" is written.
+  async function withoutOrientation(file) {
+    const bytes = async (from, to) => new Uint8Array(await file.slice(from, to).arrayBuffer());
+    const as = (block, from, to) => String.fromCharCode(...block.subarray(from, to));
+    const head = await bytes(0, 12);
+    const [isPng, isWebp] = [as(head, 1, 4) === "PNG", as(head, 0, 4) === "RIFF" && as(head, 8, 12) === "WEBP"];
+    try {
+      for (let at = isPng ? 8 : 12, parts = 0; (isPng || isWebp) && at + 8 < file.size && parts < 64; parts += 1) {
+        const part = await bytes(at, at + 8);
+        const length = new DataView(part.buffer).getUint32(isPng ? 0 : 4, isWebp);
+        const name = isPng ? as(part, 4, 8) : as(part, 0, 4);
+        if (name === "IDAT") break;
+        const end = at + (isPng ? 12 + length : 8 + length + length % 2);
+        if (name === "eXIf" || name === "EXIF") {
+          const found = orientationOf(await bytes(at + 8, at + 8 + length));
+          if (!found || found.value < 2 || found.value > 8) break;
+          if (isPng) return {blob: new Blob([file.slice(0, at), file.slice(end)]), orientation: found.value};
+          const place = at + 8 + found.place;
+          return {blob: new Blob([file.slice(0, place), new Uint8Array(found.one), file.slice(place + 2)]), orientation: found.value};
+        }
+        at = end;
+      }
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error; // EXIF that ends too early, as that of a JPEG: not turned
+    }
+    return {blob: file, orientation: 1};
   }
 
   async function why(file) { // a file cannot be read, or must not be
@@ -122,9 +165,11 @@ const app = (() => {
     let bitmap = null;
     try {
       if (kind === "deep" || kind === "tiff") throw new Refusal(kind);
-      if (await size(file) > MOST_PIXELS) throw new Refusal("large");
-      bitmap = await decoded(file).catch(() => { throw new Refusal(kind || "unreadable"); });
-      const found = await look(bitmap);
+      const count = await size(file);
+      if (count > MOST_PIXELS) throw new Refusal("large");
+      const {blob, orientation} = await withoutOrientation(file);
+      bitmap = await decoded(blob).catch(() => { throw new Refusal(kind || (count > LARGE ? "heavy" : "unreadable")); });
+      const found = await look(bitmap, orientation);
       return {name: file.name, ...found, total: performance.now() - began};
     } catch (error) {
       const key = error instanceof Refusal ? error.message : "memory";
@@ -348,7 +393,7 @@ const app = (() => {
       say("ready", "ready");
       return worst;
     } catch (error) {
-      const key = error instanceof Refusal ? error.message : error instanceof RangeError || /memory/i.test(error) ? "memory" : "old";
+      const key = error instanceof Refusal ? error.message : error instanceof RangeError || /memory|bad_alloc/i.test(error) ? "memory" : "old";
       say("refused", key);
       if (!(error instanceof Refusal)) $("status").append(element("small", ` (${error})`));
       return null;

@@ -3,7 +3,7 @@
 // A canvas is drawn on to get at pixels, and never to resize: its own resizing differs by up to 132 grey levels.
 "use strict";
 
-const pixels = (() => {
+globalThis.pixels = (() => {
   const GAP = 3; // Pillow's reducing_gap
   const BITS = 22; // of the fixed point that Pillow's weights are in
 
@@ -201,22 +201,39 @@ const pixels = (() => {
     return Math.sqrt(Math.max(distance, 0) / familiar.limit);
   }
 
-  // What can be read from a decoded picture, strip by strip, on white; browsers limit the size of a canvas.
-  function sourceOf(bitmap) {
+  // What can be read from a decoded picture, strip by strip, on white; browsers limit the size of a canvas. The
+  // orientation is one that is still to be applied, as images/pixels.py applies it.
+  function sourceOf(bitmap, orientation = 1) {
     const canvas = document.createElement("canvas");
     const context = canvas.getContext("2d", {willReadFrequently: true, colorSpace: "srgb"});
-    return {
-      width: bitmap.width,
-      height: bitmap.height,
-      read(left, top, width, height) {
-        if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-        context.imageSmoothingEnabled = false;
-        context.fillStyle = "#fff";
-        context.fillRect(0, 0, width, height);
-        context.drawImage(bitmap, left, top, width, height, 0, 0, width, height);
-        return context.getImageData(0, 0, width, height).data;
-      },
-    };
+    const [swapped, upsideDown, mirrored] = [[5, 6, 7, 8], [3, 4, 7, 8], [2, 3, 6, 7]].map((these) => these.includes(orientation));
+    const [wide, high] = swapped ? [bitmap.height, bitmap.width] : [bitmap.width, bitmap.height];
+
+    function stored(left, top, width, height) {
+      if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+      context.imageSmoothingEnabled = false;
+      context.fillStyle = "#fff";
+      context.fillRect(0, 0, width, height);
+      context.drawImage(bitmap, left, top, width, height, 0, 0, width, height);
+      return context.getImageData(0, 0, width, height).data;
+    }
+
+    function read(left, top, width, height) {
+      if (orientation === 1) return stored(left, top, width, height);
+      const [x0, y0] = [mirrored ? wide - left - width : left, upsideDown ? high - top - height : top];
+      const from = new Uint32Array((swapped ? stored(y0, x0, height, width) : stored(x0, y0, width, height)).buffer);
+      const turned = new Uint32Array(from.length);
+      for (let y = 0; y < height; y += 1) {
+        const row = upsideDown ? height - 1 - y : y;
+        for (let x = 0; x < width; x += 1) {
+          const column = mirrored ? width - 1 - x : x;
+          turned[y * width + x] = from[swapped ? column * height + row : row * width + column];
+        }
+      }
+      return new Uint8ClampedArray(turned.buffer);
+    }
+
+    return {width: wide, height: high, read};
   }
 
   return {toSquare, unlikeness, sourceOf};
