@@ -8,30 +8,38 @@ import sys
 import time
 from itertools import combinations
 
+import numpy as np
 import psutil
 import pytest
 import yaml
+from PIL import Image
+from sklearn.datasets import load_digits
 
 import pocketscope
 from helpers import ROOT, clone, study, write_config
 
 WEIGHTS = "shufflenet_from_file"
-CONFIG = study(
+STUDY = study(
     students={"shufflenet_v2_x0_5": ["fp32", "int8"]},
     training={"steps_from_scratch": 40, "batch_size": 4, "n_evaluations": 2},
     compute={"threads": 1, "device": "auto"},
 )
+SHARD_SIZE = 200  # of 537 images
+PROFILE = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
 # The profile as it is, but for this cluster's names and its impatient users.
 HERE = ["--cores", "2", "--jobs", "8", "--latency-wait", "10", "--default-resources", "slurm_account=ci", "mem_mb=500"]
 HERE += ["slurm_partition=main", "runtime=5", "--set-threads", "time_inference=1", "--nocolor"]
 HERE += ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "1"]
 RESOURCES = [f"{rule}:slurm_partition=gpu" for rule in ("train", "predict", "time_inference")]
 RESOURCES += ["time_inference:constraint=kind2"]
+# Shards of few images: two in a cluster job, so that there are two of these.
+TOGETHER = [f"{group}={count}" for group, count in (PROFILE["group-components"] | {"shards.{packed}": 2}).items()]
+HERE += ["--group-components", *TOGETHER]
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
 
-def start(folder, *arguments, config=CONFIG, catalogue=None, resources=()):
+def start(folder, *arguments, config, catalogue=None, resources=()):
     """Start snakemake with the cluster's profile; its output goes to a file."""
     path = write_config(folder, config, catalogue)
     command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *HERE]
@@ -74,6 +82,10 @@ def of_rule(table, rule):
     return [row for row in table if row["Comment"].startswith((f"rule_{rule}_", f"rule_{rule}."))]
 
 
+def of_group(table, group):
+    return [row for row in table if group in row["Comment"].split(".")[0]]
+
+
 def wait_for(condition, what, seconds=600):
     for _ in range(seconds * 5):
         if found := condition():
@@ -99,8 +111,31 @@ def made(folder):
     }
 
 
+def packed_tables(folder):
+    """Return by their names the bytes of the tables that hold a study's images."""
+    return {path.name: path.read_bytes() for path in (folder / "results/datasets").glob("*/*.parquet")}
+
+
 @pytest.fixture(scope="module")
-def disturbed(tmp_path_factory):
+def whole(tmp_path_factory):
+    """Return a study of digits in a folder, which one job packs."""
+    digits, images = load_digits(), tmp_path_factory.mktemp("digits")
+    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        if str(label) in STUDY["datasets"]["digits"]["classes"]:
+            (images / str(label)).mkdir(exist_ok=True)
+            Image.fromarray((pixels * 15).astype(np.uint8)).save(images / f"{label}/{number:04d}.png")
+    source = {"kind": "folder", "path": str(images)}
+    return STUDY | {"datasets": {"digits": STUDY["datasets"]["digits"] | {"source": source}}}
+
+
+@pytest.fixture(scope="module")
+def sharded(whole):
+    """Return the same study, whose images are decoded in three shards."""
+    return whole | {"compute": whole["compute"] | {"shard_size": SHARD_SIZE}}
+
+
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory, whole):
     """Start a run whose first job outlasts its time, and whose second takes more memory than it asked for.
 
     Its main process stands still until a test lets it go on: the others have the cluster while that time runs out.
@@ -115,7 +150,7 @@ def disturbed(tmp_path_factory):
         path = folder / "checkout/workflow_scripts" / script
         docstring, rest = path.read_text().split("\n", 1)
         path.write_text(f"{docstring}\n{fault}{rest}")
-    running = start(folder, resources=["pack:runtime=attempt"])
+    running = start(folder, config=whole, resources=["pack:runtime=attempt"])
     wait_for(lambda: of_rule(jobs(folder), "pack"), "the first job")
     running.send_signal(signal.SIGSTOP)
     yield folder, running
@@ -123,10 +158,10 @@ def disturbed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, disturbed):
+def undisturbed(tmp_path_factory, sharded, disturbed):
     folder = tmp_path_factory.mktemp("undisturbed")
     clone(folder / "checkout")
-    status, said = run(folder)
+    status, said = run(folder, config=sharded)
     assert status == 0, said[-5000:]
     return folder
 
@@ -143,15 +178,19 @@ def test_a_study_runs_to_its_end_with_what_its_rules_ask_for(undisturbed):
     assert {row["Partition"] for row in table if row not in on_gpus} == {"main"}
     logs = undisturbed / "results/small/logs"
     assert (logs / "train/digits.k4_s0.human.shufflenet_v2_x0_5.log").exists()
-    # 17 jobs: a data set's parts, what is measured of one split, and what joins all, are one cluster job each.
-    assert len(table) == 10
+    # 23 jobs: a data set's parts, what is measured of one split, and what joins all, are one cluster job each.
+    assert len(table) == 12
+    # Three shards, of which two share a job.
+    assert len(of_group(table, "shards")) == 2
+    (packed,) = (undisturbed / "results/datasets").iterdir()
+    assert sorted(path.name for path in (packed / "shards").glob("*.arrow")) == ["0.arrow", "1.arrow", "2.arrow"]
     (timing,) = of_rule(table, "time_inference")
     # A node of the kind that was asked for, and both of its cores where one was asked for: nothing else runs there.
     assert (timing["NodeList"], timing["ReqCPUS"], timing["AllocCPUS"]) == ("n2", "1", "2")
     assert "report/index.html" in made(undisturbed)
 
 
-def test_after_a_failing_job_a_rerun_does_only_what_is_missing(undisturbed, tmp_path):
+def test_after_a_failing_job_a_rerun_does_only_what_is_missing(undisturbed, sharded, tmp_path):
     from safetensors.torch import save_file
     from torchvision.models import shufflenet_v2_x0_5
 
@@ -161,7 +200,7 @@ def test_after_a_failing_job_a_rerun_does_only_what_is_missing(undisturbed, tmp_
     network = {"library": "torchvision", "name": "shufflenet_v2_x0_5", "family": "manual"}
     catalogue = {"shufflenet_v2_x0_5": network | {"weights": "none"}}
     catalogue[WEIGHTS] = network | {"weights": {"file": str(weights)}}
-    config = CONFIG | {"students": {"shufflenet_v2_x0_5": ["fp32", "int8"], WEIGHTS: ["fp32"]}}
+    config = sharded | {"students": {"shufflenet_v2_x0_5": ["fp32", "int8"], WEIGHTS: ["fp32"]}}
     status, said = run(tmp_path, "--retries", "0", config=config, catalogue=catalogue)
     assert status != 0
     assert f"{weights} does not contain the weights" in said
@@ -175,7 +214,8 @@ def test_after_a_failing_job_a_rerun_does_only_what_is_missing(undisturbed, tmp_
     assert WEIGHTS in (tmp_path / "results/small/scores.csv").read_text()
 
 
-def test_through_every_fault_the_same_tables_come_out(cluster, undisturbed, disturbed):
+def test_through_every_fault_the_same_tables_come_out(cluster, undisturbed, whole, disturbed):
+    """And by one packing the same as in shards."""
     folder, running = disturbed
     running.send_signal(signal.SIGCONT)
 
@@ -198,12 +238,12 @@ def test_through_every_fault_the_same_tables_come_out(cluster, undisturbed, dist
             process.suspend()  # it would be done before the next run begins
     running.send_signal(signal.SIGKILL)
     running.wait()
-    status, said = run(folder)
+    status, said = run(folder, config=whole)
     assert status != 0
     assert "--unlock" in said  # Snakemake's own protection against two runs at once
-    assert run(folder, "--unlock")[0] == 0
+    assert run(folder, "--unlock", config=whole)[0] == 0
     assert state(folder, left) == "RUNNING"
-    status, said = run(folder)
+    status, said = run(folder, config=whole)
     assert status == 0, said[-5000:]
     assert f"cancelling jobs that an earlier run left behind: {left['JobIDRaw']}" in said
 
@@ -221,18 +261,22 @@ def test_through_every_fault_the_same_tables_come_out(cluster, undisturbed, dist
     expected, found = made(undisturbed), made(folder)
     assert expected.keys() == found.keys()  # no file too many either: what killed writers left is gone
     assert [name for name in expected if expected[name] != found[name]] == []
+    in_shards, at_once = packed_tables(undisturbed), packed_tables(folder)
+    assert in_shards.keys() - at_once.keys() == {"manifest.parquet"}
+    assert [name for name, content in at_once.items() if in_shards[name] != content] == []
 
 
-def test_a_call_from_python_submits_its_jobs_to_the_cluster(undisturbed, tmp_path):
+def test_a_call_from_python_submits_its_jobs_to_the_cluster(undisturbed, sharded, tmp_path):
     """As a user's script does it, on top of what is made: the profile that comes with pocketscope, with these names."""
-    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
-    profile["default-resources"] |= {"mem_mb": 500, "runtime": 5, "slurm_account": "ci", "slurm_partition": "main"}
+    ours = {"mem_mb": 500, "runtime": 5, "slurm_account": "ci", "slurm_partition": "main"}
+    profile = PROFILE | {"default-resources": PROFILE["default-resources"] | ours}
     profile |= {"cores": 2, "latency-wait": 10, "slurm-init-seconds-before-status-checks": 2,
                 "seconds-between-status-checks": 1, "set-threads": {"time_inference": 1}}  # fmt: skip
     (tmp_path / "ours").mkdir()
     (tmp_path / "ours/config.yaml").write_text(yaml.safe_dump(profile))
     shutil.copytree(undisturbed / "results", tmp_path / "results", symlinks=True)
-    config = study(methods={"supervised": {"labels": "human"}}, compute={"threads": 1, "device": "cpu"})
+    compute = sharded["compute"] | {"device": "cpu"}
+    config = study(methods={"supervised": {"labels": "human"}}, compute=compute, datasets=sharded["datasets"])
     told = []
     result = pocketscope.run(
         write_config(tmp_path, config), output=tmp_path / "out", workspace=tmp_path / "results",
