@@ -16,6 +16,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 
 import tiny_models
 from pocketscope import __main__
@@ -25,6 +26,8 @@ from pocketscope.images import decode, resize
 from pocketscope.inference import onnx_model
 
 PYTHON = os.environ.get(mobile_runtimes.PYTHON)
+ANDROID = Path(__file__).parent / "android"
+ANDROID_JSON = Path("/usr/share/java/com.android.json.jar")
 needs_converters = pytest.mark.skipif(
     not PYTHON,
     reason=f"{mobile_runtimes.PYTHON} names no Python that has litert-torch and coremltools (docs/mobile.md)",
@@ -226,6 +229,70 @@ def test_the_pixels_of_an_android_app_are_those_of_training(tmp_path):
     for name, image in expected.items():
         found = np.frombuffer((tmp_path / name).read_bytes(), np.uint8).reshape(image.shape)
         assert np.abs(found.astype(int) - image).max() <= 1, name  # 0 with Pillow 13
+
+
+@pytest.mark.skipif(
+    not (shutil.which("kotlinc") and shutil.which("javac") and ANDROID_JSON.is_file()),
+    reason="kotlinc, javac or Android's org.json (Debian: libandroid-json-java) is not installed",
+)
+def test_an_android_app_gives_the_model_the_pixels_of_training_and_keeps_to_its_threshold(tmp_path):
+    """Against stand-ins for the classes of Android and LiteRT, in `android/`, with the signatures of their manuals."""
+    classes, program = tmp_path / "classes", tmp_path / "app.jar"
+    stand_ins = [str(path) for path in ANDROID.rglob("*.java")]
+    subprocess.run(["javac", "-d", str(classes), *stand_ins], check=True)
+    sources = [str(mobile_runtimes.HERE / name) for name in ("Pixels.kt", "Classifier.kt")]
+    path = f"{classes}:{ANDROID_JSON}"
+    subprocess.run(
+        ["kotlinc", *sources, str(ANDROID / "Main.kt"), "-cp", path, "-include-runtime", "-d", str(program)], check=True
+    )
+
+    random, size = np.random.default_rng(0), 33
+    for place, shape in enumerate([(1, 1, 3), (40, 700, 3), (301, 200, 4), (900, 1300, 3)]):
+        levels = random.integers(0, 256, shape, np.uint8)
+        levels[..., place % 3] //= 1 + place  # so that classes and probabilities differ
+        Image.fromarray(levels).save(tmp_path / f"{place}.png")
+    photos = sorted(tmp_path.glob("?.png"))
+    (tmp_path / "photos.txt").write_text("\n".join(map(str, photos)))
+
+    def expected(how):
+        means = np.array([decode.load(path.read_bytes(), size, how).mean((0, 1)) for path in photos]) / 32
+        return np.exp(means) / np.exp(means).sum(1, keepdims=True)
+
+    for how, has_threshold, off in (("stretch", True, 0.0), ("crop", False, 0.0), ("pad", True, 0.01)):
+        tops = np.sort(expected(how).max(1))
+        threshold = float(tops[1:3].mean()) if has_threshold else None
+        folder = tmp_path / "assets" / how
+        folder.mkdir(parents=True)
+        shutil.copytree(tmp_path, folder / "self_test", ignore=lambda _, names: {n for n in names if n[1:] != ".png"})
+        samples = {f"self_test/{path.name}": row.tolist() for path, row in zip(photos, expected(how), strict=True)}
+        about = {
+            "name": "cells",
+            "classes": ["red", 'gr"een', "blau 🎉"],
+            "image_size": size,
+            "resize": how,
+            "reliable_from": threshold,
+            "self_test": {"largest_difference": 0.001, "images": samples},
+        }
+        (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
+        (folder / "cells.tflite").write_text(str(off))
+        java = [
+            "java",
+            f"-Dassets={tmp_path / 'assets'}",
+            "-Dfile.encoding=UTF-8",
+            "-cp",
+            f"{program}:{path}",
+            "MainKt",
+        ]
+        said = subprocess.run([*java, how, str(tmp_path / "photos.txt")], capture_output=True, text=True, check=True)
+        tested, *answers = said.stdout.splitlines()
+        assert tested == "passed" if not off else "this phone computes otherwise, by 0.0100" in tested
+        for line, row in zip(answers, expected(how), strict=True):
+            answer, row = json.loads(line), row + np.array([off, 0, 0])
+            assert np.abs(np.array(answer["probabilities"]) - row).max() < 0.001
+            assert answer["name"] == about["classes"][row.argmax()]
+            assert answer["reliable"] == (None if threshold is None else answer["probability"] >= threshold)
+        reliable = {json.loads(line)["reliable"] for line in answers}
+        assert reliable == ({None} if threshold is None else {True, False})
 
 
 def test_every_source_for_an_app_is_a_template_of_its_kind():
