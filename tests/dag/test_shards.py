@@ -33,13 +33,17 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_files_that_come_change_and_go_decode_their_own_shards(folder):
-    source = {"kind": "folder", "path": str(folder / "images")}
+def sharded(folder, size):
+    """Write a study of the folder's images, decoded in shards of `size` files; return it, and where it runs."""
     config = study(
-        datasets={"mine": {"source": source, "image_size": 32}},
-        compute={"threads": 1, "device": "cpu", "shard_size": 5},
+        datasets={"mine": {"source": {"kind": "folder", "path": str(folder / "images")}, "image_size": 32}},
+        compute={"threads": 1, "device": "cpu", "shard_size": size},
     )
-    where = {"config": write_config(folder / "config", config), "results": folder / "results"}
+    return config, {"config": write_config(folder / "config", config), "results": folder / "results"}
+
+
+def test_files_that_come_change_and_go_decode_their_own_shards(folder):
+    config, where = sharded(folder, 5)
     # Jobs of a group run apart from the plan, as a cluster's do.
     packing = ["--until", "pack", "--groups", "pack_shard=shards", "--group-components", "shards=2", "--", "all"]
     snakemake(*packing, **where)
@@ -64,7 +68,7 @@ def test_files_that_come_change_and_go_decode_their_own_shards(folder):
     assert {name for name, when in now.items() if when != made.get(name)} == {"0.arrow", "3.arrow"}
 
     whole = {name: folder / f"whole/{name}.parquet" for name in TABLES}
-    pack(source, folder, **whole, image_size=32, resize="stretch")
+    pack(config["datasets"]["mine"]["source"], folder, **whole, image_size=32, resize="stretch")
     assert [path.read_bytes() for path in whole.values()] == [
         (place / path.name).read_bytes() for path in whole.values()
     ]
@@ -72,12 +76,7 @@ def test_files_that_come_change_and_go_decode_their_own_shards(folder):
 
 def test_what_a_network_sees_of_a_shard_is_seen_once(folder):
     """Images that come are seen alone, and shards change no bit of what is seen."""
-    source = {"kind": "folder", "path": str(folder / "images")}
-    config = study(
-        datasets={"mine": {"source": source, "image_size": 32}},
-        compute={"threads": 1, "device": "cpu", "shard_size": 8},
-    )
-    where = {"config": write_config(folder / "config", config), "results": folder / "results"}
+    config, where = sharded(folder, 8)
     made = StudyPlan(*load_config(yaml.safe_load(where["config"].read_text()), ROOT), ROOT)
     name, student = made.packed_name("mine"), next(iter(config["students"]))
     target = made.layout.features(name, student)

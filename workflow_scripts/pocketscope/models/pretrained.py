@@ -19,8 +19,8 @@ def features(
     """Yield the pooled features of each image, one batch in memory at a time.
 
     The last batch is filled up: kernels choose the order of their sums by the shape of what they get, so that only in
-    batches of one size an image's features are the same bits beside any other images. (Seen of all networks of the
-    catalogue on a processor; what a GPU's libraries do they promise to nobody.)
+    batches of one size an image's features are the same bits beside any other images. (Seen of six networks
+    on a processor, docs/design.md; a GPU's libraries promise no such thing.)
 
     Parameters
     ----------
