@@ -29,7 +29,7 @@ from pocketscope.config.base import plain
 from pocketscope.config.catalogue import Network
 from pocketscope.config.datasets import Split
 from pocketscope.config.training import Training
-from pocketscope.core import parquet, seeds
+from pocketscope.core import parquet
 from pocketscope.data import packing, splitting
 from pocketscope.deploy import quantization
 from pocketscope.evaluation import metrics
@@ -163,8 +163,8 @@ def measure(folder: Path, network: dict[str, Any], options: argparse.Namespace) 
     trained = networks.Trained(classifier, notes["classes"], options.image_size)
     about = onnx_export.description(network, parquet.notes(folder / "images.parquet"), digest_of_labels(labels))
     onnx_export.to_onnx(trained, folder / "fp32.onnx", images=labelled.images, about=about)
-    order = np.argsort([seeds.rank(0, image_id) for image_id in labels["image_id"].to_pylist()])
-    calibration = labelled.images[order[: quantization.CALIBRATION_IMAGES]]
+    drawn = quantization.drawn(labels["image_id"].to_pylist(), labels["label"].to_pylist(), seed=0)
+    calibration = load_images(folder / "images.parquet", drawn)
     quantization.quantize(folder / "fp32.onnx", calibration, folder / "int8.onnx")
 
     seen = tested_on(split, labels, options)

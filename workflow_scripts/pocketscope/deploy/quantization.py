@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from onnx import numpy_helper
 from onnxruntime import quantization as ort
 from onnxruntime.quantization import shape_inference
 
+from pocketscope.core import seeds
 from pocketscope.core.errors import InputError
 from pocketscope.core.files import whole
 from pocketscope.deploy import bias_correction, weight_rounding
@@ -29,23 +32,50 @@ OPERATORS = [
 ]
 
 
+def drawn(image_ids: Sequence[str], labels: Sequence[str], seed: int) -> list[str]:
+    """Draw the images that a network is quantised with: CALIBRATION_IMAGES of its training set at most.
+
+    They are of each class in turn, so that rare classes are there too, and as many of each class as there can be.
+
+    Parameters
+    ----------
+    image_ids, labels
+        Of the training set, in any order.
+    seed
+        Which images of a class come first.
+
+    Examples
+    --------
+    >>> drawn(["a", "b", "c", "d"], ["G1", "G1", "G1", "anaphase"], seed=0)
+    ['c', 'd', 'b', 'a']
+    """
+    taken: Counter[str] = Counter()
+    turns = []
+    for rank, image_id, label in sorted(
+        (seeds.rank(seed, image_id), image_id, label) for image_id, label in zip(image_ids, labels, strict=True)
+    ):
+        turns.append((taken[label], rank, image_id))
+        taken[label] += 1
+    return [image_id for _, _, image_id in sorted(turns)[:CALIBRATION_IMAGES]]
+
+
 def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathLike) -> None:
     """Write the int8 form of an fp32 model.
 
     Weights are signed, with a scale for each output channel; activations unsigned, which ONNX Runtime's kernels for x86
     run faster than signed ones. Weights have 7 of 8 bits: processors without VNNI add two products in 16 bits, which
     full weights overflow and 255 x 64 x 2 does not, so that a file answers alike on every processor. An activation's
-    range is the mean, over batches of calibration images, of its smallest and largest value, so that one odd image does
-    not coarsen it. Weights are rounded so that their errors cancel in what a layer computes (`weight_rounding`); what
-    is left of the mean is taken off the biases and the logits.
+    range reaches from its smallest to its largest value over all calibration images: what a rare class alone excites is
+    cut off by a mean over batches of them. Weights are rounded so that their errors cancel in what a layer computes
+    (`weight_rounding`); what is left of the mean is taken off the biases and the logits.
 
     Parameters
     ----------
     source
         A model that `onnx_export.to_onnx` wrote.
     images
-        uint8 (N, H, W, 3) of the training set: the range of each activation, and which inputs of a layer go along
-        with each other, are measured on them.
+        uint8 (N, H, W, 3) of the training set, as `drawn` draws them: the range of each activation, and which inputs
+        of a layer go along with each other, are measured on them.
     path
         The quantised model; it keeps the metadata of `source`.
 
@@ -79,7 +109,6 @@ def quantize(source: str | os.PathLike, images: np.ndarray, path: str | os.PathL
             activation_type=ort.QuantType.QUInt8,
             weight_type=ort.QuantType.QInt8,
             extra_options={
-                "CalibMovingAverage": True,  # despite its name the plain mean
                 # Logits in 256 steps would tie, or change places; and OpenCV 5 refuses the file.
                 "OpTypesToExcludeOutputQuantization": ["Gemm"],
                 "TensorQuantOverrides": image,
