@@ -67,7 +67,7 @@ ship: $(READY)
 	POCKETSCOPE_PIN=yes $(BIN)/snakemake ship $(if $(CONFIG),--configfile $(CONFIG))
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/dag tests/workflow
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/workflow tests/dag tests/unit
 
 # Skipped, with the reason, where there is no Chromium.
 test-browser: $(READY)
