@@ -161,6 +161,7 @@ CHANNELS_AND_PLANES = {"metadata": {"axes": "ZCYX"}}
         (rescaled_frames(), "maximum_projection", "rescaled one by one"),
         (grey_tiff(BYTES)[:-80], "maximum_projection", "cut short"),
     ],
+    ids=lambda value: "file" if isinstance(value, bytes) else None,  # OME's identifier is another one in each process
 )
 def test_what_cannot_be_joined_has_a_reason(data, page, reason):
     with pytest.raises(Unreadable, match=reason):
