@@ -145,12 +145,29 @@ globalThis.app = (() => {
     return null;
   }
 
-  // The number of pixels that a PNG or a JPEG says of itself, else 0: what is too large is refused before it is decoded,
-  // which could end the page on a phone.
+  // The number of pixels that a file says of itself, 0 where it is of no kind that is known here: what is too large is
+  // refused before it is decoded, which could end the page on a phone.
   async function size(file) {
     const head = new DataView(await file.slice(0, 2 ** 20).arrayBuffer());
-    if (head.byteLength > 24 && head.getUint32(0) === 0x89504e47) return head.getUint32(16) * head.getUint32(20);
-    if (head.byteLength < 4 || head.getUint16(0) !== 0xffd8) return 0;
+    if (head.byteLength < 32) return 0;
+    const text = (from, to) => String.fromCharCode(...new Uint8Array(head.buffer, from, to - from));
+    if (text(1, 4) === "PNG") return head.getUint32(16) * head.getUint32(20);
+    if (text(0, 4) === "GIF8") return head.getUint16(6, true) * head.getUint16(8, true);
+    if (text(0, 2) === "BM") return Math.abs(head.getInt32(18, true) * head.getInt32(22, true)); // upside down: negative
+    if (text(8, 12) === "WEBP") {
+      const kind = text(12, 16);
+      if (kind === "VP8X") return (1 + (head.getUint32(24, true) & 0xffffff)) * (1 + (head.getUint32(26, true) >>> 8));
+      if (kind === "VP8L") return (1 + (head.getUint32(21, true) & 0x3fff)) * (1 + ((head.getUint32(21, true) >>> 14) & 0x3fff));
+      return (head.getUint16(26, true) & 0x3fff) * (head.getUint16(28, true) & 0x3fff);
+    }
+    if (text(4, 8) === "ftyp") { // AVIF: each picture and part of one has a box of its own with its sides
+      let most = 0;
+      for (let at = 8; at + 16 <= Math.min(head.byteLength, 4096); at += 1) {
+        if (head.getUint32(at) === 0x69737065) most = Math.max(most, head.getUint32(at + 8) * head.getUint32(at + 12)); // ispe
+      }
+      return most;
+    }
+    if (head.getUint16(0) !== 0xffd8) return 0;
     for (let at = 2; at + 9 < head.byteLength && head.getUint8(at) === 0xff; at += 2 + head.getUint16(at + 2)) {
       const marker = head.getUint8(at + 1);
       const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
