@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,13 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory, request):
+def cluster(request):
     """Start the cluster, and stop it with a table of all its jobs; the value is its folder."""
     if os.geteuid() or not shutil.which("apt-get"):
         pytest.skip("a cluster is installed with apt-get by root: one of them is not there")
-    folder = tmp_path_factory.mktemp("cluster")
+    # munge and MariaDB run as users of their own, and every pytest that starts closes the folder of all pytests to others.
+    folder = Path(tempfile.mkdtemp(prefix="pocketscope-cluster-"))
     folder.chmod(0o755)
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)  # munge runs as a user of its own
     environment = os.environ | {"SLURM_CI_DIR": str(folder)}
     up = subprocess.run(["bash", HERE / "up.sh"], env=environment, capture_output=True, text=True, timeout=600)
     try:
@@ -33,3 +33,4 @@ def cluster(tmp_path_factory, request):
             print(f"\n{table}")
     finally:
         subprocess.run(["bash", HERE / "down.sh"], env=environment, capture_output=True, timeout=120)
+        shutil.rmtree(folder, ignore_errors=True)
