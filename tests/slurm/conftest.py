@@ -16,7 +16,7 @@ def cluster(request):
     """Start the cluster, and stop it with a table of all its jobs; the value is its folder."""
     if os.geteuid() or not shutil.which("apt-get"):
         pytest.skip("a cluster is installed with apt-get by root: one of them is not there")
-    # munge and MariaDB run as users of their own, and each pytest that starts closes the folder of all pytests to others.
+    # munge and MariaDB run as users of their own, and a pytest that starts closes the folder of all pytests to others.
     folder = Path(tempfile.mkdtemp(prefix="pocketscope-cluster-"))
     folder.chmod(0o755)
     environment = os.environ | {"SLURM_CI_DIR": str(folder)}
