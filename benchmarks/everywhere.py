@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--sets", nargs="+", default=["beepollen"])
     parser.add_argument("--networks", nargs="+", default=["efficientnet_lite0"])
-    parser.add_argument("--work", type=Path, default=Path("everywhere"))
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "pocketscope-everywhere")
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--runtimes", nargs="*", choices=tuple(RUNTIMES), default=list(RUNTIMES))
