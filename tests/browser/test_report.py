@@ -65,7 +65,7 @@ def test_table_downloads_with_all_digits(page, downloads):
         rows = list(csv.DictReader(file))
     assert [row["Network"] for row in rows] == column(page, "f1-by-candidate", 1)
     for row, text in zip(rows, column(page, "f1-by-candidate", 3), strict=True):
-        assert f"{100 * float(row['F1 × 100']):.1f}" == text
+        assert f"{float(row['F1 × 100']):.1f}" == text
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -82,14 +82,14 @@ def table(
         label, formatted = told if isinstance(told, tuple) else (told, None)
         heads.append({"label": label, "numeric": formatted is not None})
     for number, row in enumerate(frame[list(columns)].itertuples(index=False)):
-        every.append(["" if _is_missing(value) else value for value in row])
+        values = [_in_points(value, told) for value, told in zip(row, columns.values(), strict=True)]
+        every.append(values)
         if number >= TABLE_ROWS:
             continue
         cells = []
-        for value, told in zip(row, columns.values(), strict=True):
-            missing = _is_missing(value)
-            text = "–" if missing else told[1](value) if isinstance(told, tuple) else str(value)
-            cells.append({"text": text, "raw": "" if missing else value})
+        for value, told, raw in zip(row, columns.values(), values, strict=True):
+            text = "–" if _is_missing(value) else told[1](value) if isinstance(told, tuple) else str(value)
+            cells.append({"text": text, "raw": raw})
         body.append(cells)
     return {
         "kind": "table",
@@ -102,6 +102,14 @@ def table(
         "folded": folded,
         "left_out": max(0, len(frame) - TABLE_ROWS),
     }
+
+
+def _in_points(value: Any, told: str | tuple) -> Any:
+    """Return what a file has in a cell: the number with all digits, in the unit that the column's head says."""
+    if _is_missing(value):
+        return ""
+    is_share = isinstance(told, tuple) and told[1] in (hundredfold, signed_hundredfold)
+    return 100 * value if is_share else value
 
 
 def _is_missing(value: Any) -> bool:
